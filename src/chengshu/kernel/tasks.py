@@ -1,0 +1,181 @@
+"""Work that must survive a restart: a table, an outbox, and a worker that retries ``Unavailable`` and nothing else."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, Text, select, update
+
+from chengshu.kernel.clock import Clock, from_iso, iso
+from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.errors import ChengshuError, Unavailable
+
+MAX_ATTEMPTS = 8
+FIRST_WAIT = timedelta(milliseconds=200)
+LEASE = timedelta(seconds=60)
+
+
+class TaskState(StrEnum):
+    """Where a task stands."""
+
+    PENDING = "PENDING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("lane", String(256), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", String(32), nullable=False),
+    Column("leased_until", String(32)),
+    Column("waits_for", String(256), nullable=False),
+    Column("last_error", Text),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of deferred work: tasks of one ``lane`` run in the order they were deferred, one at a time."""
+
+    seq: int
+    kind: str
+    lane: str
+    payload: Mapping[str, Any]
+    state: TaskState
+    attempts: int
+    due_at: datetime
+    waits_for: str
+    last_error: str | None
+
+
+Handler = Callable[[Mapping[str, Any]], None]
+OnFailed = Callable[[Mapping[str, Any], ChengshuError], None]
+
+
+class Tasks:
+    """Defers work inside a caller's transaction and says what is waiting, for whom and why."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def defer(self, tx: Connection, kind: str, payload: Mapping[str, Any], *, lane: str, waits_for: str) -> int:
+        """Record work to be done after ``tx`` commits; return its number. ``waits_for`` names whom it will wait for."""
+        row = tx.execute(
+            tasks.insert().values(
+                kind=kind,
+                lane=lane,
+                payload=dict(payload),
+                state=TaskState.PENDING,
+                attempts=0,
+                due_at=iso(self._clock()),
+                waits_for=waits_for,
+            )
+        )
+        (seq,) = row.inserted_primary_key or (0,)
+        return int(seq)
+
+    def waiting(self, tx: Connection) -> list[Task]:
+        """Return every task that is neither done nor given up, oldest first."""
+        rows = tx.execute(select(tasks).where(tasks.c.state == TaskState.PENDING).order_by(tasks.c.seq))
+        return [_task(row) for row in rows.mappings()]
+
+    def failed(self, tx: Connection) -> list[Task]:
+        """Return every task that was given up, oldest first."""
+        rows = tx.execute(select(tasks).where(tasks.c.state == TaskState.FAILED).order_by(tasks.c.seq))
+        return [_task(row) for row in rows.mappings()]
+
+
+class Worker:
+    """Runs due tasks; ``Unavailable`` is retried with doubling waits, any other error of ours ends the task.
+
+    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, handlers: Mapping[str, Handler], on_failed: Mapping[str, OnFailed]) -> None:
+        self._database = database
+        self._clock = clock
+        self._handlers = handlers
+        self._on_failed = on_failed
+
+    def run_due(self) -> int:
+        """Run every task that is due now and return how many ran."""
+        ran = 0
+        while (task := self._claim()) is not None:
+            self._run(task)
+            ran += 1
+        return ran
+
+    def _claim(self) -> Task | None:
+        now = self._clock()
+        with self._database.read() as tx:
+            if not _due(tx, now):
+                return None
+        with self._database.write() as tx:
+            due = _due(tx, now)
+            if not due:
+                return None
+            task = due[0]
+            lease = iso(now + LEASE)
+            tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(leased_until=lease, attempts=task.attempts + 1))
+            return task
+
+    def _run(self, task: Task) -> None:
+        try:
+            self._handlers[task.kind](task.payload)
+        except Unavailable as error:
+            if task.attempts + 1 < MAX_ATTEMPTS:
+                self._retry(task, error)
+            else:
+                self._give_up(task, error)
+        except ChengshuError as error:
+            self._give_up(task, error)
+        else:
+            self._save(task, state=TaskState.DONE, leased_until=None, last_error=None)
+
+    def _retry(self, task: Task, error: ChengshuError) -> None:
+        wait = FIRST_WAIT * 2**task.attempts
+        self._save(task, due_at=iso(self._clock() + wait), leased_until=None, last_error=f"{error.code}: {error.message}")
+
+    def _give_up(self, task: Task, error: ChengshuError) -> None:
+        self._save(task, state=TaskState.FAILED, leased_until=None, last_error=f"{error.code}: {error.message}")
+        if task.kind in self._on_failed:
+            self._on_failed[task.kind](task.payload, error)
+
+    def _save(self, task: Task, **values: Any) -> None:
+        with self._database.write() as tx:
+            tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(**values))
+
+
+def _due(tx: Connection, now: datetime) -> list[Task]:
+    """The heads of their lanes that are due and not leased by a living worker."""
+    rows = tx.execute(select(tasks).where(tasks.c.state == TaskState.PENDING).order_by(tasks.c.seq)).mappings()
+    heads: dict[str, Any] = {}
+    for row in rows:
+        heads.setdefault(row["lane"], row)
+    return [
+        _task(row)
+        for row in heads.values()
+        if row["due_at"] <= iso(now) and (row["leased_until"] is None or row["leased_until"] <= iso(now))
+    ]
+
+
+def _task(row: Any) -> Task:
+    return Task(
+        seq=row["seq"],
+        kind=row["kind"],
+        lane=row["lane"],
+        payload=row["payload"],
+        state=TaskState(row["state"]),
+        attempts=row["attempts"],
+        due_at=from_iso(row["due_at"]),
+        waits_for=row["waits_for"],
+        last_error=row["last_error"],
+    )
