@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from chengshu.kernel.errors import Unavailable
+from chengshu.kernel.errors import Tampered, Unavailable
 from chengshu.kernel.text import Text
 
 metadata = MetaData(
@@ -67,6 +67,17 @@ class Database:
                 hint=Text(
                     "Free disk space, stop whatever holds the database, or run 'chengshu doctor'.",
                     "请释放磁盘空间、停止占用数据库的程序，或运行 chengshu doctor。",
+                ),
+            ) from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            raise Tampered(
+                "database.damaged",
+                f"expected the file {self.path.name} to be a sound database, got: {error.orig}",
+                hint=Text(
+                    "Keep the file as it is, restore the node's folder from a copy, and run 'chengshu doctor'.",
+                    "请保留该文件原样，从备份恢复节点目录，并运行 chengshu doctor。",
                 ),
             ) from error
 

@@ -14,7 +14,7 @@ from chengshu.kernel.errors import ChengshuError, Unavailable
 
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(milliseconds=200)
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(minutes=10)
 
 
 class TaskState(StrEnum):
@@ -96,7 +96,8 @@ class Tasks:
 class Worker:
     """Runs due tasks; ``Unavailable`` is retried with doubling waits, any other error of ours ends the task.
 
-    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up.
+    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up. Several workers of one
+    process may run side by side; a lane is never run by two of them at once.
     """
 
     def __init__(self, database: Database, *, clock: Clock, handlers: Mapping[str, Handler], on_failed: Mapping[str, OnFailed]) -> None:
@@ -104,6 +105,11 @@ class Worker:
         self._clock = clock
         self._handlers = handlers
         self._on_failed = on_failed
+
+    def recover(self) -> None:
+        """Take back the leases of a worker that died; call once, before the node's own workers start."""
+        with self._database.write() as tx:
+            tx.execute(update(tasks).where(tasks.c.state == TaskState.PENDING).values(leased_until=None))
 
     def run_due(self) -> int:
         """Run every task that is due now and return how many ran."""

@@ -1,0 +1,70 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check wheel fix serve bench pins clean help
+
+help: ## list what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /: /'
+
+# A Debian python3 comes without the part that makes environments: install it by name where that is so.
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or later, got $$($(PYTHON) -V); set PYTHON=… to a newer one"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "installing python3-venv (this Python cannot make environments without it)"; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y python3-venv; \
+		else sudo apt-get update -q && sudo apt-get install -q -y python3-venv; fi; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run: $(VENV)/made requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run requirements/dev.txt
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/run ## set up and run the autonomous-driving pilot on six nodes
+	$(BIN)/chengshu demo
+
+test: $(VENV)/dev ## set up and run the whole suite
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/dev ## style, types, layers, dependencies, change log
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+	$(BIN)/towncrier check --compare-with HEAD
+
+wheel: $(VENV)/dev ## build the wheel and try it in an empty environment
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install -q --require-hashes -r requirements/run.txt
+	build/wheel/bin/python -m pip install -q --no-deps dist/chengshu-*.whl
+	cd build && wheel/bin/chengshu --version && wheel/bin/chengshu pack check transport/av_pilot
+
+fix: $(VENV)/dev ## mend what can be mended by a program
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+serve: $(VENV)/run ## serve the node in NODE=folder
+	$(BIN)/chengshu serve --node $(or $(NODE),node)
+
+bench: $(VENV)/dev ## measure, side by side with a named peer or limit
+	$(BIN)/python -m benchmarks
+
+pins: ## compile the pins again (needs uv)
+	uv pip compile pyproject.toml requirements/install.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/run.txt
+	uv pip compile requirements/dev.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/dev.txt
+	uv pip compile requirements/sumo.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/sumo.txt
+
+clean: ## remove what was made
+	rm -rf $(VENV) demo dist build

@@ -1,0 +1,114 @@
+"""Everything an operator can choose: one ``chengshu.toml`` in the node's folder."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.kernel.text import Text
+
+FILE_NAME = "chengshu.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeSection(_Section):
+    """Who the node is; ``handle`` is the party's part of ``party.product`` in questions."""
+
+    handle: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    name_en: str = Field(min_length=1, max_length=120)
+    name_zh: str = Field(min_length=1, max_length=120)
+
+
+class ServeSection(_Section):
+    """Where the node listens, and the address that others reach it at."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8700, ge=1, le=65535)
+    public_url: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The base URL that other nodes use."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+
+class CleanroomSection(_Section):
+    """Whether this node runs a clean room for others, and what one job may use."""
+
+    enabled: bool = False
+    memory_limit: str = "512MB"
+    threads: int = Field(default=1, ge=1, le=64)
+    timeout_s: float = Field(default=60.0, gt=0)
+    input_wait_s: float = Field(default=15.0, gt=0)
+
+
+class Settings(_Section):
+    """The whole of ``chengshu.toml``; unknown keys are refused by name."""
+
+    node: NodeSection
+    serve: ServeSection = ServeSection()
+    cleanroom: CleanroomSection = CleanroomSection()
+
+
+def load(folder: Path) -> Settings:
+    """Return the settings of the node in ``folder``.
+
+    Raises NotFound when the folder holds no node and Invalid, naming file, key, expected and got, when the file is wrong.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise NotFound(
+            "node.absent",
+            f"expected a node in {folder}, got no {FILE_NAME} there",
+            hint=Text(
+                f"Create one with 'chengshu node init {folder}', or name the folder with --node.",
+                f"请用 chengshu node init {folder} 创建节点，或用 --node 指定目录。",
+            ),
+        )
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(path, f"expected TOML, got: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise _invalid(path, f"at {key}: {first['msg']}") from error
+
+
+def write(folder: Path, settings: Settings) -> Path:
+    """Write ``settings`` as the folder's ``chengshu.toml`` and return its path."""
+    lines: list[str] = []
+    for section, values in settings.model_dump(exclude_none=True).items():
+        lines.append(f"[{section}]")
+        lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
+        lines.append("")
+    path = folder / FILE_NAME
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case _:
+            escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            return f'"{escaped}"'
+
+
+def _invalid(path: Path, problem: str) -> Invalid:
+    return Invalid(
+        "config.invalid",
+        f"{path.name}: {problem}",
+        hint=Text(
+            f"Mend {path}; the reference lists every key.",
+            f"请修正 {path}；参考文档列出了全部配置项。",
+        ),
+    )

@@ -1,0 +1,255 @@
+"""The evidence room's verbs: append an act in the caller's transaction, publish the log, prove what is in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from chengshu.evidence import store
+from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
+from chengshu.evidence.model import MAX_ENTRY_BYTES, ConsistencyProof, Entry, InclusionProof, entry_fields, parse_entry
+from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
+from chengshu.evidence.tiles import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Frontier,
+    TileName,
+    TileNodes,
+    bundle_hashes,
+    encode_bundle,
+    levels,
+    split_hashes,
+    tile_at,
+)
+from chengshu.evidence.tree import HASH_BYTES, consistency_path, inclusion_path, root_of
+from chengshu.kernel.canonical import canonical
+from chengshu.kernel.clock import Clock, iso
+from chengshu.kernel.crypto import Signer
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import Invalid, NotFound, Tampered
+from chengshu.kernel.text import Text
+
+
+class Evidence:
+    """One node's log: entries are appended in the transaction of the act, then published as signed tiles that anyone can check.
+
+    ``origin`` names the log and its key (a URL without scheme); ``folder`` holds the published files and nothing else.
+    """
+
+    def __init__(self, database: Database, signer: Signer, origin: str, folder: Path, clock: Clock) -> None:
+        """Stand on the node's database; raise Invalid when ``origin`` cannot name a key."""
+        self._database = database
+        self._signer = signer
+        self._key = VerifierKey(origin, signer.public_key)
+        self._files = folder
+        self._clock = clock
+
+    @property
+    def vkey(self) -> str:
+        """The line that others check this log's checkpoints with (C2SP signed-note verifier key)."""
+        return str(self._key)
+
+    def append(self, tx: Connection, kind: str, subject: str, body: Mapping[str, Any]) -> int:
+        """Write one entry in the caller's transaction and return its index; it is in the log if and only if ``tx`` commits.
+
+        ``tx`` MUST come from ``Database.write()``. ``body`` MUST carry no data value, only ids, digests, counts and money
+        (see :mod:`chengshu.evidence.model`). Raises Invalid for an unknown kind, an empty subject, a body that JSON cannot carry
+        exactly, or an entry above 65,535 bytes.
+        """
+        data = canonical(entry_fields(kind, subject, at=iso(self._clock()), body=body))
+        if len(data) > MAX_ENTRY_BYTES:
+            raise Invalid(
+                "evidence.entry-size",
+                f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got a {kind} entry of {len(data)}",
+                hint=Text("Record a digest instead of the document.", "请记录文档摘要而不是文档本身。"),
+                facts={"kind": kind, "bytes": len(data)},
+            )
+        return store.add(tx, data)
+
+    def size(self) -> int:
+        """Return how many entries are committed, published or not."""
+        with self._database.read() as tx:
+            return store.count(tx)
+
+    def entries(self, start: int, stop: int) -> list[Entry]:
+        """Return the committed entries with ``start <= index < stop``, in order; fewer when the log is shorter."""
+        with self._database.read() as tx:
+            return [parse_entry(index, data) for index, data in store.find(tx, start=start, stop=stop)]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the published checkpoint; raise NotFound before the first :meth:`publish`, Tampered when it is not ours."""
+        checkpoint = self._published(FileTiles(self._files))
+        if checkpoint is None:
+            raise NotFound(
+                "evidence.not-published",
+                f"expected a checkpoint of {self._key.name}, got none",
+                hint=Text("Publish the log first.", "请先发布日志。"),
+            )
+        return checkpoint
+
+    def inclusion(self, index: int) -> InclusionProof:
+        """Return the proof that entry ``index`` is in the published log; raise NotFound when it is not published yet."""
+        checkpoint = self.checkpoint()
+        if not 0 <= index < checkpoint.size:
+            raise _not_published(checkpoint, f"entry {index}")
+        nodes = self._nodes(checkpoint)
+        path = inclusion_path(index, checkpoint.size, nodes=nodes)
+        proof = InclusionProof(index, nodes(0, index), path, checkpoint)
+        if not proof.holds:
+            raise _damaged("the tiles lead to another root than the checkpoint's")
+        return proof
+
+    def consistency(self, old: int, new: int) -> ConsistencyProof:
+        """Return the proof that the log at ``new`` entries only appended to the log at ``old``; NotFound beyond what is published.
+
+        Raises Invalid unless ``0 <= old <= new``.
+        """
+        if not 0 <= old <= new:
+            raise Invalid(
+                "evidence.sizes",
+                f"expected two sizes that do not shrink, got {old} and {new}",
+                hint=Text("Give the older, smaller size first.", "请先给出较早（较小）的规模。"),
+            )
+        checkpoint = self.checkpoint()
+        if new > checkpoint.size:
+            raise _not_published(checkpoint, f"size {new}")
+        nodes = self._nodes(checkpoint)
+        path = consistency_path(old, new, nodes=nodes)
+        return ConsistencyProof(old, root_of(old, nodes), new, root_of(new, nodes), path)
+
+    def publish(self) -> Checkpoint:
+        """Integrate every committed entry into the tiles on disk, then sign and return the checkpoint.
+
+        MUST NOT be called inside a transaction, which it would not see. One publisher at a time; others wait. Nothing changes when
+        nothing was appended. The checkpoint is written last, so after a crash the tiles may be ahead of it and never behind. Only the
+        tree's right edge is read back and it must lead to the last signed root. Raises Tampered when what was signed before is not
+        what the tiles or the database now hold (nothing is signed then), Unavailable when the disk does not take the files.
+        """
+        files = FileTiles(self._files)
+        with files.publishing():
+            old = self._published(files)
+            frontier = _frontier(files, old)
+            completed = self._integrate(files, frontier)
+            if old is not None and old.size == frontier.size:
+                self._write_vkey(files)
+                return old
+            files.flush()
+            checkpoint = sign_checkpoint(self._signer, origin=self._key.name, size=frontier.size, root=frontier.root())
+            self._write_vkey(files)
+            files.write(CHECKPOINT, checkpoint.note)
+            files.flush()
+            for name in completed:
+                files.remove_partials(name)
+            return checkpoint
+
+    def _integrate(self, files: FileTiles, frontier: Frontier) -> list[TileName]:
+        """Write the tiles and bundles of what was committed since the frontier; return the names of those that became full."""
+        completed: list[TileName] = []
+        before = {tile.name for tile in frontier.partials()}
+        with self._database.read() as tx:
+            size = store.count(tx)
+            if size < frontier.size:
+                raise _rewritten(size, f"{frontier.size} entries, as the checkpoint says", f"{size}")
+            while frontier.size < size:
+                first = frontier.size // TILE_WIDTH * TILE_WIDTH
+                entries = _contiguous(list(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size))), first)
+                fresh = _fresh_leaves(entries, first, frontier=frontier)
+                bundle = TileName(None, first // TILE_WIDTH, len(entries))
+                files.write(bundle.path, encode_bundle(entries))
+                for tile in [tile for leaf in fresh for tile in frontier.push(leaf)]:
+                    files.write(tile.name.path, tile.data)
+                    completed.append(tile.name)
+                if bundle == bundle.full:
+                    completed.append(bundle)
+        for tile in frontier.partials():
+            if tile.name not in before:
+                files.write(tile.name.path, tile.data)
+        return completed
+
+    def _published(self, files: FileTiles) -> Checkpoint | None:
+        note = files.read(CHECKPOINT)
+        return None if note is None else open_checkpoint(note, key=self._key)
+
+    def _write_vkey(self, files: FileTiles) -> None:
+        line = f"{self._key}\n".encode()
+        if files.read(VKEY) != line:
+            files.write(VKEY, line)
+
+    def _nodes(self, checkpoint: Checkpoint) -> TileNodes:
+        files = FileTiles(self._files)
+        return TileNodes(checkpoint.size, lambda name: _tile(files, name))
+
+
+def _frontier(files: FileTiles, checkpoint: Checkpoint | None) -> Frontier:
+    """The right edge of the published tree, once it is found to lead to the signed root."""
+    if checkpoint is None:
+        return Frontier(0, [])
+    rows: list[list[bytes]] = []
+    for level in range(levels(checkpoint.size)):
+        index = checkpoint.size >> (TILE_HEIGHT * (level + 1))
+        name = tile_at(checkpoint.size, level=level, index=index)
+        rows.append(split_hashes(_tile(files, name)) if name is not None else [])
+    frontier = Frontier(checkpoint.size, rows)
+    if frontier.root() != checkpoint.root:
+        raise _damaged("the last tiles lead to another root than the checkpoint's")
+    return frontier
+
+
+def _tile(files: FileTiles, name: TileName) -> bytes:
+    """A tile's bytes, cut to the width that the tree has there."""
+    path, data = files.tile(name)
+    if len(data) < name.width * HASH_BYTES:
+        raise _damaged(f"{path} is cut short", file=path)
+    return data[: name.width * HASH_BYTES]
+
+
+def _contiguous(rows: list[tuple[int, bytes]], first: int) -> list[bytes]:
+    """The entries' bytes, once no row between the first and the last is missing from the database."""
+    for expected, (index, _) in enumerate(rows, first):
+        if index != expected:
+            raise _rewritten(expected, f"entry {expected} in the database", f"entry {index}")
+    return [data for _, data in rows]
+
+
+def _fresh_leaves(entries: list[bytes], first: int, *, frontier: Frontier) -> list[bytes]:
+    """The leaf hashes that the frontier does not have yet; Tampered when an entry that was signed already has changed."""
+    leaves = bundle_hashes(entries)
+    known = frontier.edge if frontier.size > first else ()
+    for index, (leaf, signed) in enumerate(zip(leaves, known, strict=False), first):
+        if leaf != signed:
+            raise _rewritten(index, f"entry {index} as it was signed", "another one in the database")
+    return leaves[len(known) :]
+
+
+def _not_published(checkpoint: Checkpoint, got: str) -> NotFound:
+    return NotFound(
+        "evidence.not-published",
+        f"expected one of the {checkpoint.size} entries that are published, got {got}",
+        hint=Text("Publish the log, then ask again.", "请先发布日志再查询。"),
+        facts={"size": checkpoint.size},
+    )
+
+
+def _rewritten(index: int, expected: str, got: str) -> Tampered:
+    return Tampered(
+        "evidence.database-rewritten",
+        f"expected {expected}, got {got}",
+        hint=Text(
+            "Nothing was signed. Keep the database and the log's folder as they are, and restore the newest backup beside them.",
+            "未签署任何内容。请原样保留数据库与日志文件夹，并在旁恢复最新备份。",
+        ),
+        facts={"index": index},
+    )
+
+
+def _damaged(got: str, *, file: str = "tile") -> Tampered:
+    return Tampered(
+        "evidence.tiles",
+        f"expected tiles that lead to the signed root, got: {got}",
+        hint=Text(
+            "Nothing was signed. Keep the folder, and run 'chengshu evidence verify' on it: it names the bad file.",
+            "未签署任何内容。请保留该文件夹并运行 chengshu evidence verify，可定位损坏的文件。",
+        ),
+        facts={"file": file},
+    )

@@ -1,0 +1,1 @@
+"""Where a log's published files are kept; one adapter a technology."""

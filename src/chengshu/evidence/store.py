@@ -1,0 +1,34 @@
+"""What the log keeps in the node's database: one row an entry, numbered without a gap from 0."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, bindparam, func, insert, literal, select
+
+from chengshu.kernel.database import metadata
+
+evidence_entries = Table(
+    "evidence_entries",
+    metadata,
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+_NEXT = select(func.coalesce(func.max(evidence_entries.c.index) + 1, literal(0)), bindparam("data", type_=LargeBinary))
+_ADD = insert(evidence_entries).from_select(["index", "data"], _NEXT).returning(evidence_entries.c.index)
+
+
+def add(tx: Connection, data: bytes) -> int:
+    """Append one entry in the caller's transaction and return its index: one statement, the number is taken under the write lock."""
+    return int(tx.execute(_ADD, {"data": data}).scalar_one())
+
+
+def count(tx: Connection) -> int:
+    """Return how many entries there are; the last index plus one."""
+    return int(tx.execute(select(func.coalesce(func.max(evidence_entries.c.index) + 1, literal(0)))).scalar_one())
+
+
+def find(tx: Connection, *, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    """Return index and bytes of the entries in ``[start, stop)``, in order."""
+    column = evidence_entries.c.index
+    rows = tx.execute(select(column, evidence_entries.c.data).where(column >= start, column < stop).order_by(column))
+    return ((int(index), bytes(data)) for index, data in rows)

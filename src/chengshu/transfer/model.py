@@ -1,0 +1,36 @@
+"""What is true of a grant."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class GrantState(StrEnum):
+    """Where a grant stands."""
+
+    OPEN = "OPEN"
+    STARTED = "STARTED"
+    COMPLETED = "COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave for one recipient to pull one product once, for one job, until it expires."""
+
+    id: str
+    product: str
+    agreement: str
+    job: str
+    recipient: str
+    state: GrantState
+    expires_at: datetime
+
+    def fault(self, *, recipient: str, now: datetime) -> str | None:
+        """Return the name of the rule that forbids ``recipient`` to start now, or None when nothing does."""
+        if recipient != self.recipient:
+            return "grant-of-another"
+        if self.state is not GrantState.OPEN:
+            return "grant-used"
+        if now >= self.expires_at:
+            return "grant-expired"
+        return None

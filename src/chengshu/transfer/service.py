@@ -1,0 +1,72 @@
+"""What can be asked of transfers."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from chengshu.kernel.canonical import sha256_hex
+from chengshu.kernel.clock import Clock
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import Denied, NotFound
+from chengshu.kernel.ids import NewId
+from chengshu.kernel.text import Text
+from chengshu.transfer import store
+from chengshu.transfer.model import Grant, GrantState
+from chengshu.transfer.ports import Evidence
+
+GRANT_LIFE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What was handed over: its size and the digest of its rows, never the rows."""
+
+    rows: int
+    digest: str
+
+
+class Transfers:
+    """Grants that open once, and the record of what went through them."""
+
+    def __init__(self, database: Database, *, evidence: Evidence, clock: Clock, new_id: NewId) -> None:
+        self._database = database
+        self._evidence = evidence
+        self._clock = clock
+        self._new_id = new_id
+
+    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str) -> str:
+        """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token."""
+        token = secrets.token_urlsafe(32)
+        grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE)
+        store.add(tx, grant, token_digest=sha256_hex(token.encode()))
+        return token
+
+    def start(self, token: str, *, recipient: str) -> Grant:
+        """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
+        with self._database.write() as tx:
+            grant = store.find(tx, token_digest=sha256_hex(token.encode()))
+            if grant is None:
+                raise NotFound("transfer.unknown-grant", "expected the token of a grant, got an unknown one", hint=_ASK_AGAIN)
+            fault = grant.fault(recipient=recipient, now=self._clock())
+            if fault is not None:
+                raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
+            started = store.save_state(tx, grant, state=GrantState.STARTED)
+            self._evidence.append(tx, "transfer.started", grant.job, _body(grant))
+            return started
+
+    def complete(self, grant: Grant, *, delivery: Delivery) -> None:
+        """Record that the whole product went out, and meter the use once."""
+        with self._database.write() as tx:
+            store.save_state(tx, grant, state=GrantState.COMPLETED)
+            body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
+            self._evidence.append(tx, "transfer.completed", grant.job, body)
+            self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
+
+
+_ASK_AGAIN = Text("Submit the job again to obtain a new grant.", "请重新提交作业以获得新的授权。")
+
+
+def _body(grant: Grant) -> dict[str, str]:
+    return {"job": grant.job, "product": grant.product, "agreement": grant.agreement, "recipient": grant.recipient}

@@ -1,0 +1,1 @@
+"""How tables become bytes on the wire."""
