@@ -1,0 +1,1 @@
+"""Vetted joint computation: ask what the agreements allow, get nothing smaller than a group."""

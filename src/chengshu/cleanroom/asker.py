@@ -1,0 +1,118 @@
+"""The asker's side: build a job over products under agreement, sign it, send it, and check the receipt that comes back."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chengshu.cleanroom import store
+from chengshu.cleanroom.model import Job, JobInput, Question, Schema
+from chengshu.cleanroom.outcome import Outcome, check_receipt
+from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.clock import Clock, iso
+from chengshu.kernel.crypto import Signer
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import NotFound
+from chengshu.kernel.ids import NewId
+from chengshu.kernel.text import Text
+
+KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class InputChoice:
+    """One product to read: who holds it and under which agreement (``own`` for one's own)."""
+
+    holder: str
+    product: str
+    agreement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands: its state, for whom it waits and why, and the outcome once there is one."""
+
+    job: str
+    state: str
+    waits_for: str
+    outcome: Outcome | None
+    receipt: dict[str, Any] | None
+
+
+class Asker:
+    """Asks clean rooms questions in this node's name."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        own_id: str,
+        signer: Signer,
+        nodes: Nodes,
+        evidence: Evidence,
+        is_signed_by: IsSignedBy,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._database = database
+        self._own_id = own_id
+        self._signer = signer
+        self._nodes = nodes
+        self._evidence = evidence
+        self._is_signed_by = is_signed_by
+        self._clock = clock
+        self._new_id = new_id
+
+    def schema(self, holder: str, product: str) -> Schema:
+        """Return the schema that a holder publishes for a product."""
+        return Schema.parse(self._nodes.post(holder, "/room/schemas", {"product": product}))
+
+    def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice]) -> str:
+        """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then."""
+        parts = tuple(JobInput(self.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
+        document = Job(self._new_id(), self._own_id, room, purpose, question, parts).as_document()
+        signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
+        with self._database.write() as tx:
+            store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
+            body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": digest(document)}
+            self._evidence.append(tx, "job.submitted", document["id"], body)
+        self._nodes.post(room, "/room/jobs", {"job": document, "signature": signature})
+        return str(document["id"])
+
+    def standing(self, job: str) -> Standing:
+        """Ask the room how a job stands; the first time it has ended, check the receipt and record the end.
+
+        Raises Tampered when the receipt does not cover exactly this job and this outcome.
+        """
+        asked = self._find(job)
+        answer = self._nodes.post(asked["room"], "/room/jobs/standing", {"job": job})
+        outcome = answer["outcome"]
+        if outcome is None:
+            return Standing(job, answer["state"], answer["waits_for"], None, None)
+        check_receipt(answer["receipt"], outcome=outcome, job=asked["document"], is_signed_by=self._is_signed_by)
+        if asked["outcome"] is None:
+            self._record(job, answer, asked["document"])
+        return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
+
+    def every(self) -> list[dict[str, Any]]:
+        """Return id, room, state and time of every job that this node asked for."""
+        with self._database.read() as tx:
+            return store.every_asked(tx)
+
+    def _record(self, job: str, answer: dict[str, Any], document: dict[str, Any]) -> None:
+        with self._database.write() as tx:
+            store.save_asked(tx, job, state=answer["state"], outcome={"outcome": answer["outcome"], "receipt": answer["receipt"]})
+            body = {"job": job, "room": document["room"], "receipt_digest": digest(answer["receipt"])}
+            self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
+
+    def _find(self, job: str) -> dict[str, Any]:
+        with self._database.read() as tx:
+            row = store.find_asked(tx, job)
+        if row is None:
+            raise NotFound(
+                "cleanroom.unknown-job",
+                "expected the id of a job that this node asked for, got an unknown one",
+                hint=Text("List them with 'chengshu job list'.", "用 chengshu job list 查看全部作业。"),
+            )
+        return row

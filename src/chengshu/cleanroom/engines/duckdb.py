@@ -1,0 +1,187 @@
+"""DuckDB, embedded and locked down: no files, no network, no extensions, no settings, bounded memory and time.
+
+The vetter is the first wall. This engine is built as if the vetter did not exist: whatever SQL it is handed, it reaches
+nothing but the tables of the call, and what goes wrong inside leaves as a fixed code without a word of the engine's text,
+because an engine's error can carry a row's value.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from chengshu.cleanroom.model import Column, ColumnType
+from chengshu.cleanroom.relation import Input, VettedQuery
+from chengshu.cleanroom.rendering import identifier
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+
+MOST_ROWS = 1_000_000
+_BATCH = 65_536
+_ROWS_HINT = Text("Group more coarsely.", "请使用更粗的分组。")
+_FAILED_HINT = Text(
+    "Check the sources' quality reports; the room cannot say more without showing data.", "请查看数据源的质量报告；再多说就会泄露数据。"
+)
+_TIME_HINT = Text("Ask for less, or ask the room's operator for more time.", "请缩小问题，或请数据空间运营者放宽时限。")
+_DRIFT_HINT = Text("The holder must publish the product again with the schema it really has.", "持有方须按实际模式重新发布该产品。")
+
+# in this order: without external access, where to spill can no longer be set
+_LOCKS = (
+    "SET temp_directory = ''",
+    "SET max_temp_directory_size = '0B'",
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET enable_external_access = false",
+)
+_KINDS: Mapping[ColumnType, tuple[Callable[[pa.DataType], bool], ...]] = {
+    ColumnType.BOOLEAN: (pa.types.is_boolean,),
+    ColumnType.INTEGER: (pa.types.is_integer,),
+    ColumnType.DECIMAL: (pa.types.is_decimal,),
+    ColumnType.DOUBLE: (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal),
+    ColumnType.TEXT: (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+    ColumnType.DATE: (pa.types.is_date,),
+    ColumnType.TIMESTAMP: (pa.types.is_timestamp,),
+}
+
+
+class DuckDBEngine:
+    """Runs vetted questions, each in a database of its own that lives for the call.
+
+    ``memory_limit`` in DuckDB's words (``512MB``), ``threads`` of the call, ``timeout_s`` seconds from start to last row.
+    Nothing is written to disk: what does not fit in memory fails.
+    """
+
+    def __init__(self, memory_limit: str, threads: int, timeout_s: float) -> None:
+        self._memory_limit = memory_limit
+        self._threads = threads
+        self._timeout_s = timeout_s
+
+    def run(self, query: VettedQuery, tables: Mapping[str, pa.Table]) -> pa.Table:
+        """Return the summary of ``query`` over ``tables`` (by product name), hidden counts included; gate it before anyone sees it.
+
+        Raises Invalid: ``cleanroom.schema-drift`` where a table lacks a declared column or holds another kind of value (checked
+        before anything runs), ``cleanroom.query-timeout``, ``cleanroom.result-too-large``, and ``cleanroom.query-failed`` for
+        whatever else the engine says, without its words.
+        """
+        declared = {one.product: _declared(one, tables) for one in query.inputs}
+        trouble: Invalid | None = None
+        expired = threading.Event()
+        result: pa.Table | None = None
+        try:
+            with self._database(declared) as database, _deadline(database, self._timeout_s, expired):
+                result = _answer(database, query.sql)
+        except (duckdb.Error, pa.ArrowException, RuntimeError, MemoryError, ValueError):
+            trouble = _timeout(self._timeout_s) if expired.is_set() else _failed()
+        # raised here and not in the except clause: there the engine's own error would hang on ours as its context
+        if trouble is not None:
+            raise trouble
+        if result is None:
+            raise _too_large()
+        return result
+
+    @contextmanager
+    def _database(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
+        # python_* keep SQL from reading the caller's variables by name
+        config: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False, "python_scan_all_frames": False}
+        with duckdb.connect(":memory:", config=config) as database:
+            database.execute("SET memory_limit = ?", [self._memory_limit])
+            database.execute("SET threads = ?", [self._threads])
+            for statement in _LOCKS:
+                database.execute(statement)
+            for place, (product, table) in enumerate(tables.items()):
+                party, name = product.split(".")
+                source = f"__in{place}"
+                database.register(source, table)
+                database.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(party)}")
+                view = f"{identifier(party)}.{identifier(name)}"
+                columns = ", ".join(identifier(column) for column in table.column_names)
+                database.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608  # declared names, quoted
+            database.execute("SET lock_configuration = true")
+            yield database
+
+
+def _answer(database: duckdb.DuckDBPyConnection, sql: str) -> pa.Table | None:
+    """Return the rows of one SELECT, nothing where there are more than the room carries."""
+    statements = database.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ValueError("expected one SELECT")
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    with database.sql(sql).to_arrow_reader(_BATCH) as reader:
+        for batch in reader:
+            rows += batch.num_rows
+            if rows > MOST_ROWS:
+                return None
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+@contextmanager
+def _deadline(database: duckdb.DuckDBPyConnection, seconds: float, expired: threading.Event) -> Iterator[None]:
+    """Interrupt whatever runs when the time is over, again and again: one interrupt between two statements is lost."""
+    finished = threading.Event()
+
+    def watch() -> None:
+        if finished.wait(seconds):
+            return
+        expired.set()
+        while not finished.wait(0.02):
+            database.interrupt()
+
+    watcher = threading.Thread(target=watch, name="cleanroom-deadline", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        watcher.join()
+
+
+def _declared(needed: Input, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Return the needed columns only, each of its declared kind, times as UTC without a zone."""
+    if needed.product not in tables:
+        raise _drift(needed.product, expected="a table", got="none")
+    table = tables[needed.product]
+    for column in needed.columns:
+        if table.column_names.count(column.name) != 1:
+            raise _drift(f"{needed.product}.{column.name}", expected="one column of this name", got="none or several")
+        kind = table.schema.field(column.name).type
+        if not _is_kind(kind, column.type):
+            raise _drift(f"{needed.product}.{column.name}", expected=column.type.value, got=str(kind))
+    return pa.table({column.name: _plain(table.column(column.name), column) for column in needed.columns})
+
+
+def _plain(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    match column.type:
+        case ColumnType.TIMESTAMP:
+            return values.cast(pa.timestamp("us"), safe=False)
+        case ColumnType.DOUBLE:
+            return values.cast(pa.float64(), safe=False)
+        case _:
+            return values
+
+
+def _is_kind(kind: pa.DataType, declared: ColumnType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(test(plain) for test in _KINDS[declared])
+
+
+def _drift(where: str, *, expected: str, got: str) -> Invalid:
+    return Invalid("cleanroom.schema-drift", f"{where}: expected {expected}, got {got}", hint=_DRIFT_HINT, facts={"column": where})
+
+
+def _failed() -> Invalid:
+    return Invalid("cleanroom.query-failed", "expected a result, got an error of the engine", hint=_FAILED_HINT)
+
+
+def _timeout(seconds: float) -> Invalid:
+    return Invalid("cleanroom.query-timeout", f"expected a result within {seconds:g} s, got none", hint=_TIME_HINT)
+
+
+def _too_large() -> Invalid:
+    return Invalid("cleanroom.result-too-large", f"expected at most {MOST_ROWS} groups, got more", hint=_ROWS_HINT)

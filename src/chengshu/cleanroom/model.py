@@ -1,0 +1,352 @@
+"""What a clean room is asked and under which terms: frozen values that can be written as JSON, signed and read again.
+
+A :class:`Schema` is public: names, types and roles of a product's columns, never rows. :class:`ProductTerms` are what an
+agreement makes of it. A :class:`Job` is one question, complete enough that every holder can judge it alone.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from chengshu.cleanroom.reading import choice, decimal, kind, mapping, sequence, text, whole, wrong
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+
+_PRODUCT = r"[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}"
+_DID = r"did:[a-z0-9]+:\S+"
+
+
+class Role(StrEnum):
+    """What an owner lets be done with a column; what is not listed for a role is refused."""
+
+    KEY = "key"
+    """Joined by equality and counted; never shown, never filtered."""
+    GROUP = "group"
+    """Grouped by (and so shown for groups that are large enough), filtered, counted."""
+    FILTER = "filter"
+    """Compared with constants in WHERE, and counted; never shown."""
+    MEASURE = "measure"
+    """Aggregated by the listed aggregates; never shown singly, never filtered."""
+    FREE = "free"
+    """Public reference data: joined, grouped, filtered and aggregated."""
+    HIDDEN = "hidden"
+    """In no clause at all."""
+
+
+class ColumnType(StrEnum):
+    """The kinds of values that a vetted question may touch; a timestamp is UTC without a zone."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    DOUBLE = "double"
+    TEXT = "text"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether sums and averages have a meaning."""
+        return self in {ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.DOUBLE}
+
+
+class Aggregate(StrEnum):
+    """The aggregates there are; ``min`` and ``max`` show one record's value and are each a permission of their own."""
+
+    COUNT = "count"
+    SUM = "sum"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+
+
+class OutputForm(StrEnum):
+    """What leaves the room: a table of groups, or exactly one value."""
+
+    TABLE = "table"
+    SCALAR = "scalar"
+
+
+MEASURE_AGGREGATES = frozenset({Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a product as its owner declares it.
+
+    ``aggregates`` counts for measures only. ``lower`` and ``upper`` are the range to which a measure is clipped before
+    anything is computed with it, in the column's own unit.
+    """
+
+    name: str
+    type: ColumnType
+    role: Role
+    aggregates: frozenset[Aggregate] = MEASURE_AGGREGATES
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name.startswith("__") or len(self.name) > 63:
+            raise wrong("column.name", expected="an identifier of at most 63 characters that does not start with __", got="another text")
+        _check_bounds(self)
+
+    @property
+    def permitted(self) -> frozenset[Aggregate]:
+        """The aggregates that this column's role and type allow."""
+        match self.role:
+            case Role.MEASURE:
+                allowed = self.aggregates
+            case Role.FREE:
+                allowed = frozenset(Aggregate)
+            case Role.HIDDEN:
+                allowed = frozenset()
+            case _:
+                allowed = frozenset({Aggregate.COUNT})
+        return allowed if self.type.is_number else allowed - {Aggregate.SUM, Aggregate.AVG}
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the column as JSON values; decimals are texts."""
+        document: dict[str, Any] = {"name": self.name, "type": self.type.value, "role": self.role.value}
+        if self.role is Role.MEASURE:
+            document["aggregates"] = sorted(self.aggregates)
+        if self.lower is not None:
+            document["lower"] = format(self.lower, "f")
+        if self.upper is not None:
+            document["upper"] = format(self.upper, "f")
+        return document
+
+    @classmethod
+    def parse(cls, document: object, path: str = "column") -> "Column":
+        """Return the column that ``document`` describes; raise Invalid naming the field."""
+        found = mapping(document, path, required=("name", "type", "role"), optional=("aggregates", "lower", "upper"))
+        listed = MEASURE_AGGREGATES
+        if "aggregates" in found:
+            listed = frozenset(choice(one, f"{path}.aggregates", among=Aggregate) for one in sequence(found["aggregates"], path))
+        return cls(
+            text(found["name"], f"{path}.name"),
+            choice(found["type"], f"{path}.type", among=ColumnType),
+            choice(found["role"], f"{path}.role", among=Role),
+            listed,
+            decimal(found["lower"], f"{path}.lower") if "lower" in found else None,
+            decimal(found["upper"], f"{path}.upper") if "upper" in found else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A product's public face: its columns, whom it protects, and the smallest group that may leave.
+
+    ``product`` is the name in SQL, ``party.product``. ``privacy_unit`` is the column whose distinct values are the people
+    or vehicles protected; without one, each row counts as one. ``minimum_group`` is the least number of units a released
+    group holds; 1 marks public reference data.
+    """
+
+    product: str
+    columns: tuple[Column, ...]
+    privacy_unit: str | None
+    minimum_group: int
+
+    def __post_init__(self) -> None:
+        text(self.product, "schema.product", pattern=_PRODUCT, expected="party.product in lower case")
+        whole(self.minimum_group, "schema.minimum_group", least=1)
+        names = [column.name.lower() for column in self.columns]
+        if not names or len(set(names)) != len(names):
+            raise wrong("schema.columns", expected="at least one column, each name once whatever its case", got="none, or a name twice")
+        if self.privacy_unit is not None and self.privacy_unit not in {column.name for column in self.columns}:
+            raise wrong("schema.privacy_unit", expected="the name of a declared column", got="another name")
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name, whatever its case."""
+        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the schema as JSON values."""
+        return {
+            "product": self.product,
+            "columns": [column.as_document() for column in self.columns],
+            "privacy_unit": self.privacy_unit,
+            "minimum_group": self.minimum_group,
+        }
+
+    @classmethod
+    def parse(cls, document: object, path: str = "schema") -> "Schema":
+        """Return the schema that ``document`` describes; raise Invalid naming the field."""
+        found = mapping(document, path, required=("product", "columns", "privacy_unit", "minimum_group"))
+        columns = sequence(found["columns"], f"{path}.columns")
+        unit = found["privacy_unit"]
+        return cls(
+            text(found["product"], f"{path}.product", pattern=_PRODUCT, expected="party.product in lower case"),
+            tuple(Column.parse(column, f"{path}.columns[{place}]") for place, column in enumerate(columns)),
+            None if unit is None else text(unit, f"{path}.privacy_unit"),
+            whole(found["minimum_group"], f"{path}.minimum_group", least=1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProductTerms:
+    """What an agreement makes of a product's schema.
+
+    ``minimum_group`` may raise the schema's, never lower it. ``queries`` lists the only SQL texts that may be asked, compared
+    as parsed; ``None`` allows whatever passes the rules. ``methods`` are the sealed methods that may run on the product.
+    """
+
+    schema: Schema
+    minimum_group: int = 1
+    queries: tuple[str, ...] | None = None
+    methods: frozenset[str] = frozenset()
+
+    @property
+    def smallest_group(self) -> int:
+        """The stricter of the schema's and the agreement's smallest group."""
+        return max(self.minimum_group, self.schema.minimum_group)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuestion:
+    """A question in SQL, as its asker wrote it; nothing but the vetter ever reads it."""
+
+    sql: str
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the question as JSON values."""
+        return {"sql": self.sql}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodQuestion:
+    """A sealed method by name, with its parameters as JSON values."""
+
+    method: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the question as JSON values that share nothing with this one."""
+        return {"method": self.method, "parameters": copy.deepcopy(dict(self.parameters))}
+
+
+Question = SqlQuestion | MethodQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """One product that a job reads: who holds it, under which agreement, and the schema its holder publishes.
+
+    The product's name inside the job's question is ``schema.product``; ``product`` is its id in the holder's catalogue.
+    """
+
+    schema: Schema
+    provider: str
+    agreement: str
+    product: str
+
+    @property
+    def alias(self) -> str:
+        """The name by which the question calls this product."""
+        return self.schema.product
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the input as JSON values."""
+        return {"schema": self.schema.as_document(), "provider": self.provider, "agreement": self.agreement, "product": self.product}
+
+    @classmethod
+    def parse(cls, document: object, path: str = "input") -> "JobInput":
+        """Return the input that ``document`` describes; raise Invalid naming the field."""
+        found = mapping(document, path, required=("schema", "provider", "agreement", "product"))
+        return cls(
+            Schema.parse(found["schema"], f"{path}.schema"),
+            text(found["provider"], f"{path}.provider", pattern=_DID, expected="a DID"),
+            text(found["agreement"], f"{path}.agreement"),
+            text(found["product"], f"{path}.product"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One question to a room: who asks, who computes, for what, over which products, and what leaves.
+
+    ``as_document`` is what is signed (its canonical bytes); ``parse`` reads it back to an equal value.
+    """
+
+    id: str
+    consumer: str
+    room: str
+    purpose: str
+    question: Question
+    inputs: tuple[JobInput, ...]
+    output: OutputForm = OutputForm.TABLE
+
+    def __post_init__(self) -> None:
+        aliases = [one.alias for one in self.inputs]
+        if not aliases or len(set(aliases)) != len(aliases):
+            raise wrong("job.inputs", expected="at least one product, each name once", got="none, or a name twice")
+
+    def terms(self, own: Mapping[str, ProductTerms]) -> dict[str, ProductTerms]:
+        """Return the terms by which a holder vets the whole question.
+
+        ``own`` are the terms this holder signed, by alias: they always win over what the job says about the same product.
+        For every other product the schema in the job stands, whose truth is that holder's to check.
+        """
+        return {one.alias: own.get(one.alias) or ProductTerms(one.schema) for one in self.inputs}
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the job as JSON values, ready for canonical bytes and a signature."""
+        return {
+            "id": self.id,
+            "consumer": self.consumer,
+            "room": self.room,
+            "purpose": self.purpose,
+            "question": self.question.as_document(),
+            "inputs": [one.as_document() for one in self.inputs],
+            "output": self.output.value,
+        }
+
+    @classmethod
+    def parse(cls, document: object) -> "Job":
+        """Return the job that ``document`` describes; raise Invalid naming the field."""
+        found = mapping(document, "job", required=("id", "consumer", "room", "purpose", "question", "inputs", "output"))
+        inputs = sequence(found["inputs"], "job.inputs")
+        return cls(
+            text(found["id"], "job.id"),
+            text(found["consumer"], "job.consumer", pattern=_DID, expected="a DID"),
+            text(found["room"], "job.room", pattern=_DID, expected="a DID"),
+            text(found["purpose"], "job.purpose"),
+            _question(found["question"]),
+            tuple(JobInput.parse(one, f"job.inputs[{place}]") for place, one in enumerate(inputs)),
+            choice(found["output"], "job.output", among=OutputForm),
+        )
+
+
+def _question(document: object) -> Question:
+    if isinstance(document, Mapping) and "sql" in document:
+        found = mapping(document, "job.question", required=("sql",))
+        return SqlQuestion(text(found["sql"], "job.question.sql"))
+    found = mapping(document, "job.question", required=("method", "parameters"))
+    parameters = found["parameters"]
+    if not isinstance(parameters, Mapping):
+        raise wrong("job.question.parameters", expected="an object", got=kind(parameters))
+    return MethodQuestion(text(found["method"], "job.question.method"), copy.deepcopy(dict(parameters)))
+
+
+def _check_bounds(column: Column) -> None:
+    bounds = [bound for bound in (column.lower, column.upper) if bound is not None]
+    if not bounds:
+        return
+    if column.role is not Role.MEASURE or not column.type.is_number:
+        raise _bounds("bounds on a numeric measure only")
+    if not all(bound.is_finite() for bound in bounds):
+        raise _bounds("finite bounds")
+    if column.type is ColumnType.INTEGER and any(bound != bound.to_integral_value() for bound in bounds):
+        raise _bounds("whole bounds on a column of whole numbers")
+    if column.lower is not None and column.upper is not None and column.lower >= column.upper:
+        raise _bounds("a lower bound below the upper one")
+
+
+def _bounds(expected: str) -> Invalid:
+    return Invalid(
+        "cleanroom.bounds",
+        f"column.lower, column.upper: expected {expected}, got another declaration",
+        hint=Text("Declare the range to which the measure is clipped.", "请声明度量值的截断范围。"),
+    )

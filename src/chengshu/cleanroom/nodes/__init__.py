@@ -1,0 +1,1 @@
+"""The way to other nodes' clean-room routes."""

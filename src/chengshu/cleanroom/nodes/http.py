@@ -1,0 +1,104 @@
+"""Other nodes over HTTP: each request signed for exactly one receiver, path and body; answers bounded in size."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pyarrow as pa
+
+from chengshu.identity.credentials.request import SignedRequest
+from chengshu.identity.ports import CredentialSource
+from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import canonical
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
+from chengshu.kernel.text import Text
+
+TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_REASON = 400
+_KINDS: dict[int, type[ChengshuError]] = {400: Invalid, 401: Unidentified, 403: Denied, 404: NotFound, 409: Conflict, 422: Tampered}
+
+ReadStream = Callable[[Iterable[bytes]], pa.Table]
+"""Turns the bytes of a product on the wire into its table."""
+
+
+class HttpNodes:
+    """Speaks to the parties on the trust list and to nobody else; no redirects, no proxies from the environment."""
+
+    def __init__(
+        self, identity: Identity, *, credentials: CredentialSource, read_stream: ReadStream, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._identity = identity
+        self._credentials = credentials
+        self._read_stream = read_stream
+        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"})
+
+    def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Send JSON to a party's node and return its JSON answer.
+
+        Raises Unavailable where trying again may help, and the peer's own kind of error, with its code and reason, otherwise.
+        """
+        with self._sent(party, path, message) as response:
+            answer = json.loads(b"".join(_bounded(response, MAX_ANSWER_BYTES)) or b"{}")
+        if not isinstance(answer, dict):
+            raise Invalid("peer.answer", "expected a JSON object as answer, got another kind", hint=_THEIR_WORDS)
+        return answer
+
+    def pull(self, party: str, token: str) -> pa.Table:
+        """Return the product that ``token`` grants; raises as :meth:`post`, and Unavailable for a stream that ends early."""
+        with self._sent(party, "/room/data", {"token": token}) as response:
+            return self._read_stream(response.iter_raw())
+
+    @contextmanager
+    def _sent(self, did: str, path: str, message: Mapping[str, Any]) -> Iterator[httpx.Response]:
+        origin, name = self._receiver(did)
+        body = canonical(dict(message))
+        headers = {
+            "Authorization": self._credentials.issue(did, SignedRequest("POST", path, body)),
+            "Content-Type": "application/json",
+        }
+        try:
+            with self._client.stream("POST", origin + path, content=body, headers=headers) as response:
+                if response.status_code >= 300:
+                    raise _refused(response, name=name)
+                yield response
+        except (httpx.TransportError, ValueError) as error:
+            raise Unavailable(
+                "peer.unreachable",
+                f"expected {name} to answer, got {type(error).__name__}",
+                hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
+            ) from error
+
+    def _receiver(self, did: str) -> tuple[str, str]:
+        if did == self._identity.did:
+            address, name = self._identity.address, "this node itself"
+        else:
+            party = self._identity.get(did)
+            address, name = party.address, party.name_en
+        parts = urlsplit(address)
+        return f"{parts.scheme}://{parts.netloc}", name
+
+
+def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
+    taken = 0
+    for chunk in response.iter_raw():
+        taken += len(chunk)
+        if taken > limit:
+            raise Invalid("peer.answer", f"expected an answer of at most {limit} bytes, got more", hint=_THEIR_WORDS)
+        yield chunk
+
+
+def _refused(response: httpx.Response, *, name: str) -> ChengshuError:
+    try:
+        document = json.loads(b"".join(_bounded(response, 1_000_000)))
+        code, reason = str(document["code"])[:MAX_REASON], str(document["message"])[:MAX_REASON]
+    except (ValueError, KeyError, TypeError):
+        code, reason = "peer.refused", f"status {response.status_code} without a reason"
+    kind = _KINDS.get(response.status_code, Unavailable)
+    return kind(code, f"{name}: {reason}", hint=_THEIR_WORDS)
+
+
+_THEIR_WORDS = Text("The reason is the other node's own; ask its operator.", "该原因由对方节点给出，请联系其运营人员。")

@@ -1,0 +1,110 @@
+"""What comes out of a job: released tables or a refusal, and the room's signed receipt over exactly that."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from chengshu.cleanroom.ports import IsSignedBy
+from chengshu.kernel.canonical import canonical, digest, sha256_hex
+from chengshu.kernel.crypto import Signer
+from chengshu.kernel.errors import Tampered
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one job ended: ``RELEASED`` with tables, ``REFUSED`` with a refusal, or ``FAILED`` with notes."""
+
+    state: str
+    tables: Mapping[str, pa.Table]
+    notes: tuple[str, ...]
+    refusal: Refused | None
+
+    def as_document(self) -> Document:
+        """Return the outcome as JSON values; tables are Arrow IPC streams in base64."""
+        return {
+            "state": self.state,
+            "tables": {name: _packed(table) for name, table in self.tables.items()},
+            "notes": list(self.notes),
+            "refusal": None if self.refusal is None else refusal_document(self.refusal),
+        }
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome that :meth:`as_document` wrote."""
+        refusal = document["refusal"]
+        return cls(
+            state=document["state"],
+            tables={name: _unpacked(packed) for name, packed in document["tables"].items()},
+            notes=tuple(document["notes"]),
+            refusal=None if refusal is None else parse_refusal(refusal),
+        )
+
+
+def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer) -> Document:
+    """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out."""
+    receipt = {
+        "job": job["id"],
+        "job_digest": digest(job),
+        "consumer": job["consumer"],
+        "room": job["room"],
+        "inputs": [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]],
+        "state": outcome["state"],
+        "outcome_digest": digest(outcome),
+        "at": at,
+    }
+    return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}
+
+
+def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document, is_signed_by: IsSignedBy) -> None:
+    """Raise Tampered unless ``signed`` is the receipt of the job's own room over this job and exactly this outcome."""
+    receipt = signed["receipt"]
+    if not is_signed_by(job["room"], base64.b64decode(signed["signature"]), canonical(receipt)):
+        raise _tampered("a receipt signed by the clean room that the job names", "another signature")
+    if receipt["job_digest"] != digest(job):
+        raise _tampered("a receipt for the job that was sent", "one for another job")
+    if receipt["outcome_digest"] != digest(outcome):
+        raise _tampered("a receipt for the outcome that came", "one for another outcome")
+
+
+def _packed(table: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return base64.b64encode(sink.getvalue().to_pybytes()).decode()
+
+
+def _unpacked(packed: str) -> pa.Table:
+    with pa.ipc.open_stream(base64.b64decode(packed)) as reader:
+        return reader.read_all()
+
+
+def refusal_document(refusal: Refused) -> Document:
+    """Return a refusal as JSON values that keep both languages."""
+    passes = {"en": refusal.would_pass.en, "zh": refusal.would_pass.zh}
+    return {"rule": refusal.rule, "message": refusal.message, "would_pass": passes, "facts": dict(refusal.facts)}
+
+
+def parse_refusal(document: Mapping[str, Any]) -> Refused:
+    """Return the refusal that :func:`refusal_document` wrote."""
+    passes = document["would_pass"]
+    return Refused(document["rule"], document["message"], Text(passes["en"], passes["zh"]), document["facts"])
+
+
+def table_digest(table: pa.Table) -> str:
+    """Return the digest of a table's Arrow IPC stream."""
+    return sha256_hex(base64.b64decode(_packed(table)))
+
+
+def _tampered(expected: str, got: str) -> Tampered:
+    return Tampered(
+        "cleanroom.receipt",
+        f"expected {expected}, got {got}",
+        hint=Text("Keep the answer and the receipt, and ask the clean room's operator.", "请保留结果与回执，并联系净室运营方。"),
+    )

@@ -1,0 +1,38 @@
+"""What this room needs from outside."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+IsSignedBy = Callable[[str, bytes, bytes], bool]
+"""Says whether a party (by its id) made a signature over a message."""
+
+
+class Evidence(Protocol):
+    """The node's log."""
+
+    def append(self, tx: Connection, kind: str, subject: str, body: Mapping[str, Any]) -> int:
+        """Write one entry in the caller's transaction and return its index."""
+        ...
+
+
+class Grants(Protocol):
+    """Leave to pull a product once (the transfer room's verb)."""
+
+    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str) -> str:
+        """Return the secret token of a new grant."""
+        ...
+
+
+class Nodes(Protocol):
+    """The other nodes of the space, over the network."""
+
+    def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a message to a party's node and return its answer; raise Unavailable when it does not answer."""
+        ...
+
+    def pull(self, party: str, token: str) -> pa.Table:
+        """Return the product that ``token`` grants, from a party's node."""
+        ...

@@ -1,0 +1,46 @@
+"""``aggregate-not-permitted``: an aggregate that the column's owner does not permit, or of more than a plain column."""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from chengshu.cleanroom.binding import AGGREGATES
+from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.model import Aggregate, Column, ProductTerms
+from chengshu.cleanroom.names import origin_of
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+RULE = "aggregate-not-permitted"
+
+
+def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
+    """Refuse aggregates of expressions, DISTINCT outside COUNT, and what the column's role or type does not permit."""
+    del terms
+    for node in every(query, *AGGREGATES):
+        function = AGGREGATES[type(node)]
+        if function is Aggregate.COUNT and isinstance(node.this, exp.Star):
+            continue
+        column = _argument(node, function)
+        origin = None if column is None else origin_of(column)
+        if origin is None:
+            return _refused(node, "expected one plain column, and DISTINCT in COUNT only", None)
+        if function not in origin.column.permitted or (origin.bucketed and function is not Aggregate.COUNT):
+            return _refused(node, f"{function.value} of this column is not permitted", origin.column)
+    return None
+
+
+def _argument(node: exp.Expr, function: Aggregate) -> exp.Column | None:
+    argument = node.this
+    if isinstance(argument, exp.Distinct) and function is Aggregate.COUNT and len(argument.expressions) == 1:
+        argument = argument.expressions[0]
+    return argument if isinstance(argument, exp.Column) else None
+
+
+def _refused(node: exp.Expr, why: str, column: Column | None) -> Refused:
+    permitted = ", ".join(sorted(column.permitted)) if column is not None else ""
+    if not permitted:
+        text = Text("An aggregate of one plain column that its owner lists.", "对单独一列使用其所有者许可的聚合。")
+    else:
+        text = Text(f"On this column: {permitted}.", f"该列可用：{permitted}。")
+    return refused(RULE, node, why=why, would_pass=text, column=column.name if column is not None else "")

@@ -1,0 +1,32 @@
+"""``function-not-listed``: every function that is not on the list, known to the parser or not."""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from chengshu.cleanroom.binding import AGGREGATES
+from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.model import ProductTerms
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+RULE = "function-not-listed"
+_TIMES = (exp.TimestampTrunc, exp.DateTrunc, exp.DateBin, exp.Extract, exp.Year, exp.Month, exp.Day, exp.Hour, exp.Minute)
+LISTED = frozenset({*AGGREGATES, *_TIMES, exp.Floor, exp.Round, exp.Nullif, exp.And, exp.Or, exp.Cast})
+
+
+def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
+    """Refuse a function by its absence from the list."""
+    del terms
+    for node in every(query, exp.Func):
+        if type(node) not in LISTED:
+            return refused(
+                RULE,
+                node,
+                why="this function is not on the list",
+                would_pass=Text(
+                    "COUNT, SUM, AVG, MIN, MAX, DATE_TRUNC, TIME_BUCKET, EXTRACT, FLOOR, ROUND, NULLIF.",
+                    "可用：COUNT、SUM、AVG、MIN、MAX、DATE_TRUNC、TIME_BUCKET、EXTRACT、FLOOR、ROUND、NULLIF。",
+                ),
+            )
+    return None

@@ -1,0 +1,308 @@
+"""The clean room: takes signed jobs, vets them, collects what every holder approves, runs, and lets out only what passes the gate."""
+
+import base64
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from chengshu import plugins
+from chengshu.cleanroom import store
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.process import ProcessEngine
+from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
+from chengshu.cleanroom.outcome import Outcome, parse_refusal, sign_receipt
+from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
+from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.vetting import vet
+from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.clock import Clock, iso
+from chengshu.kernel.crypto import Signer
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, NotFound, Unavailable
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.text import Text
+from chengshu.methods.sealed import OutputTable, SealedMethod
+
+RUN_TASK = "room.run"
+RECEIPT_TASK = "room.receipt"
+RETRY_PAUSE_S = 0.5
+KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the room waits for a holder that does not answer."""
+
+    input_wait: timedelta
+
+
+class Cleanroom:
+    """The neutral place: trusted with nothing but the rows that holders approved for a job."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        own_id: str,
+        signer: Signer,
+        nodes: Nodes,
+        engine: DuckDBEngine,
+        methods: ProcessEngine,
+        limits: Limits,
+        tasks: Tasks,
+        evidence: Evidence,
+        is_signed_by: IsSignedBy,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._own_id = own_id
+        self._signer = signer
+        self._nodes = nodes
+        self._engine = engine
+        self._methods = methods
+        self._limits = limits
+        self._tasks = tasks
+        self._evidence = evidence
+        self._is_signed_by = is_signed_by
+        self._clock = clock
+
+    def receive(self, document: Mapping[str, Any], *, signature: str, sender: str) -> None:
+        """Take in a job from its asker; vet it and, if it passes, defer running it. A repeat changes nothing.
+
+        Raises Denied when the sender did not sign it or it is for another room, Conflict for another text under a known id.
+        """
+        job = Job.parse(document)
+        self._check_sender(job, document, signature=signature, sender=sender)
+        verdict = self._verdict(job)
+        fingerprint = digest(document)
+        with self._database.write() as tx:
+            known = store.find_room_job(tx, job.id)
+            if known is not None:
+                if known.digest != fingerprint:
+                    raise Conflict("cleanroom.other-job", "expected the job first sent under this id, got another text", hint=_NEW_ID)
+                return
+            kept = store.RoomJob(job.id, job.consumer, document, signature, fingerprint, "RECEIVED", "the room's worker", None)
+            store.add_room_job(tx, kept, at=iso(self._clock()))
+            body = {"job": job.id, "consumer": job.consumer, "purpose": job.purpose, "job_digest": fingerprint}
+            self._evidence.append(tx, "job.submitted", job.id, body)
+            if verdict is None:
+                self._evidence.append(tx, "job.vetted", job.id, body)
+                self._tasks.defer(tx, RUN_TASK, {"job": job.id}, lane=job.id, waits_for="the room's worker")
+        if verdict is not None:
+            self._end(job, document, Outcome("REFUSED", {}, (), verdict))
+
+    def standing(self, job: str, *, sender: str) -> dict[str, Any]:
+        """Return a job's state, for whom it waits and, once it has ended, outcome and receipt; raise NotFound for anyone but its asker."""
+        found = self._find(job)
+        if found.consumer != sender:
+            raise _unknown()
+        ended = found.outcome or {"outcome": None, "receipt": None}
+        return {"state": found.state, "waits_for": found.waits_for, **ended}
+
+    def run(self, payload: Mapping[str, Any]) -> None:
+        """Run a vetted job to its end (the handler of ``room.run``); a repeat after a crash starts it afresh."""
+        found = self._find(payload["job"])
+        if found.outcome is not None:
+            return
+        job = Job.parse(found.document)
+        try:
+            outcome = self._outcome(job, found)
+        except ChengshuError as error:
+            outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
+        self._end(job, found.document, outcome)
+
+    def send_receipt(self, payload: Mapping[str, Any]) -> None:
+        """Send a receipt to one holder (the handler of ``room.receipt``)."""
+        self._nodes.post(payload["holder"], "/room/receipts", payload["receipt"])
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Return id, state and what each unfinished job waits for."""
+        with self._database.read() as tx:
+            return store.unfinished(tx)
+
+    def released_table(self, job: str, *, table: str) -> pa.Table:
+        """Return one released table of a job of this room; raise NotFound when there is none."""
+        found = self._find(job)
+        outcome = Outcome.parse(found.outcome["outcome"]) if found.outcome else None
+        if outcome is None or table not in outcome.tables:
+            raise _unknown()
+        return outcome.tables[table]
+
+    def parties(self, job: str) -> tuple[str, tuple[str, ...]]:
+        """Return who asked for a job and whose products it named."""
+        document = Job.parse(self._find(job).document)
+        return document.consumer, tuple(sorted({one.provider for one in document.inputs}))
+
+    def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, sender: str) -> None:
+        if job.consumer != sender or job.room != self._own_id:
+            raise Denied(
+                "cleanroom.not-yours", "expected a job of its sender for this room, got one of another or for another", hint=_NEW_ID
+            )
+        if not self._is_signed_by(sender, base64.b64decode(signature), canonical(dict(document))):
+            raise Denied("cleanroom.signature", "expected a job signed by its asker, got another signature", hint=_NEW_ID)
+
+    def _verdict(self, job: Job) -> Refused | None:
+        match job.question:
+            case SqlQuestion(sql=sql):
+                verdict = vet(sql, _terms(job))
+                return verdict if isinstance(verdict, Refused) else None
+            case MethodQuestion(method=name):
+                return _method_verdict(name, job)
+
+    def _outcome(self, job: Job, found: store.RoomJob) -> Outcome:
+        optional = _sealed(job).optional if isinstance(job.question, MethodQuestion) else frozenset[str]()
+        tables: dict[str, pa.Table] = {}
+        notes: list[str] = []
+        for part in job.inputs:
+            collected = self._collect(part, found)
+            name = part.alias.partition(".")[2]
+            match collected:
+                case pa.Table():
+                    tables[part.alias] = collected
+                case Refused() if name not in optional:
+                    return Outcome("REFUSED", {}, tuple(notes), collected)
+                case Refused():
+                    notes.append(f"without {part.alias}: refused by its holder, rule {collected.rule}")
+                case Unavailable() if name not in optional:
+                    raise collected
+                case Unavailable():
+                    notes.append(f"without {part.alias}: its holder did not answer within {self._limits.input_wait.total_seconds():g} s")
+        self._save_state(job.id, state="RUNNING", waits_for="the computation")
+        return self._computed(job, tables, notes)
+
+    def _collect(self, part: JobInput, found: store.RoomJob) -> pa.Table | Refused | Unavailable:
+        """Ask one holder for its product until it answers or the wait is over; the job's state names the holder meanwhile."""
+        self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
+        until = self._clock() + self._limits.input_wait
+        message = {"job": found.document, "signature": found.signature, "product": part.product}
+        while True:
+            try:
+                answer = self._nodes.post(part.provider, "/room/inputs", message)
+                if "refused" in answer:
+                    return parse_refusal(answer["refused"])
+                return self._nodes.pull(part.provider, answer["token"])
+            except Unavailable as error:
+                if self._clock() >= until:
+                    return error
+                self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
+                time.sleep(RETRY_PAUSE_S)
+
+    def _computed(self, job: Job, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
+        match job.question:
+            case SqlQuestion(sql=sql):
+                return self._answered(job, vet(sql, _terms(job)), tables, notes)
+            case MethodQuestion(method=name, parameters=parameters):
+                inputs = {alias.partition(".")[2]: table for alias, table in tables.items()}
+                results = self._methods.run(name, tables=inputs, parameters=parameters)
+                return _gated(_sealed(job), results, smallest=max(one.schema.minimum_group for one in job.inputs), notes=notes)
+
+    def _answered(self, job: Job, vetted: VettedQuery | Refused, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
+        if isinstance(vetted, Refused):
+            return Outcome("REFUSED", {}, tuple(notes), vetted)
+        verdict = release(self._engine.run(vetted, tables), query=vetted, form=job.output)
+        if isinstance(verdict, Refused):
+            return Outcome("REFUSED", {}, tuple(notes), verdict)
+        return Outcome("RELEASED", {"answer": verdict.table}, tuple(notes), None)
+
+    def _end(self, job: Job, document: Mapping[str, Any], outcome: Outcome) -> None:
+        result = outcome.as_document()
+        receipt = sign_receipt(result, job=dict(document), at=iso(self._clock()), signer=self._signer)
+        with self._database.write() as tx:
+            kept = {"outcome": result, "receipt": receipt}
+            store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
+            body = {"job": job.id, "receipt_digest": digest(receipt)}
+            if outcome.refusal is not None:
+                body["rule"] = outcome.refusal.rule
+            if outcome.state == "RELEASED":
+                self._evidence.append(tx, "job.run", job.id, body)
+            self._evidence.append(tx, KIND_OF_STATE[outcome.state], job.id, body)
+            for holder in sorted({one.provider for one in job.inputs}):
+                self._tasks.defer(tx, RECEIPT_TASK, {"holder": holder, "receipt": receipt}, lane=f"receipt {holder}", waits_for=holder)
+
+    def _save_state(self, job: str, *, state: str, waits_for: str) -> None:
+        with self._database.write() as tx:
+            store.save_room_job(tx, job, state=state, waits_for=waits_for)
+
+    def _find(self, job: str) -> store.RoomJob:
+        with self._database.read() as tx:
+            found = store.find_room_job(tx, job)
+        if found is None:
+            raise _unknown()
+        return found
+
+
+def _terms(job: Job) -> dict[str, ProductTerms]:
+    return job.terms({})
+
+
+def _sealed(job: Job) -> SealedMethod:
+    assert isinstance(job.question, MethodQuestion)  # noqa: S101  # the callers have matched the question already
+    method: SealedMethod = plugins.method(job.question.method)
+    return method
+
+
+def _method_verdict(name: str, job: Job) -> Refused | None:
+    if name not in plugins.method_names():
+        return Refused(
+            "method-unknown",
+            "question.method: the room does not have this method",
+            Text(f"One of: {', '.join(plugins.method_names())}.", f"可用方法：{'、'.join(plugins.method_names())}。"),
+        )
+    method = _sealed(job)
+    given = {one.alias.partition(".")[2] for one in job.inputs}
+    missing = sorted(method.required - given)
+    unknown = sorted(given - method.required - method.optional)
+    if missing or unknown:
+        return Refused(
+            "method-inputs",
+            f"inputs: missing {', '.join(missing) or 'none'}; not read by the method {', '.join(unknown) or 'none'}",
+            Text(
+                f"Inputs {', '.join(sorted(method.required))}; optional {', '.join(sorted(method.optional)) or 'none'}.",
+                f"必需输入：{'、'.join(sorted(method.required))}；可选输入：{'、'.join(sorted(method.optional)) or '无'}。",
+            ),
+        )
+    return None
+
+
+def _gated(method: SealedMethod, results: Mapping[str, pa.Table], *, smallest: int, notes: list[str]) -> Outcome:
+    released: dict[str, pa.Table] = {}
+    for name, table in sorted(results.items()):
+        declared = method.outputs.get(name)
+        if declared is None:
+            return Outcome("REFUSED", {}, tuple(notes), _undeclared(name))
+        verdict = release_table(table, _spec(declared, smallest=smallest))
+        if isinstance(verdict, Refused):
+            notes.append(f"table {name}: held back, rule {verdict.rule}")
+            continue
+        released[name] = verdict.table
+    return Outcome("RELEASED", released, tuple(notes), None)
+
+
+def _spec(declared: OutputTable, *, smallest: int) -> TableSpec:
+    columns = tuple(OutputColumn(column, ColumnType(kind)) for column, kind in declared.columns.items())
+    return TableSpec(columns, minimum_group=smallest, most_rows=declared.most_rows)
+
+
+def _undeclared(name: str) -> Refused:
+    return Refused(
+        "undeclared-output",
+        f"table {name}: the method returned a table that it does not declare",
+        Text("A method lets out only the tables that it declares.", "方法只能输出其声明的表。"),
+    )
+
+
+_NEW_ID = Text("Sign a new job for this room with an id of its own.", "请使用新的标识为本净室重新签署作业。")
+
+
+def _unknown() -> NotFound:
+    return NotFound(
+        "cleanroom.unknown-job",
+        "expected the id of a job of this room that is yours, got another",
+        hint=Text("Only a job's asker can follow it.", "只有作业的使用方可以查询。"),
+    )

@@ -1,0 +1,322 @@
+"""What a patient asker would try against the clean room.
+
+Each attack runs twice: against an unprotected control, where it must succeed (or the test proves nothing), and against the room.
+The victim is one driver, v07, whose fare only the fleet may know.
+"""
+
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
+from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.release import Released, release
+from chengshu.cleanroom.vetting import vet
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.refusal import Refused
+
+SECRET = 7331.25
+TABLE = pa.table(
+    {
+        "vehicle": [f"v{i % 20:02d}" for i in range(40)],
+        "zone": ["airport" if i % 20 == 7 else ("east" if i % 2 else "west") for i in range(40)],
+        "kind": ["night" if i % 20 == 7 else "day" for i in range(40)],
+        "lonely": [None if i % 20 != 7 else SECRET for i in range(40)],
+        "fare": [SECRET if i % 20 == 7 else 100.0 + i for i in range(40)],
+        "driver": [f"driver-{i % 20:02d}" for i in range(40)],
+        "code": ["secret-code" if i % 20 == 7 else "1" for i in range(40)],
+    }
+)
+MEASURE = frozenset({Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG})
+SCHEMA = Schema(
+    "fleet.jobs",
+    (
+        Column("vehicle", ColumnType.TEXT, Role.KEY),
+        Column("zone", ColumnType.TEXT, Role.GROUP),
+        Column("kind", ColumnType.TEXT, Role.FILTER),
+        Column("lonely", ColumnType.DOUBLE, Role.MEASURE, MEASURE),
+        Column("fare", ColumnType.DOUBLE, Role.MEASURE, MEASURE),
+        Column("driver", ColumnType.TEXT, Role.HIDDEN),
+        Column("code", ColumnType.TEXT, Role.GROUP),
+    ),
+    "vehicle",
+    5,
+)
+OTHER = Schema("toll.gates", (Column("vehicle", ColumnType.TEXT, Role.KEY), Column("gate", ColumnType.TEXT, Role.FREE)), None, 5)
+GATES = pa.table({"vehicle": ["v07"] * 30, "gate": ["g1"] * 30})
+TERMS = {"fleet.jobs": ProductTerms(SCHEMA), "toll.gates": ProductTerms(OTHER)}
+TABLES = {"fleet.jobs": TABLE, "toll.gates": GATES}
+ENGINE = DuckDBEngine("256MB", 1, 20.0)
+
+
+def _unprotected(sql: str) -> list[tuple[Any, ...]]:
+    """Answer as a plain database would."""
+    with duckdb.connect(":memory:") as database:
+        for name, table in TABLES.items():
+            party, product = name.split(".")
+            database.register(f"t_{product}", table)
+            database.execute(f"CREATE SCHEMA {party}")
+            database.execute(f"CREATE VIEW {name} AS SELECT * FROM t_{product}")  # noqa: S608  # the attack
+        return database.execute(sql).fetchall()
+
+
+def _room(sql: str) -> Released | Refused:
+    query = vet(sql, TERMS)
+    if isinstance(query, Refused):
+        return query
+    return release(ENGINE.run(query, TABLES), query=query)
+
+
+def _knows(rows: list[tuple[Any, ...]]) -> bool:
+    return any(value in (SECRET, 2 * SECRET, "driver-07", "secret-code") for row in rows for value in row)
+
+
+def _shown(verdict: Released | Refused) -> list[tuple[Any, ...]]:
+    return [] if isinstance(verdict, Refused) else [tuple(row.values()) for row in verdict.table.to_pylist()]
+
+
+SINGLING_OUT = {
+    "by a filter that only the victim meets": "SELECT AVG(fare) FROM fleet.jobs WHERE kind = 'night'",
+    "by a group that only the victim is in": "SELECT zone, AVG(fare) FROM fleet.jobs GROUP BY zone",
+    "by its key": "SELECT AVG(fare) FROM fleet.jobs WHERE vehicle = 'v07'",
+    "by its key in a sub-query": "SELECT AVG(fare) FROM (SELECT fare FROM fleet.jobs WHERE vehicle = 'v07') AS d",
+    "by everyone else's blanks": "SELECT AVG(lonely) FROM fleet.jobs",
+    "by blanks under a renamed column": "WITH d AS (SELECT lonely AS x FROM fleet.jobs) SELECT SUM(x) FROM d",
+    "by a condition inside the aggregate": "SELECT SUM(CASE WHEN vehicle = 'v07' THEN fare END) FROM fleet.jobs",
+    "by a filter clause": "SELECT AVG(fare) FILTER (WHERE vehicle = 'v07') FROM fleet.jobs",
+    "by HAVING on the group's size": "SELECT zone, AVG(fare) FROM fleet.jobs GROUP BY zone HAVING COUNT(*) < 5",
+    "by HAVING on an extreme": "SELECT zone, AVG(fare) FROM fleet.jobs GROUP BY zone HAVING MAX(fare) > 7000",
+    "by an extreme": "SELECT MAX(fare) FROM fleet.jobs",
+    "by the record of an extreme": "SELECT MAX_BY(driver, fare) FROM fleet.jobs",
+    "by a list": "SELECT zone, STRING_AGG(DISTINCT driver, ',') FROM fleet.jobs GROUP BY zone HAVING COUNT(DISTINCT vehicle) = 1",
+    "by the top of an order": "SELECT fare FROM fleet.jobs ORDER BY fare DESC LIMIT 1",
+    "by the upper quantile": "SELECT QUANTILE_CONT(fare, 1) FROM fleet.jobs",
+    "by a window frame": "SELECT SUM(fare) OVER (PARTITION BY vehicle) FROM fleet.jobs",
+    "by a union": "SELECT 0.0, 'x' UNION ALL SELECT fare, driver FROM fleet.jobs",
+    "by a scalar sub-query": "SELECT COUNT(*), (SELECT MAX(fare) FROM fleet.jobs) FROM fleet.jobs",
+    "by a second statement": "SELECT COUNT(*) FROM fleet.jobs; SELECT fare FROM fleet.jobs WHERE vehicle = 'v07'",
+    "by a comment that ends early": "SELECT COUNT(*) /* */ , MAX(fare) -- */ FROM\nFROM fleet.jobs",
+    "by a quoted name": 'SELECT "DRIVER", COUNT(*) FROM fleet.jobs GROUP BY "driver"',
+    "by a name inside a struct": "SELECT d.driver FROM fleet.jobs AS d",
+    "by the row as a whole": "SELECT MAX(d) FROM (SELECT fare FROM fleet.jobs) AS d",
+    "by many joined rows of another product": (
+        "SELECT g.gate, AVG(j.fare) FROM toll.gates g JOIN fleet.jobs j ON g.vehicle = j.vehicle GROUP BY g.gate"
+    ),
+    "by an alias that hides a column": "SELECT zone, AVG(fare) AS y FROM (SELECT driver AS zone, fare FROM fleet.jobs) AS d GROUP BY zone",
+    "by arithmetic that undoes the rounding": "SELECT zone, (AVG(fare) - 7331) * 1000 / 1000 + 7331 FROM fleet.jobs GROUP BY zone",
+}
+
+
+@pytest.mark.parametrize("sql", SINGLING_OUT.values(), ids=SINGLING_OUT.keys())
+def test_one_driver_cannot_be_singled_out(sql: str) -> None:
+    control = [tuple(value["fare"] if isinstance(value, dict) else value for value in row) for row in _unprotected(sql)]
+    assert _knows(control)
+    assert not _knows(_shown(_room(sql)))
+
+
+def test_joined_copies_of_one_record_do_not_make_a_group() -> None:
+    sql = "SELECT g.gate, COUNT(*) AS n FROM fleet.jobs j JOIN toll.gates g ON g.vehicle = j.vehicle GROUP BY g.gate"
+    assert _unprotected(sql) == [("g1", 60)]
+    verdict = _room(sql)
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "group-too-small"
+
+
+def test_a_record_repeated_by_a_join_does_not_drown_the_others_in_a_mean() -> None:
+    """The asker brings a product of its own in which the victim stands a hundred thousand times and four others once."""
+    copies = ["v07"] * 100_000 + ["v01", "v02", "v03", "v04"]
+    tables = {"fleet.jobs": TABLE, "toll.gates": pa.table({"vehicle": copies, "gate": ["g1"] * len(copies)})}
+    sql = "SELECT AVG(j.fare) AS fare, COUNT(DISTINCT j.vehicle) AS n FROM fleet.jobs j JOIN toll.gates g ON g.vehicle = j.vehicle"
+    query = vet(sql, TERMS)
+    assert isinstance(query, VettedQuery)
+    result = ENGINE.run(query, tables)
+    assert result.column("a1").to_pylist() == [5]
+    assert abs(result.column("a0")[0].as_py() - SECRET) < 1
+    verdict = release(result, query=query)
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "join-fan-out"
+    once = dict(tables, **{"toll.gates": pa.table({"vehicle": [f"v{i:02d}" for i in range(9)], "gate": ["g1"] * 9})})
+    assert isinstance(release(ENGINE.run(query, once), query=query), Released)
+
+
+def test_rows_of_a_product_without_units_are_told_apart_in_a_join() -> None:
+    few = {"fleet.jobs": TABLE, "toll.gates": pa.table({"vehicle": ["v01"], "gate": ["g1"]})}
+    shared = Schema("toll.gates", (Column("vehicle", ColumnType.TEXT, Role.KEY),), None, 2)
+    public = replace(SCHEMA, privacy_unit=None, minimum_group=1)
+    terms = {"fleet.jobs": ProductTerms(public), "toll.gates": ProductTerms(shared)}
+    query = vet("SELECT COUNT(*) FROM fleet.jobs j JOIN toll.gates g ON g.vehicle = j.vehicle", terms)
+    assert isinstance(query, VettedQuery)
+    result = ENGINE.run(query, few)
+    assert result.column("__rows").to_pylist() == [2]
+    assert isinstance(release(result, query=query), Refused)
+
+
+def test_having_is_no_oracle_for_a_group_that_is_left_out() -> None:
+    """A condition on the victim's group must change nothing: neither the answer nor the number of groups left out."""
+    asked = "SELECT zone FROM fleet.jobs GROUP BY zone HAVING AVG(fare) > {} OR COUNT(*) > 10"
+    below, above = asked.format(7000), asked.format(8000)
+    assert len(_unprotected(below)) != len(_unprotected(above))
+    assert _room(below) == _room(above)
+
+
+def test_limit_is_no_oracle_for_a_group_that_is_left_out() -> None:
+    asked = "SELECT zone FROM fleet.jobs GROUP BY zone ORDER BY SUM(fare) {} LIMIT 2"
+    first, last = asked.format("DESC"), asked.format("ASC")
+    assert {row[0] for row in _unprotected(first)} != {row[0] for row in _unprotected(last)}
+    assert {row[0] for row in _shown(_room(first))} == {row[0] for row in _shown(_room(last))} == {"east", "west"}
+
+
+def test_nobody_and_somebody_look_alike() -> None:
+    """Whether a record exists must not show in the refusal (membership by an empty answer)."""
+    somebody, nobody = (f"SELECT zone, COUNT(*) FROM fleet.jobs WHERE kind = '{kind}' GROUP BY zone" for kind in ("night", "noon"))  # noqa: S608  # the attack
+    assert len(_unprotected(somebody)) != len(_unprotected(nobody))
+    assert _room(somebody) == _room(nobody)
+
+
+ORACLES = {
+    "a cast": "SELECT CAST(code AS INTEGER) FROM fleet.jobs",
+    "error()": "SELECT error('leak: ' || code) FROM fleet.jobs WHERE vehicle = 'v07'",
+    "a comparison that converts": "SELECT COUNT(*) FROM fleet.jobs WHERE code = 1",
+    "a time format": "SELECT strptime(code, '%Y') FROM fleet.jobs",
+}
+
+
+@pytest.mark.parametrize("sql", ORACLES.values(), ids=ORACLES.keys())
+def test_an_engines_error_text_never_leaves(sql: str) -> None:
+    with pytest.raises(duckdb.Error) as control:
+        _unprotected(sql)
+    assert "secret-code" in str(control.value)
+    assert isinstance(vet(sql, TERMS), Refused)
+    with pytest.raises(Invalid) as caught:
+        ENGINE.run(_bypassing(sql), TABLES)
+    said = json.dumps(caught.value.as_dict()) + "".join(traceback.format_exception(caught.value))
+    assert "secret-code" not in said
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+REACHING_OUT: dict[str, Callable[[Path], str]] = {
+    "reads a file": lambda file: f"SELECT content FROM read_text('{file}')",  # noqa: S608  # the attack
+    "reads a file as a table": lambda file: f"SELECT * FROM '{file}'",  # noqa: S608  # the attack
+    "lists files": lambda file: f"SELECT file FROM glob('{file.parent}/*')",  # noqa: S608  # the attack
+    "writes a file": lambda file: f"COPY (SELECT 1) TO '{file}.out'",
+    "attaches a database": lambda file: f"ATTACH '{file}.db' AS x",
+    "exports the database": lambda file: f"EXPORT DATABASE '{file}.dir'",
+    "runs two statements": lambda _: "SELECT 1; SELECT 2",
+    "explains": lambda _: "EXPLAIN SELECT 1",
+    "creates a table": lambda _: "CREATE TABLE x AS SELECT 1",
+    "sets a limit": lambda _: "SET threads = 4",
+    "calls a function": lambda _: "CALL pragma_version()",
+}
+
+
+@pytest.mark.parametrize("statement", REACHING_OUT.values(), ids=REACHING_OUT.keys())
+def test_the_engine_reaches_nothing_even_when_vetting_is_bypassed(statement: Callable[[Path], str], tmp_path: Path) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_text("password\nhunter2\n", encoding="utf-8")
+    sql = statement(file)
+    _unprotected(sql)
+    for made in ("secret.csv.out", "secret.csv.db"):
+        (tmp_path / made).unlink(missing_ok=True)
+    with pytest.raises(Invalid) as caught:
+        ENGINE.run(_bypassing(sql), TABLES)
+    assert caught.value.code == "cleanroom.query-failed"
+    assert sorted(one.name for one in tmp_path.iterdir() if one.suffix in {".out", ".db"}) == []
+    assert isinstance(vet(sql, TERMS), Refused)
+
+
+def test_the_engine_cannot_be_unlocked_or_extended_or_read_the_callers_variables() -> None:
+    hidden_in_python = pa.table({"x": [SECRET]})
+    assert duckdb.sql("SELECT x FROM hidden_in_python").fetchall() == [(SECRET,)]
+    for sql in ("SELECT x FROM hidden_in_python", "INSTALL httpfs", "SET enable_external_access = true", "SELECT * FROM duckdb_secrets()"):
+        with pytest.raises(Invalid):
+            ENGINE.run(_bypassing(sql), TABLES)
+    assert hidden_in_python.num_rows == 1
+
+
+UNICODE = {
+    "a Cyrillic letter": "SELECT AVG(f\u0430re) FROM fleet.jobs",
+    "a full-width name": "SELECT COUNT(\uff44river) FROM fleet.jobs",
+    "a zero-width joiner": "SELECT COUNT(dri\u200dver) FROM fleet.jobs",
+    "a full-width semicolon": "SELECT COUNT(*) FROM fleet.jobs\uff1b SELECT driver FROM fleet.jobs",
+    "a typographic quote": "SELECT COUNT(*) FROM fleet.jobs WHERE kind = \u2018night\u2019",
+    "a long s": "SELECT AVG(\u017fare) FROM fleet.jobs",
+}
+
+
+@pytest.mark.parametrize("sql", UNICODE.values(), ids=UNICODE.keys())
+def test_a_look_alike_is_never_taken_for_a_declared_name(sql: str) -> None:
+    assert isinstance(vet(sql, TERMS), Refused)
+
+
+def test_a_constant_cannot_break_out_of_its_quotes() -> None:
+    trick = "x''; DROP TABLE fleet.jobs; --' OR ''1''=''1"
+    sql = f"SELECT COUNT(*) FROM fleet.jobs WHERE kind = '{trick.replace(chr(39) * 2, chr(39)).replace(chr(39), chr(39) * 2)}'"  # noqa: S608  # the attack
+    query = vet(sql, TERMS)
+    assert isinstance(query, VettedQuery)
+    assert len(duckdb.extract_statements(query.sql)) == 1
+    assert ENGINE.run(query, TABLES).column("a0").to_pylist() == [0]
+
+
+def test_no_word_of_the_asker_but_typed_constants_is_in_the_generated_statement() -> None:
+    query = vet('SELECT zone AS "zone"" x", COUNT(*) AS evil /* hi */ FROM fleet.jobs AS sneaky GROUP BY sneaky.zone', TERMS)
+    assert isinstance(query, VettedQuery)
+    assert query.sql == (
+        'SELECT t0."zone" AS g0, COUNT(*) AS a0, COUNT(*) AS __rows, COUNT(DISTINCT t0."vehicle") AS __n0 '
+        'FROM "fleet"."jobs" AS t0 GROUP BY t0."zone"'
+    )
+
+
+BOMBS = {
+    "brackets": "SELECT " + "(" * 4000 + "1" + ")" * 4000 + " FROM fleet.jobs",
+    "negations": "SELECT COUNT(*) FROM fleet.jobs WHERE " + "NOT " * 4000 + "kind = 'x'",
+    "signs": "SELECT COUNT(*) FROM fleet.jobs WHERE 1 = " + "-" * 1 + " -" * 900 + "1",
+    "a long list of conditions": "SELECT COUNT(*) FROM fleet.jobs WHERE " + " OR ".join(["kind = 'x'"] * 1300),  # noqa: S608  # the attack
+    "a long text": "SELECT COUNT(*) FROM fleet.jobs WHERE kind = '" + "x" * 30000 + "'",
+    "a cross join": "SELECT COUNT(*) FROM fleet.jobs a CROSS JOIN fleet.jobs b CROSS JOIN fleet.jobs c",
+    "common tables that double": "WITH "  # noqa: S608  # the attack
+    + ", ".join(f"d{i} AS (SELECT a.vehicle FROM d{i - 1} a JOIN d{i - 1} b ON a.vehicle = b.vehicle)" for i in range(1, 30))  # noqa: S608  # the attack
+    + " SELECT COUNT(*) FROM d29",
+    "recursion": "WITH RECURSIVE d AS (SELECT 1 AS x UNION ALL SELECT x FROM d) SELECT COUNT(*) FROM d",
+    "a regular expression": "SELECT COUNT(*) FROM fleet.jobs WHERE kind SIMILAR TO '(a*)*b'",
+}
+
+
+@pytest.mark.parametrize("sql", BOMBS.values(), ids=BOMBS.keys())
+def test_a_bomb_is_refused_before_it_goes_off(sql: str) -> None:
+    assert isinstance(vet(sql, TERMS), Refused)
+
+
+def test_a_hundred_conditions_are_no_bomb() -> None:
+    sql = "SELECT COUNT(*) AS n FROM fleet.jobs WHERE " + " OR ".join(f"kind = 'k{i}'" for i in range(100)) + " OR kind = 'day'"  # noqa: S608  # the attack
+    assert _shown(_room(sql)) == [(38,)]
+
+
+def test_a_holder_is_not_bound_by_a_schema_that_the_job_made_up() -> None:
+    """A lying coordinator declares the hidden column free; the holder judges by its own terms."""
+    lie = replace(SCHEMA, columns=tuple(replace(one, role=Role.FREE) for one in SCHEMA.columns), minimum_group=1, privacy_unit=None)
+    sql = "SELECT driver, MAX(fare) FROM fleet.jobs GROUP BY driver"
+    assert isinstance(vet(sql, {"fleet.jobs": ProductTerms(lie)}), VettedQuery)
+    assert isinstance(vet(sql, TERMS), Refused)
+
+
+def test_only_listed_questions_pass_where_an_agreement_lists_them() -> None:
+    listed = "SELECT zone, COUNT(*) FROM fleet.jobs GROUP BY zone"
+    terms = {"fleet.jobs": ProductTerms(SCHEMA, queries=(listed,))}
+    assert isinstance(vet("select  ZONE, count(*) from Fleet.Jobs /* same */ group by zone", terms), VettedQuery)
+    verdict = vet("SELECT zone, COUNT(*) FROM fleet.jobs WHERE kind = 'day' GROUP BY zone", terms)
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "query-not-listed"
+
+
+def _bypassing(sql: str) -> VettedQuery:
+    vetted = vet("SELECT COUNT(*), COUNT(code) FROM fleet.jobs WHERE kind = 'day'", TERMS)
+    assert isinstance(vetted, VettedQuery)
+    return replace(vetted, sql=sql)

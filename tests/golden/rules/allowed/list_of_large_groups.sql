@@ -1,0 +1,2 @@
+-- schema: pilot
+SELECT zone FROM carmaker.trips GROUP BY zone

@@ -1,0 +1,2 @@
+-- schema: pilot
+SELECT zone, AVG(gap) AS gap FROM carmaker.trips GROUP BY zone

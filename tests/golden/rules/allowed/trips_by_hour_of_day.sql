@@ -1,0 +1,2 @@
+-- schema: pilot
+SELECT EXTRACT(hour FROM started) AS hour, COUNT(*) AS n FROM carmaker.trips GROUP BY hour

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-listed
+SELECT first(speed) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-listed
+SELECT histogram(brakes) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-listed
+SELECT median(speed) FROM carmaker.trips

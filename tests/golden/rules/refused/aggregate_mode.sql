@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-listed
+SELECT mode(speed) FROM carmaker.trips

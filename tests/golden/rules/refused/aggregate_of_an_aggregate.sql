@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: nested-aggregate
+SELECT SUM(COUNT(*)) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-listed
+SELECT stddev(speed) FROM carmaker.trips

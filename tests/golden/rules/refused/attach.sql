@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+ATTACH '/tmp/x.db' AS x

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: not-understood
+SELECT COUNT(a.b.c.d) FROM carmaker.trips

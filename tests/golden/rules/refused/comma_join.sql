@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: join-kind
+SELECT COUNT(*) FROM carmaker.trips, fleet.jobs

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: filter-form
+SELECT COUNT(*) FROM carmaker.trips WHERE zone = 5

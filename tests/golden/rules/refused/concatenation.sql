@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: not-understood
+SELECT zone || 'x', COUNT(*) FROM carmaker.trips GROUP BY zone

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: raw-rows
+SELECT 1 FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+COPY (SELECT 1) TO '/tmp/x.csv'

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+CREATE TABLE x AS SELECT COUNT(*) FROM carmaker.trips

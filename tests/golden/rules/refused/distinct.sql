@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: distinct
+SELECT DISTINCT zone FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: division
+SELECT SUM(brakes / gap) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: division
+SELECT SUM(brakes) / SUM(speed) FROM carmaker.trips

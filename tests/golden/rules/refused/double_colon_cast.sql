@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: cast
+SELECT SUM(speed::INTEGER) FROM carmaker.trips

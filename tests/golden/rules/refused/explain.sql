@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+EXPLAIN ANALYZE SELECT COUNT(*) FROM carmaker.trips

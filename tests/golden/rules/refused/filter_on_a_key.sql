@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: filter-column
+SELECT AVG(speed) FROM carmaker.trips WHERE vehicle = 'v03'

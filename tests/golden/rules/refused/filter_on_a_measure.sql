@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: filter-column
+SELECT COUNT(*) FROM carmaker.trips WHERE speed > 39.5

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: star
+FROM carmaker.trips

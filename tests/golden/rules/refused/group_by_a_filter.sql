@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: group-column
+SELECT weather, COUNT(*) FROM carmaker.trips GROUP BY weather

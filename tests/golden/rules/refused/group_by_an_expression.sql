@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: group-column
+SELECT zone = 'airport', COUNT(*) FROM carmaker.trips GROUP BY zone = 'airport'

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: hidden-column
+SELECT COUNT(DISTINCT vin) FROM carmaker.trips

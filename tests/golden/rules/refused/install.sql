@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+INSTALL httpfs

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: join-key
+SELECT COUNT(*) FROM carmaker.trips t JOIN fleet.jobs j ON t.vehicle = j.vehicle AND t.vehicle = 'v03'

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: not-understood
+SELECT COUNT(*) FROM carmaker.trips LIMIT 10%

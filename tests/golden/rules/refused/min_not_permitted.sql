@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-permitted
+SELECT MIN(speed) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: not-understood
+SELECT FROM WHERE

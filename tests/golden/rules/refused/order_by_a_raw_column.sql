@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: raw-rows
+SELECT zone, COUNT(*) FROM carmaker.trips GROUP BY zone ORDER BY speed

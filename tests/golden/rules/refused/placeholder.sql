@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: parameter
+SELECT COUNT(*) FROM carmaker.trips WHERE zone = ?

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: no-agreement
+SELECT COUNT(*) FROM insurer.claims

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: window
+SELECT zone, COUNT(*) FROM carmaker.trips GROUP BY zone QUALIFY ROW_NUMBER() OVER () = 1

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: raw-rows
+SELECT zone, speed FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: pattern
+SELECT COUNT(*) FROM carmaker.trips WHERE regexp_matches(zone, '(a+)+$')

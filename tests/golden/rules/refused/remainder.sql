@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: division
+SELECT SUM(brakes) % 2 FROM carmaker.trips

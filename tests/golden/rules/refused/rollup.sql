@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: grouping-sets
+SELECT zone, COUNT(*) FROM carmaker.trips GROUP BY ROLLUP (zone)

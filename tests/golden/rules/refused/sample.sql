@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: sampling
+SELECT COUNT(*) FROM carmaker.trips TABLESAMPLE 10%

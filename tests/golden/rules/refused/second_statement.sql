@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: one-statement
+SELECT COUNT(*) FROM carmaker.trips; SELECT vin FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: star
+SELECT COLUMNS('.*') FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: star
+SELECT * FROM carmaker.trips

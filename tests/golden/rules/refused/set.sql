@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+SET memory_limit = '100GB'

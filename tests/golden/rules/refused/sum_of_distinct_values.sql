@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-permitted
+SELECT SUM(DISTINCT brakes) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: only-select
+SUMMARIZE carmaker.trips

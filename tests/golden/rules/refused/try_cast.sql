@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: cast
+SELECT COUNT(*) FROM carmaker.trips WHERE TRY_CAST(zone AS INTEGER) IS NULL

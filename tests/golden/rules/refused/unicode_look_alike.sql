@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: unknown-column
+SELECT AVG(ѕpeed) FROM carmaker.trips

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: unknown-column
+SELECT AVG(altitude) FROM carmaker.trips
