@@ -11,6 +11,7 @@ from chengshu.kernel.text import Text
 
 PACKS = "chengshu.packs"
 METHODS = "chengshu.methods"
+SOURCES = "chengshu.sources"
 
 
 def pack_roots() -> Iterator[Path]:
@@ -23,20 +24,29 @@ def pack_roots() -> Iterator[Path]:
 
 
 def method(name: str) -> Any:
-    """Return the object that the method entry point ``name`` loads; raise NotFound with the names there are."""
-    points = {point.name: point for point in entry_points(group=METHODS)}
-    if name not in points:
-        raise NotFound(
-            "method.unknown",
-            f"expected one of the installed methods ({', '.join(sorted(points)) or 'none'}), got {name}",
-            hint=Text("Install the distribution that brings the method.", "请安装提供该方法的软件包。"),
-        )
-    return _load(points[name])
+    """Return the sealed method of that name; raise NotFound with the names there are."""
+    return _named(METHODS, name, what="method")
+
+
+def source(name: str) -> Any:
+    """Return the function that turns a pack's recording into what each party holds; raise NotFound with the names there are."""
+    return _named(SOURCES, name, what="source")
 
 
 def method_names() -> list[str]:
     """Return the names of every installed method, sorted."""
     return sorted(point.name for point in entry_points(group=METHODS))
+
+
+def _named(group: str, name: str, *, what: str) -> Any:
+    points = {point.name: point for point in entry_points(group=group)}
+    if name not in points:
+        raise NotFound(
+            f"{what}.unknown",
+            f"expected one of the installed {what}s ({', '.join(sorted(points)) or 'none'}), got {name}",
+            hint=Text(f"Install the distribution that brings the {what}.", "请安装提供该插件的软件包。"),
+        )
+    return _load(points[name])
 
 
 def _load(point: EntryPoint) -> Any:

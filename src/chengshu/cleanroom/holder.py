@@ -25,6 +25,7 @@ from chengshu.kernel.errors import Denied, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.policy.model import Form, Policy, QueryForm, Use
+from chengshu.policy.odrl import from_odrl
 
 OWN = "own"
 """In the place of an agreement: the asker is the holder itself."""
@@ -65,7 +66,8 @@ class Holder:
 
     def schema(self, product: str) -> Schema:
         """Return the schema that this node publishes for one of its products."""
-        return schema_of(self._catalog.get(product).contract, handle=self._handle)
+        found = self._catalog.get(product)
+        return schema_of(found.contract, handle=self._handle, policy=from_odrl(found.policy))
 
     def approve(self, document: Mapping[str, Any], *, signature: str, product: str, room: str) -> Approval | Refused:
         """Judge a job that ``room`` hands on for one of this node's products.

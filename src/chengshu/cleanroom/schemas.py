@@ -17,17 +17,20 @@ _TYPES = {
 }
 
 
-def schema_of(contract: DataContract, *, handle: str) -> Schema:
+def schema_of(contract: DataContract, *, handle: str, policy: Policy) -> Schema:
     """Return the public schema of a product as ``handle.table``; list columns are for sealed methods only and are left out.
 
-    A contract that names no minimum group gets 1 where it names nobody to protect, and 5 where it does.
+    The minimum group is the strictest of the contract's and the offered policy's; a contract that names none gets 1 where it names
+    nobody to protect, and 5 where it does.
     """
     fallback = 1 if contract.privacy_unit is None else 5
+    offered = policy.rule(MinimumGroup)
+    asked = offered.k if isinstance(offered, MinimumGroup) else 1
     return Schema(
         product=f"{handle}.{contract.table}",
         columns=tuple(_column(column) for column in contract.columns if column.logical_type in _TYPES),
         privacy_unit=contract.privacy_unit,
-        minimum_group=contract.minimum_group or fallback,
+        minimum_group=max(contract.minimum_group or fallback, asked),
     )
 
 

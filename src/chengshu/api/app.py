@@ -1,0 +1,56 @@
+"""One application a node: protocol routes, room routes, health, and errors that are always ours."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from chengshu import __version__
+from chengshu.api.room import room_router
+from chengshu.api.work import Workers
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
+from chengshu.node import Node
+
+STATUS: dict[type[ChengshuError], int] = {
+    Invalid: 400,
+    Unidentified: 401,
+    Denied: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Tampered: 422,
+    Unavailable: 503,
+}
+
+
+def create_app(node: Node) -> FastAPI:
+    """Return the node's application; its workers live exactly as long as it does."""
+    app = FastAPI(title="Chengshu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
+    app.include_router(node.protocol_router)
+    app.include_router(room_router(node))
+    app.add_exception_handler(ChengshuError, _answer_error)
+
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        """Say that the node serves, and who it is."""
+        name = node.settings.node
+        return {"node": node.identity.did, "name": {"en": name.name_en, "zh": name.name_zh}, "version": __version__}
+
+    return app
+
+
+def _lifespan(node: Node) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        workers = Workers(node)
+        workers.start()
+        yield
+        workers.stop()
+
+    return lifespan
+
+
+def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ChengshuError)  # noqa: S101  # registered for our errors alone
+    return JSONResponse(error.as_dict(), status_code=STATUS[type(error)])

@@ -1,0 +1,136 @@
+"""What nodes say to one another about jobs, products and statements; every request is signed by the node that sends it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+
+from chengshu.cleanroom.holder import Approval
+from chengshu.cleanroom.outcome import refusal_document
+from chengshu.identity.credentials.request import SignedRequest
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+from chengshu.node import Node
+from chengshu.transfer.model import Grant
+from chengshu.transfer.service import Delivery
+from chengshu.transfer.streams.arrow import MEDIA_TYPE, to_stream
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+Document = dict[str, Any]
+
+
+def room_router(node: Node) -> APIRouter:
+    """Return the routes below ``/room``; those of a clean room are there only where the node runs one."""
+    router = APIRouter(prefix="/room")
+    _holder_routes(router, node)
+    if node.settings.cleanroom.enabled:
+        _job_routes(router, node)
+    return router
+
+
+class Letter:
+    """A request whose sender has been established, with its JSON body."""
+
+    def __init__(self, sender: str, body: Document) -> None:
+        self.sender = sender
+        self._body = body
+
+    def text(self, name: str) -> str:
+        """Return a member that must be a string."""
+        value = self._body.get(name)
+        if not isinstance(value, str):
+            raise _malformed(f"expected {name} to be a string, got {type(value).__name__}")
+        return value
+
+    def document(self, name: str) -> Document:
+        """Return a member that must be an object."""
+        value = self._body.get(name)
+        if not isinstance(value, dict):
+            raise _malformed(f"expected {name} to be an object, got {type(value).__name__}")
+        return value
+
+    @property
+    def body(self) -> Document:
+        """The whole body."""
+        return self._body
+
+
+def opened(node: Node) -> Callable[[Request], Any]:
+    """Return the dependency that reads a body within the limit, establishes the sender and parses it."""
+
+    async def read(request: Request) -> Letter:
+        raw = bytearray()
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY_BYTES:
+                raise _malformed(f"expected a body of at most {MAX_BODY_BYTES} bytes, got more")
+        signed = SignedRequest(request.method, request.url.path, bytes(raw))
+        sender = node.credentials.verify(request.headers.get("authorization"), signed)
+        try:
+            body = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise _malformed("expected a JSON body, got something else") from error
+        if not isinstance(body, dict):
+            raise _malformed("expected a JSON object, got another kind")
+        return Letter(sender, body)
+
+    return read
+
+
+def _job_routes(router: APIRouter, node: Node) -> None:
+    letter = Depends(opened(node))
+
+    @router.post("/jobs", status_code=201)
+    def submit(message: Letter = letter) -> Document:
+        node.room.receive(message.document("job"), signature=message.text("signature"), sender=message.sender)
+        return {"job": message.document("job")["id"]}
+
+    @router.post("/jobs/standing")
+    def standing(message: Letter = letter) -> Document:
+        return node.room.standing(message.text("job"), sender=message.sender)
+
+
+def _holder_routes(router: APIRouter, node: Node) -> None:
+    letter = Depends(opened(node))
+
+    @router.post("/schemas")
+    def schema(message: Letter = letter) -> Document:
+        return node.holder.schema(message.text("product")).as_document()
+
+    @router.post("/inputs")
+    def inputs(message: Letter = letter) -> Document:
+        verdict = node.holder.approve(
+            message.document("job"), signature=message.text("signature"), product=message.text("product"), room=message.sender
+        )
+        return {"token": verdict.token} if isinstance(verdict, Approval) else {"refused": refusal_document(verdict)}
+
+    @router.post("/data")
+    def data(message: Letter = letter) -> StreamingResponse:
+        grant = node.transfers.start(message.text("token"), recipient=message.sender)
+        return StreamingResponse(_delivered(node, grant, node.catalog.open(grant.product)), media_type=MEDIA_TYPE)
+
+    @router.post("/receipts")
+    def receipt(message: Letter = letter) -> Document:
+        node.holder.take_receipt(message.body, room=message.sender)
+        return {}
+
+    @router.post("/statements")
+    def statement(message: Letter = letter) -> Document:
+        return {"differences": node.settlements.receive(message.body, expected_signer=message.sender)}
+
+
+def _delivered(node: Node, grant: Grant, table: pa.Table) -> Iterator[bytes]:
+    """Stream the product; it is metered only once the last piece has been taken."""
+    running = hashlib.sha256()
+    for piece in to_stream(table):
+        running.update(piece)
+        yield piece
+    node.transfers.complete(grant, delivery=Delivery(table.num_rows, "sha256:" + running.hexdigest()))
+
+
+def _malformed(message: str) -> Invalid:
+    return Invalid("api.malformed", message, hint=Text("See docs/reference/room.md for the messages.", "消息格式见 docs/reference/room.md。"))

@@ -1,0 +1,44 @@
+"""The threads of a serving node: they run due tasks and publish the log."""
+
+import threading
+
+from chengshu.kernel.errors import ChengshuError
+from chengshu.node import Node
+
+IDLE_S = 0.1
+PUBLISH_S = 2.0
+THREADS = 2
+
+
+class Workers:
+    """Runs the node's tasks in a few threads, so that a long job does not hold up the messages, and publishes the log as it grows."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(THREADS)]
+        self._threads.append(threading.Thread(target=self._publish, name="publisher", daemon=True))
+
+    def start(self) -> None:
+        """Take back what a dead process held, then start."""
+        self._node.worker.recover()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ask every thread to end after what it does now."""
+        self._stopping.set()
+
+    def _work(self) -> None:
+        while not self._stopping.wait(IDLE_S):
+            try:
+                self._node.worker.run_due()
+            except ChengshuError as error:
+                self._node.trouble(error)
+
+    def _publish(self) -> None:
+        while not self._stopping.wait(PUBLISH_S):
+            try:
+                self._node.evidence.publish()
+            except ChengshuError as error:
+                self._node.trouble(error)

@@ -1,0 +1,265 @@
+"""What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from chengshu.catalog import store
+from chengshu.catalog.model import Acceptance, DataContract, Product, ProductState, QualityReport, Severity
+from chengshu.catalog.odcs import contract_of
+from chengshu.catalog.ports import Evidence
+from chengshu.catalog.quality import Intake, intake, usable_rows
+from chengshu.catalog.sources.files import FileSource
+from chengshu.kernel.canonical import digest
+from chengshu.kernel.clock import Clock
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import Conflict, Invalid, NotFound
+from chengshu.kernel.ids import NewId
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+READ_BYTES = 1 << 20
+NAMED_FINDINGS = 5
+
+_LIST = Text("List the products with 'chengshu product list'.", "请用 chengshu product list 查看产品列表。")
+_NEW_VERSION = Text(
+    "Publish the changed file as a new version of the product; contracts name the version they are about.",
+    "请将变更后的文件作为该产品的新版本发布；合同以版本为准。",
+)
+_OFFER = Text(
+    "Give the policy as one ODRL Offer: @type Offer, an optional @id, and no target (the product is the target).",
+    "请以一个 ODRL Offer 给出策略：@type 为 Offer，@id 可选，不写 target（产品即为 target）。",
+)
+_MEND = Text(
+    "Correct the source and publish again, or publish it flagged ('--accept-flagged'): users then see the findings.",
+    "请更正数据源后重新发布；或带标记发布（--accept-flagged），使用者将看到这些问题。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a product's data can be asked for: the transfer format, and the id and URL of the service."""
+
+    format: str
+    service_id: str
+    endpoint_url: str
+
+
+class Catalog:
+    """The node's products: what is offered under which contract and policy, and the verified file behind each."""
+
+    def __init__(self, database: Database, *, evidence: Evidence, clock: Clock, new_id: NewId, folder: Path | None = None) -> None:
+        self._database = database
+        self._evidence = evidence
+        self._clock = clock
+        self._new_id = new_id
+        self._folder = folder
+
+    def publish(
+        self, document: Mapping[str, Any], *, source: Path, policy: Mapping[str, Any], acceptance: Acceptance = Acceptance.CLEAN
+    ) -> Product | Refused:
+        """Publish one version of a product: its ODCS document as received, the file behind it, and the ODRL Offer it is offered under.
+
+        An earlier published version of the same id is superseded. Returns Refused, with the source recorded as quarantined, when
+        the file has quality errors and ``acceptance`` is CLEAN. Raises Invalid for a contract, a policy or a file that cannot be
+        understood, and Conflict for a version that was published before or a file that changes while it is read.
+        """
+        contract = contract_of(document, file="data contract")
+        offer = self._offer(policy)
+        path = source.resolve()
+        taken, data_digest = self._taken_in(path, contract)
+        product = Product(
+            id=contract.id,
+            version=contract.version,
+            contract=contract,
+            document=document,
+            contract_digest=digest(document),
+            policy=offer,
+            policy_digest=digest(offer),
+            path=path,
+            data_digest=data_digest,
+            rows=taken.report.rows,
+            quality=taken.report.summary(),
+            state=ProductState.PUBLISHED,
+            published_at=self._clock(),
+        )
+        with self._database.write() as tx:
+            self._check_new(tx, contract)
+            if taken.report.has_errors and acceptance is Acceptance.CLEAN:
+                self._evidence.append(tx, "source.quarantined", product.id, _quarantine_body(product.id, product.version, taken.report))
+                return _refusal(taken)
+            former = store.find(tx, product.id)
+            if former is not None:
+                store.save_state(tx, former, state=ProductState.SUPERSEDED)
+            store.add(tx, product)
+            self._evidence.append(tx, "product.published", product.id, _publication(product))
+        return product
+
+    def withdraw(self, product_id: str) -> Product:
+        """Take a product out of the catalog; its versions stay on record. Raises NotFound."""
+        with self._database.write() as tx:
+            product = store.save_state(tx, self.find(tx, product_id), state=ProductState.WITHDRAWN)
+            self._evidence.append(tx, "product.withdrawn", product.id, {"product": product.id, "version": product.version})
+        return product
+
+    def quarantine(self, product_id: str, report: QualityReport) -> int:
+        """Record that a published product was set aside for the findings of a later check; return the entry's index."""
+        with self._database.write() as tx:
+            product = self.find(tx, product_id)
+            return self._evidence.append(tx, "source.quarantined", product.id, _quarantine_body(product.id, product.version, report))
+
+    def get(self, product_id: str) -> Product:
+        """Return the published version of a product; raise NotFound."""
+        with self._database.read() as tx:
+            return self.find(tx, product_id)
+
+    def products(self) -> list[Product]:
+        """Return every published product, in the order of publication."""
+        with self._database.read() as tx:
+            return store.find_all(tx)
+
+    def search(self, words: str) -> list[Product]:
+        """Return the published products in whose id, names, description, owner or column names every word occurs, whatever the case."""
+        wanted = words.casefold().split()
+        return [product for product in self.products() if all(word in _searchable(product.contract) for word in wanted)]
+
+    def datasets(self, access: Access) -> list[dict[str, Any]]:
+        """Return every published product as a Dataset of the Dataspace Protocol 2025-1."""
+        return [_dataset(product, access) for product in self.products()]
+
+    def dataset(self, product_id: str, *, access: Access) -> dict[str, Any]:
+        """Return one published product as a Dataset of the Dataspace Protocol 2025-1; raise NotFound."""
+        return _dataset(self.get(product_id), access)
+
+    def entries(self, tx: Connection) -> list[dict[str, Any]]:
+        """Return every published product as the description that a Dataset begins with, sorted by id, in the caller's transaction."""
+        return sorted((_entry(product) for product in store.find_all(tx)), key=lambda entry: str(entry["@id"]))
+
+    def entry(self, tx: Connection, dataset_id: str) -> dict[str, Any] | None:
+        """Return one published product as the description that a Dataset begins with, or None, in the caller's transaction."""
+        product = store.find(tx, dataset_id)
+        return None if product is None else _entry(product)
+
+    def find(self, tx: Connection, product_id: str) -> Product:
+        """Return the published version of a product within the caller's transaction; raise NotFound."""
+        product = store.find(tx, product_id)
+        if product is None:
+            raise NotFound("product.unknown", f"expected the id of a published product, got {product_id}", hint=_LIST)
+        return product
+
+    def ids(self, tx: Connection) -> list[str]:
+        """Return the ids of every published product within the caller's transaction."""
+        return store.ids(tx)
+
+    def policy_of(self, tx: Connection, dataset_id: str) -> dict[str, Any]:
+        """Return the ODRL Offer a product is offered under, within the caller's transaction; raise NotFound."""
+        return dict(self.find(tx, dataset_id).policy)
+
+    def open(self, product_id: str) -> pa.Table:
+        """Return a product's rows, after verifying that its file is the one published; duplicate and empty rows are set aside.
+
+        Raises NotFound for an unknown product, Conflict for a file that changed and Invalid for one that is gone.
+        """
+        product = self.get(product_id)
+        if product.path.is_file() and file_digest(product.path) != product.data_digest:
+            raise Conflict(
+                "product.file-changed",
+                f"{product.path.name}: expected the file as published for version {product.version}, got one with another digest",
+                hint=_NEW_VERSION,
+                facts={"product": product.id, "version": product.version, "file": product.path.name},
+            )
+        table = FileSource(product.path, product.contract, within=self._folder).read().table
+        aside = any(finding["severity"] == Severity.ROWS for finding in product.quality["findings"])
+        return usable_rows(table, product.contract) if aside else table
+
+    def _taken_in(self, path: Path, contract: DataContract) -> tuple[Intake, str]:
+        """The intake of a file and the digest of the very bytes it was made from."""
+        FileSource(path, contract, within=self._folder).check_file()
+        before = file_digest(path)
+        taken = intake(path, contract, within=self._folder)
+        if file_digest(path) != before:
+            raise Conflict(
+                "product.file-changed",
+                f"{path.name}: expected a file that stays as it is while it is published, got one that changed",
+                hint=_NEW_VERSION,
+                facts={"file": path.name},
+            )
+        return taken, before
+
+    def _offer(self, policy: Mapping[str, Any]) -> dict[str, Any]:
+        if policy.get("@type", "Offer") != "Offer" or "target" in policy:
+            got = "one with a target" if "target" in policy else "another type"
+            raise Invalid("product.policy", f"expected an ODRL Offer without a target, got {got}", hint=_OFFER)
+        return {"@id": self._new_id(), **policy, "@type": "Offer"}
+
+    def _check_new(self, tx: Connection, contract: DataContract) -> None:
+        if store.has_version(tx, contract.id, version=contract.version):
+            raise Conflict(
+                "product.version-exists",
+                f"expected a new version of {contract.id}, got {contract.version}, which was published before",
+                hint=_NEW_VERSION,
+                facts={"product": contract.id, "version": contract.version},
+            )
+
+
+def file_digest(path: Path) -> str:
+    """Return ``sha256:`` and the hex digest of a file's bytes, read in pieces."""
+    digester = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(READ_BYTES):
+            digester.update(piece)
+    return "sha256:" + digester.hexdigest()
+
+
+def _refusal(taken: Intake) -> Refused:
+    errors = [finding for finding in taken.report.findings if finding.severity is Severity.ERROR]
+    named = "; ".join(
+        f"{finding.rule}{f' in column {finding.column}' if finding.column else ''}"
+        f"{f', first in row {finding.rows[0]}' if finding.rows else ''}: expected {finding.expected}, got {finding.got}"
+        for finding in errors[:NAMED_FINDINGS]
+    )
+    facts: dict[str, str | int] = {"file": taken.report.file, "rows": taken.report.rows, "errors": len(errors)}
+    return Refused("quality-findings", f"{taken.report.file}: {named}", _MEND, facts)
+
+
+def _publication(product: Product) -> dict[str, Any]:
+    return {
+        "product": product.id,
+        "version": product.version,
+        "contract_digest": product.contract_digest,
+        "data_digest": product.data_digest,
+        "policy_digest": product.policy_digest,
+        "rows": product.rows,
+        "quality": dict(product.quality),
+    }
+
+
+def _quarantine_body(product_id: str, version: str, report: QualityReport) -> dict[str, Any]:
+    return {"product": product_id, "version": version, "file": report.file, "quality": report.summary()}
+
+
+def _searchable(contract: DataContract) -> str:
+    columns = (f"{column.name} {column.description}" for column in contract.columns)
+    parts = (contract.id, contract.table, contract.name.en, contract.name.zh, contract.owner, contract.description, *columns)
+    return " ".join(parts).casefold()
+
+
+def _entry(product: Product) -> dict[str, Any]:
+    contract = product.contract
+    about = {"title": contract.name.en, "title_zh": contract.name.zh, "description": contract.description, "version": product.version}
+    return {"@id": product.id, **about, "name": contract.table, "contract_digest": product.contract_digest, "rows": product.rows}
+
+
+def _dataset(product: Product, access: Access) -> dict[str, Any]:
+    service = {"@id": access.service_id, "@type": "DataService", "endpointURL": access.endpoint_url}
+    return {
+        "@id": product.id,
+        "@type": "Dataset",
+        "hasPolicy": [dict(product.policy)],
+        "distribution": [{"@type": "Distribution", "format": access.format, "accessService": service}],
+    }

@@ -1,0 +1,1 @@
+"""Where a product's rows come from; one file a technology."""

@@ -1,0 +1,1 @@
+"""One file a noun: the commands that work on it."""

@@ -1,0 +1,149 @@
+"""Questions to a clean room: vetted SQL, or a sealed method."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chengshu.cleanroom.asker import InputChoice, Standing
+from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
+from chengshu.cli import verbs
+from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
+from chengshu.cli.output import Output
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+from chengshu.node import Node, open_node
+
+app = typer.Typer(no_args_is_help=True, help="Jobs that this node asked for.")
+
+QUERY_EXAMPLES = examples(
+    "chengshu query 'SELECT edge_id, avg(speed_mps) FROM navigation_platform.link_speed GROUP BY edge_id' --purpose proactive-safety --node fleet",
+    "chengshu query --file question.sql --purpose proactive-safety --node fleet --json",
+)
+RUN_EXAMPLES = examples("chengshu job run av_pilot.compliance --input 'Car maker/av_state' --input me/permit --purpose pilot-supervision --node regulator")
+SHOW_EXAMPLES = examples("chengshu job show urn:uuid:… --node fleet")
+LIST_EXAMPLES = examples("chengshu job list --node fleet")
+_NAMED = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
+
+Purpose = Annotated[str, typer.Option(help="What the answer is for; the contracts must allow it.")]
+RoomName = Annotated[str | None, typer.Option("--room", help="The clean room; the only known one when left out.")]
+Wait = Annotated[float, typer.Option(help="Seconds to wait for the outcome.")]
+
+
+def query(
+    sql: Annotated[str | None, typer.Argument(help="The question over party.product tables.")] = None,
+    purpose: Purpose = "any-agreed-purpose",
+    file: Annotated[Path | None, typer.Option(help="Read the question from a file.")] = None,
+    room: RoomName = None,
+    wait: Wait = 60.0,
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Ask a question of products under contract; it is vetted by the clean room and by every holder."""
+
+    def work(output: Output) -> Any:
+        text = file.read_text(encoding="utf-8") if file else sql
+        if not text:
+            raise Invalid("query.empty", "expected a question, got none", hint=Text("Give SQL or --file.", "请给出 SQL 或 --file。"))
+        opened = open_node(node)
+        inputs = inputs_of(opened, text)
+        return _outcome(opened, SqlQuestion(text), output, purpose=purpose, room=room, inputs=inputs, wait=wait)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("run", epilog=RUN_EXAMPLES)
+def run(
+    method: Annotated[str, typer.Argument(help="The sealed method's name.")],
+    purpose: Purpose,
+    product: Annotated[list[str], typer.Option("--input", help="HOLDER/PRODUCT; may be repeated.")],
+    parameters: Annotated[str, typer.Option(help="The method's parameters as a JSON object.")] = "{}",
+    room: RoomName = None,
+    wait: Wait = 120.0,
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Have a sealed method run over products under contract."""
+
+    def work(output: Output) -> Any:
+        opened = open_node(node)
+        inputs = [_input(opened, one) for one in product]
+        question = MethodQuestion(method, _json_object(parameters))
+        return _outcome(opened, question, output, purpose=purpose, room=room, inputs=inputs, wait=wait)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("show", epilog=SHOW_EXAMPLES)
+def show(
+    job: Annotated[str, typer.Argument(help="The job's id.")],
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Show where a job stands and for whom it waits, or how it ended."""
+    render(lambda output: told(open_node(node).asker.standing(job), output), as_json=as_json, lang=lang)
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def every(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
+    """List the jobs that this node asked for."""
+    render(lambda _output: open_node(node).asker.every(), as_json=as_json, lang=lang)
+
+
+def inputs_of(node: Node, sql: str) -> list[InputChoice]:
+    """Return the products that a question names as ``party.product``, each with this node's agreement on it.
+
+    Only names whose party is known are taken for products; whatever else the text says is for the vetting to judge.
+    """
+    handles = {one.handle: one.did for one in node.known_handles()}
+    named = sorted({(party, product) for party, product in _NAMED.findall(sql) if party in handles})
+    return [InputChoice(handles[party], product, verbs.agreement_for(node, handles[party], product)) for party, product in named]
+
+
+def told(standing: Standing, output: Output) -> Any:
+    """Show a job's tables to a person, or return everything for a program; a refusal is returned as what it is."""
+    outcome = standing.outcome
+    if outcome is None:
+        return {"job": standing.job, "state": standing.state, "waits_for": standing.waits_for}
+    if outcome.refusal is not None:
+        return outcome.refusal
+    tables = {name: table.to_pylist() for name, table in outcome.tables.items()}
+    if output.as_json:
+        return {"job": standing.job, "state": standing.state, "tables": tables, "notes": list(outcome.notes), "receipt": standing.receipt}
+    output.show({"job": standing.job, "state": standing.state, **({"notes": list(outcome.notes)} if outcome.notes else {})})
+    for name, rows in tables.items():
+        output.show(rows, title=Text(name, name))
+    return None
+
+
+def _outcome(
+    node: Node, question: Question, output: Output, *, purpose: str, room: str | None, inputs: Sequence[InputChoice], wait: float
+) -> Any:
+    standing = verbs.ask(node, question, room=verbs.the_room(node, room), purpose=purpose, inputs=inputs, timeout_s=wait)
+    return told(standing, output)
+
+
+def _input(node: Node, text: str) -> InputChoice:
+    holder, slash, product = text.rpartition("/")
+    if not slash:
+        raise Invalid("job.input", "expected HOLDER/PRODUCT, got no slash", hint=Text("For example 'Car maker/av_state'.", "例如 车企/av_state。"))
+    party = verbs.party_id(node, holder)
+    return InputChoice(party, product, verbs.agreement_for(node, party, product))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Invalid("job.parameters", "expected a JSON object, got something else", hint=Text("For example '{}'.", "例如 '{}'。"))
+    return value
+
+

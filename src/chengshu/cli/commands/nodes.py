@@ -1,0 +1,102 @@
+"""A node: create it, show it, serve it, find out what is wrong with it."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from chengshu.api.app import create_app
+from chengshu.cli import doctor as doctoring
+from chengshu.cli import verbs
+from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
+from chengshu.cli.output import Output
+from chengshu.kernel.errors import Unavailable
+from chengshu.kernel.text import Text
+from chengshu.node import open_node
+
+app = typer.Typer(no_args_is_help=True, help="This organisation's node.")
+
+INIT_EXAMPLES = examples(
+    "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --port 8701",
+    "chengshu node init room --handle space_operator --name 'Space operator' --name-zh 空间运营方 --port 8702 --clean-room",
+)
+SHOW_EXAMPLES = examples("chengshu node show --node road", "chengshu node show --node road --json > road.card.json")
+SERVE_EXAMPLES = examples("chengshu serve --node road", "CHENGSHU_NODE=road chengshu serve")
+DOCTOR_EXAMPLES = examples("chengshu doctor --node road", "chengshu doctor --node road --json")
+
+
+@app.command("init", epilog=INIT_EXAMPLES)
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the node's key, database, log and settings will be.")],
+    handle: Annotated[str, typer.Option(help="The party's part of party.product in questions: lower case.")],
+    name: Annotated[str, typer.Option(help="The organisation's name in English.")],
+    name_zh: Annotated[str, typer.Option("--name-zh", help="The organisation's name in Chinese.")],
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8700,
+    clean_room: Annotated[bool, typer.Option("--clean-room", help="Run a clean room for others.")] = False,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Create a node in a folder of its own: key, database, settings."""
+
+    def work(output: Output) -> Any:
+        born = verbs.init(folder, verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room))
+        output.say(Text(f"Serve it with 'chengshu serve --node {folder}'.", f"用 chengshu serve --node {folder} 启动节点。"))
+        return born
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("show", epilog=SHOW_EXAMPLES)
+def show(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
+    """Show who this node is: the card that another operator adds with 'chengshu peer add'."""
+    render(lambda _output: verbs.describe(open_node(node)), as_json=as_json, lang=lang)
+
+
+def serve(
+    node: NodeFolder = HERE,
+    while_input_open: Annotated[bool, typer.Option("--while-input-open", help="Stop when standard input closes.")] = False,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Serve the node until interrupted: other nodes reach it, and its deferred work is done."""
+
+    def work(output: Output) -> None:
+        opened = open_node(node)
+        serving = opened.settings.serve
+        if not verbs.port_is_free(serving.host, serving.port):
+            raise Unavailable(
+                "serve.port-in-use",
+                f"expected port {serving.port} on {serving.host} to be free, got one in use",
+                hint=Text(
+                    f"Stop what uses it, or set another port under [serve] in {node}/chengshu.toml.",
+                    f"请停止占用该端口的程序，或在 {node}/chengshu.toml 的 [serve] 中改用其他端口。",
+                ),
+            )
+        if while_input_open:
+            threading.Thread(target=_leave_with_parent, daemon=True).start()
+        output.say(Text(f"serving {serving.address} (Ctrl-C stops it)", f"节点运行于 {serving.address}（Ctrl-C 停止）"))
+        uvicorn.run(create_app(opened), host=serving.host, port=serving.port, log_level="warning", access_log=False)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+def doctor(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
+    """Say what is wrong with the node, and what to do about it; leave with 1 if anything is."""
+
+    def work(output: Output) -> Any:
+        complaints = doctoring.examine(node)
+        output.show([one.as_dict(output.language) for one in complaints])
+        if any(one.bad for one in complaints):
+            raise typer.Exit(1)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+def _leave_with_parent() -> None:
+    """Whoever started this process holds the other end of its input: when that is gone, so is the reason to serve."""
+    sys.stdin.buffer.read()
+    os._exit(0)

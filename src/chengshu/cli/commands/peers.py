@@ -1,0 +1,55 @@
+"""The parties that this node trusts to be who they say."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chengshu.cli import verbs
+from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
+from chengshu.cli.output import Output
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+from chengshu.node import open_node
+
+app = typer.Typer(no_args_is_help=True, help="The parties that this node knows.")
+
+ADD_EXAMPLES = examples("chengshu peer add road.card.json --node room")
+LIST_EXAMPLES = examples("chengshu peer list --node room", "chengshu peer list --node room --json")
+
+
+@app.command("add", epilog=ADD_EXAMPLES)
+def add(
+    card: Annotated[Path, typer.Argument(help="What 'chengshu node show --json' printed on the other node.")],
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Add a party: its id is pinned from now on."""
+
+    def work(_output: Output) -> Any:
+        try:
+            document = json.loads(card.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise Invalid(
+                "peer.card",
+                f"{card}: expected a readable JSON card, got {type(error).__name__}",
+                hint=Text("Ask the other node for 'chengshu node show --json'.", "请让对方运行 chengshu node show --json。"),
+            ) from error
+        return verbs.add_peer(open_node(node), document)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def show(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
+    """List the parties that this node knows."""
+
+    def work(_output: Output) -> Any:
+        return [
+            {"id": party.did, "name_en": party.name_en, "name_zh": party.name_zh, "address": party.address, "roles": list(party.roles)}
+            for party in open_node(node).identity.list()
+        ]
+
+    render(work, as_json=as_json, lang=lang)

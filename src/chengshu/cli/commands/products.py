@@ -1,0 +1,78 @@
+"""Data products: publish a file, list, withdraw, check a file before publishing."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chengshu.catalog.model import Acceptance
+from chengshu.cli import verbs
+from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
+from chengshu.cli.output import Output
+from chengshu.node import Node, open_node
+
+app = typer.Typer(no_args_is_help=True, help="This node's data products.")
+
+PUBLISH_EXAMPLES = examples(
+    "chengshu product publish counts.parquet --purpose traffic-study --node road",
+    "chengshu product publish counts.csv --contract counts.yaml --policy offer.json --node road",
+    "chengshu product publish counts.parquet --purpose traffic-study --to 'Fleet operator' --uses 20 --group 10 --node road",
+)
+LIST_EXAMPLES = examples("chengshu product list --node road", "chengshu product list --node road --json")
+WITHDRAW_EXAMPLES = examples("chengshu product withdraw counts --node road")
+
+
+@app.command("publish", epilog=PUBLISH_EXAMPLES)
+def publish(
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV, or a JSON document.")],
+    contract: Annotated[Path | None, typer.Option(help="The data contract (ODCS); without one it is inferred, numbers as measures.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="The offer as ODRL JSON, instead of the options below.")] = None,
+    purpose: Annotated[list[str] | None, typer.Option(help="A purpose that it may be used for; may be repeated.")] = None,
+    to: Annotated[list[str] | None, typer.Option(help="A party that may ask for it; may be repeated; everyone known when left out.")] = None,
+    room: Annotated[str | None, typer.Option(help="The clean room that may compute on it; the only known one when left out.")] = None,
+    uses: Annotated[int | None, typer.Option(help="How many uses one contract allows.")] = None,
+    group: Annotated[int, typer.Option(help="The smallest group that an answer may be about.")] = 5,
+    accept_flagged: Annotated[bool, typer.Option("--accept-flagged", help="Publish although the file is not what its contract says.")] = False,
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Publish a file as a data product, with its contract checked and its offer in the catalogue."""
+
+    def work(_output: Output) -> Any:
+        opened = open_node(node)
+        offer = verbs.read_policy(policy) if policy else verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
+        acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
+        return verbs.publish(opened, file, contract=contract, policy=offer, acceptance=acceptance)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def show(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
+    """List this node's published products."""
+    render(lambda _output: verbs.products(open_node(node)), as_json=as_json, lang=lang)
+
+
+@app.command("withdraw", epilog=WITHDRAW_EXAMPLES)
+def withdraw(
+    product: Annotated[str, typer.Argument(help="The product's id.")],
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Withdraw a product: nobody can ask for a new contract on it."""
+
+    def work(_output: Output) -> Any:
+        opened = open_node(node)
+        opened.catalog.withdraw(product)
+        return verbs.products(opened)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+def _terms(
+    node: Node, purpose: list[str] | None, *, to: list[str] | None, room: str | None, uses: int | None, group: int
+) -> verbs.Terms:
+    recipients = [verbs.party_id(node, name) for name in to or []]
+    return verbs.Terms(verbs.the_room(node, room), purpose or ["any-agreed-purpose"], recipients, uses, group)

@@ -1,0 +1,49 @@
+"""The command ``chengshu``: one sub-command a noun."""
+
+from typing import Annotated
+
+import typer
+
+from chengshu import __version__
+from chengshu.cli.commands import contracts, demo, evidence, jobs, nodes, packs, peers, permits, products, statements
+from chengshu.cli.options import examples
+
+app = typer.Typer(
+    name="chengshu",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Chengshu 乘数: a trusted data space in one package.",
+    epilog=examples("chengshu demo", "chengshu node init my-node --handle my_firm --name 'My firm' --name-zh 我的公司", "chengshu doctor --node my-node"),
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # the shape that the command-line library calls
+    if wanted:
+        typer.echo(f"chengshu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Chengshu 乘数: a trusted data space in one package."""
+    del version
+
+
+app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+app.command("serve", epilog=nodes.SERVE_EXAMPLES)(nodes.serve)
+app.command("doctor", epilog=nodes.DOCTOR_EXAMPLES)(nodes.doctor)
+app.command("query", epilog=jobs.QUERY_EXAMPLES)(jobs.query)
+app.add_typer(nodes.app, name="node")
+app.add_typer(peers.app, name="peer")
+app.add_typer(products.app, name="product")
+app.add_typer(contracts.app, name="contract")
+app.add_typer(jobs.app, name="job")
+app.add_typer(permits.app, name="permit")
+app.add_typer(statements.app, name="statement")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(packs.app, name="pack")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

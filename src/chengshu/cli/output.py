@@ -1,0 +1,109 @@
+"""How a verb's result reaches a person or a program."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Language, Text
+
+REFUSED_EXIT = 3
+FAILED_EXIT = 1
+
+
+def terminal_language(environment: Mapping[str, str] = os.environ) -> Language:
+    """Return the terminal's language: Chinese where its locale says so, English elsewhere (POSIX precedence of LC_ALL, LC_MESSAGES, LANG)."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = environment.get(name, "")
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where results go, in which language, and whether a program reads them."""
+
+    language: Language
+    as_json: bool
+
+    @property
+    def console(self) -> Console:
+        """A console on standard output."""
+        return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+    def say(self, text: Text) -> None:
+        """Print a sentence, unless a program reads the output."""
+        if not self.as_json:
+            self.console.print(text.of(self.language), markup=False)
+
+    def show(self, value: Any, *, title: Text | None = None) -> None:
+        """Print JSON-ready values: as JSON for a program, as a table or a list of fields for a person."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+            return
+        if title is not None:
+            self.console.print(title.of(self.language), style="bold", markup=False)
+        match value:
+            case [Mapping(), *_]:
+                self._table(value)
+            case []:
+                self.console.print("—")
+            case Mapping():
+                self._fields(value)
+            case _:
+                self.console.print(str(value), markup=False)
+
+    def refuse(self, refusal: Refused) -> int:
+        """Print a refusal with its rule and what would pass; return the exit code for it."""
+        if self.as_json:
+            sys.stdout.write(json.dumps({"refused": refusal.as_dict(self.language)}, ensure_ascii=False, indent=2) + "\n")
+        else:
+            word, passes = ("拒绝", "可行做法") if self.language == "zh" else ("refused", "what would pass")
+            console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+            console.print(f"{word} [{refusal.rule}]: {refusal.message}", markup=False)
+            console.print(f"{passes}: {refusal.would_pass.of(self.language)}", markup=False)
+        return REFUSED_EXIT
+
+    def fail(self, error: ChengshuError) -> int:
+        """Print an error with its code and what to do; return the exit code for it."""
+        if self.as_json:
+            sys.stdout.write(json.dumps({"error": error.as_dict(self.language)}, ensure_ascii=False, indent=2) + "\n")
+        else:
+            word, hint = ("错误", "处理办法") if self.language == "zh" else ("error", "what to do")
+            console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+            console.print(f"{word} [{error.code}]: {error.message}", markup=False)
+            console.print(f"{hint}: {error.hint.of(self.language)}", markup=False)
+        return FAILED_EXIT
+
+    def _table(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        table = Table(show_edge=False, pad_edge=False)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(_plain(row.get(column)) for column in columns))
+        self.console.print(table)
+
+    def _fields(self, fields: Mapping[str, Any]) -> None:
+        for key, value in fields.items():
+            self.console.print(f"{key}: {_plain(value)}", markup=False)
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case None:
+            return "—"
+        case str() | int():
+            return str(value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,134 @@
+"""Playing a pack from the command line: progress on the way, summary and report at the end, nothing left behind when interrupted."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from chengshu import __version__, plugins
+from chengshu.cli.output import Output
+from chengshu.cli.stage import ProcessStage, clear
+from chengshu.kernel.clock import iso, system_clock
+from chengshu.kernel.text import Language, Text
+from chengshu.methods.projection import LocalFrame
+from chengshu.methods.recording import read_meta
+from chengshu.scenario.model import Pack, find, load
+from chengshu.scenario.play import Observe, Play
+from chengshu.scenario.report import write_report
+from chengshu.scenario.summary import summarise
+
+MARK = ".chengshu-run"
+REPORT = "report.html"
+RESULT = "result.json"
+STEPS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """A user's own files by product, and whether the rest of the sample is left out."""
+
+    files: Mapping[str, Path]
+    only_bound: bool
+
+
+def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) -> dict[str, Any] | None:
+    """Play a pack and write its report; return the whole result for a program, or print the summary for a person."""
+    pack = load(find(plugins.pack_roots(), name))
+    clear(folder, mark=MARK)
+    started_at, began = system_clock(), time.monotonic()
+    try:
+        with ProcessStage(folder) as stage, _progress(output, steps=STEPS + len(pack.jobs)) as steps:
+            play = Play(pack, stage=stage, observe=observer(pack), progress=steps, folder=folder)
+            bill = play.perform(bindings=bindings.files, only_bound=bindings.only_bound)
+            steps.step(Text("Writing the report", "生成报告"))
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    seconds = round(time.monotonic() - began, 1)
+    label = {"en": pack.label.en, "zh": pack.label.zh}
+    result = {**asdict(bill), "run": {"seconds": seconds, "started_at": iso(started_at), "version": __version__, "label": label}}
+    (folder / RESULT).write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+    report = _report(pack, result, folder=folder, language=output.language)
+    if output.as_json:
+        return {**result, "report": str(report)}
+    for line in summarise(result, pack, output.language):
+        output.console.print(line, markup=False)
+    output.say(Text(f"Report: {report}   ({seconds} s)", f"报告：{report}   （{seconds} 秒）"))
+    return None
+
+
+def write_sample(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Write the recorded sample as one Parquet file a product, and return what was written."""
+    pack = load(find(plugins.pack_roots(), name))
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for product, table in observer(pack)(pack.source.recording, pack.source.parameters).items():
+        file = folder / f"{product}.parquet"
+        pq.write_table(table, file, compression="zstd")
+        written.append({"product": product, "file": str(file), "rows": table.num_rows, "label": pack.label.en})
+    return written
+
+
+def observer(pack: Pack) -> Observe:
+    """Return the method that turns the pack's recording into what each party holds."""
+    observe: Observe = plugins.source(pack.source.method)
+    return observe
+
+
+def _report(pack: Pack, result: Mapping[str, Any], *, folder: Path, language: Language) -> Path:
+    meta = read_meta(pack.source.recording)
+    frame = LocalFrame(meta["proj"], *meta["net_offset"])
+    zones = _zones(pack)
+    return write_report(
+        result, pack=pack, lanes=_lanes(folder), frame=frame, zones=zones, language=language, path=folder / REPORT
+    )
+
+
+def _lanes(folder: Path) -> pa.Table | None:
+    file = folder / "observed" / "map_lane.parquet"
+    return pq.read_table(file) if file.is_file() else None
+
+
+def _zones(pack: Pack) -> Mapping[str, Any] | None:
+    document = next((part.document for part in pack.products if part.id == "permit"), None)
+    if document is None:
+        return None
+    zones: Mapping[str, Any] = json.loads(document.read_text(encoding="utf-8"))["zones"]
+    return zones
+
+
+class _Steps:
+    """Names each step on a progress display, or nowhere when a program reads the output."""
+
+    def __init__(self, bar: Progress | None, total: int, language: Language) -> None:
+        self._bar = bar
+        self._language = language
+        self._task = bar.add_task("", total=total) if bar else None
+
+    def step(self, text: Text) -> None:
+        if self._bar is not None and self._task is not None:
+            done = self._bar.tasks[self._task].completed
+            self._bar.update(self._task, description=text.of(self._language), completed=done)
+            self._bar.print(f"· {text.of(self._language)}") if not self._bar.console.is_terminal else None
+            self._bar.advance(self._task)
+
+
+@contextmanager
+def _progress(output: Output, *, steps: int) -> Iterator[_Steps]:
+    if output.as_json:
+        yield _Steps(None, steps, output.language)
+        return
+    console = Console(file=sys.stderr)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=console.is_terminal) as bar:
+        yield _Steps(bar, steps, output.language)

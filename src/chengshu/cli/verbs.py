@@ -1,0 +1,297 @@
+"""What a person does with a node, as plain functions: the commands and the pack player call these, and nothing goes round them."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chengshu import config
+from chengshu.catalog.inference import infer_contract
+from chengshu.catalog.model import Acceptance
+from chengshu.catalog.odcs import document_of, read_document
+from chengshu.cleanroom.asker import InputChoice, Standing
+from chengshu.cleanroom.model import Question
+from chengshu.contract.model import Negotiation, State
+from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+from chengshu.node import Node, create_node
+from chengshu.policy.model import (
+    Basis,
+    CountLimit,
+    Environment,
+    Form,
+    MinimumGroup,
+    OutputForm,
+    Pay,
+    Policy,
+    Purpose,
+    Queries,
+    QueryForm,
+    Recipient,
+    Rule,
+)
+from chengshu.policy.odrl import to_odrl
+
+Document = dict[str, Any]
+POLL_S = 0.1
+PROTOCOL_PATH = "/2025-1"
+"""Below a node's address: where its Dataspace Protocol endpoints are."""
+
+CLEAN_ROOM = "clean-room"
+"""The role under which a party is listed when its node runs a clean room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a new node is told."""
+
+    handle: str
+    name_en: str
+    name_zh: str
+    host: str = "127.0.0.1"
+    port: int = 8700
+    clean_room: bool = False
+
+
+def init(folder: Path, birth: Birth) -> Document:
+    """Create a node with its own key, database and settings; raise Conflict when the folder already holds one."""
+    if (folder / config.FILE_NAME).exists():
+        raise Conflict(
+            "node.exists",
+            f"expected a folder without a node, got {folder}, which has one",
+            hint=Text("Choose another folder; a node's key is never overwritten.", "请选择其他目录；节点密钥不会被覆盖。"),
+        )
+    settings = config.Settings(
+        node=config.NodeSection(handle=birth.handle, name_en=birth.name_en, name_zh=birth.name_zh),
+        serve=config.ServeSection(host=birth.host, port=birth.port),
+        cleanroom=config.CleanroomSection(enabled=birth.clean_room),
+    )
+    node = create_node(folder, settings)
+    return {"folder": str(folder), **describe(node)}
+
+
+def describe(node: Node) -> Document:
+    """Return who a node is: what another operator needs to add it."""
+    settings = node.settings
+    return {
+        "id": node.identity.did,
+        "handle": settings.node.handle,
+        "name_en": settings.node.name_en,
+        "name_zh": settings.node.name_zh,
+        "address": node.identity.address,
+        "clean_room": settings.cleanroom.enabled,
+        "vkey": node.evidence.vkey,
+    }
+
+
+def add_peer(node: Node, card: Mapping[str, Any]) -> Document:
+    """Trust another node: pin its id, name and address, as :func:`describe` printed them there."""
+    missing = [key for key in ("id", "name_en", "name_zh", "address") if not card.get(key)]
+    if missing:
+        raise Invalid(
+            "peer.card",
+            f"expected a card with id, name_en, name_zh and address, got none of {', '.join(missing)}",
+            hint=Text("Ask the other node for 'chengshu node show --json'.", "请让对方运行 chengshu node show --json。"),
+        )
+    roles = [CLEAN_ROOM] if card.get("clean_room") else []
+    party = node.identity.add(card["id"], name_en=card["name_en"], name_zh=card["name_zh"], address=card["address"], roles=roles)
+    return {"id": party.did, "name_en": party.name_en, "name_zh": party.name_zh, "address": party.address, "roles": list(party.roles)}
+
+
+def party_id(node: Node, name: str) -> str:
+    """Return the id of a party given by id or by name in either language; one's own name and ``me`` are oneself."""
+    own = node.settings.node
+    if name in {"me", own.name_en, own.name_zh, own.handle, node.identity.did}:
+        return node.identity.did
+    return node.identity.get(name).did if name.startswith("did:") else node.identity.find_by_name(name).did
+
+
+def the_room(node: Node, name: str | None) -> str:
+    """Return the id of the named clean room, or of the only one that is known; raise Invalid when that leaves a choice."""
+    if name is not None:
+        return party_id(node, name)
+    rooms = [party.did for party in node.identity.list() if CLEAN_ROOM in party.roles]
+    if node.settings.cleanroom.enabled:
+        rooms.append(node.identity.did)
+    if len(rooms) != 1:
+        raise Invalid(
+            "room.ambiguous",
+            f"expected exactly one known clean room, got {len(rooms)}",
+            hint=Text("Name it with --room.", "请用 --room 指定净室。"),
+        )
+    return rooms[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The usual offer in a few words: for whom, what for, where, how often, in groups of at least how many."""
+
+    room: str
+    purposes: Sequence[str]
+    recipients: Sequence[str] = ()
+    uses: int | None = None
+    group: int = 5
+    paid: bool = False
+
+
+def offer_of(terms: Terms) -> Document:
+    """Return the ODRL policy for ``terms``: vetted questions only, aggregates only, in that clean room only."""
+    rules: list[Rule] = [
+        Purpose(frozenset(terms.purposes)),
+        Environment(terms.room),
+        Queries(QueryForm.VETTED_SQL),
+        OutputForm(Form.AGGREGATE),
+        MinimumGroup(terms.group),
+    ]
+    if terms.recipients:
+        rules.append(Recipient(frozenset(terms.recipients)))
+    if terms.uses is not None:
+        rules.append(CountLimit(terms.uses))
+    return to_odrl(Policy(tuple(rules), (Pay(Basis.CONTRIBUTION),) if terms.paid else ()))
+
+
+def publish(node: Node, file: Path, *, contract: Path | None, policy: Document, acceptance: Acceptance) -> Document | Refused:
+    """Publish a file as a data product; return it with its findings, or the refusal when the file is not what its contract says.
+
+    Without a contract one is inferred from the file: numbers are measures, everything else is hidden.
+    """
+    document = read_document(contract) if contract else document_of(infer_contract(file, owner=node.settings.node.handle))
+    outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance)
+    if isinstance(outcome, Refused):
+        return outcome
+    return {
+        "product": outcome.id,
+        "version": outcome.version,
+        "rows": outcome.rows,
+        "data_digest": outcome.data_digest,
+        "policy_digest": outcome.policy_digest,
+        "findings": list(outcome.quality["findings"]),
+    }
+
+
+def products(node: Node) -> list[Document]:
+    """Return this node's published products."""
+    return [
+        {"product": one.id, "version": one.version, "rows": one.rows, "title_en": one.contract.name.en, "title_zh": one.contract.name.zh}
+        for one in node.catalog.products()
+    ]
+
+
+def request(node: Node, holder: str, product: str) -> str:
+    """Ask a holder for the contract that its catalog offers on a product; return the negotiation's id."""
+    offers = node.peers.dataset(holder, product)["hasPolicy"]
+    if not offers:
+        raise NotFound(
+            "contract.no-offer",
+            "expected an offer on this product that is open to this node, got none",
+            hint=Text("Ask the holder to name this node among the recipients.", "请联系持有方将本节点列为接收方。"),
+        )
+    return node.contracts.request(holder, dataset=product, offer=offers[0])
+
+
+def negotiation(node: Node, negotiation_id: str) -> Document:
+    """Return where a negotiation stands: its state, and for whom it waits and why."""
+    standing = node.contracts.standing(negotiation_id)
+    one = standing.negotiation
+    return {
+        "negotiation": one.id,
+        "product": one.dataset,
+        "counterparty": one.counterparty,
+        "state": one.state.value,
+        "agreement": one.agreement_id if one.state is State.FINALIZED else None,
+        "waits_for": standing.waits_for,
+        "why": standing.why.en if standing.why else None,
+        "reason": "; ".join(one.reasons) or None,
+    }
+
+
+def await_agreements(node: Node, negotiations: Sequence[str], *, timeout_s: float) -> list[Document]:
+    """Wait until every negotiation has ended, at most ``timeout_s`` seconds in all; return where each stands then."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        if all(_settled(node.contracts.negotiation(one)) for one in negotiations):
+            break
+        time.sleep(POLL_S)
+    return [negotiation(node, one) for one in negotiations]
+
+
+def agreements(node: Node) -> list[Document]:
+    """Return the agreements in force, on either side."""
+    return [
+        {"agreement": one.id, "product": one.product, "holder": one.provider, "asker": one.consumer, "policy_digest": one.policy_digest}
+        for one in node.contracts.agreements()
+    ]
+
+
+def agreement_for(node: Node, holder: str, product: str) -> str:
+    """Return the agreement in force under which this node may use a holder's product; ``own`` for its own products."""
+    if holder == node.identity.did:
+        return "own"
+    found = [one.id for one in node.contracts.agreements() if (one.provider, one.product, one.consumer) == (holder, product, node.identity.did)]
+    if not found:
+        raise NotFound(
+            "contract.none",
+            f"expected an agreement in force on {product}, got none",
+            hint=Text("Request one with 'chengshu contract request HOLDER PRODUCT'.", "请先用 chengshu contract request 持有方 产品 申请合约。"),
+        )
+    return found[-1]
+
+
+def ask(node: Node, question: Question, *, room: str, purpose: str, inputs: Sequence[InputChoice], timeout_s: float) -> Standing:
+    """Sign a job, send it to the clean room and follow it to its end; raise Unavailable, naming for whom it waits, after ``timeout_s``."""
+    job = node.asker.submit(room=room, purpose=purpose, question=question, inputs=inputs)
+    return follow(lambda: node.asker.standing(job), timeout_s=timeout_s)
+
+
+def follow(standing: Callable[[], Standing], *, timeout_s: float) -> Standing:
+    """Ask how a job stands until it has ended."""
+    until = time.monotonic() + timeout_s
+    while True:
+        now = standing()
+        if now.outcome is not None:
+            return now
+        if time.monotonic() >= until:
+            raise Unavailable(
+                "job.waiting",
+                f"expected the job to end within {timeout_s:g} s, got state {now.state}, waiting for {now.waits_for}",
+                hint=Text(f"Look again with 'chengshu job show {now.job}'.", f"稍后用 chengshu job show {now.job} 查看。"),
+            )
+        time.sleep(POLL_S)
+
+
+def read_policy(path: Path) -> Document:
+    """Return a policy document from a JSON file; raise Invalid when it is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Invalid(
+            "policy.file",
+            f"{path}: expected a readable JSON document, got {type(error).__name__}",
+            hint=Text("See docs/reference/policy.md for the rules.", "规则见 docs/reference/policy.md。"),
+        ) from error
+    if not isinstance(document, dict):
+        raise Invalid(
+            "policy.file",
+            f"{path}: expected a JSON object, got {type(document).__name__}",
+            hint=Text("See docs/reference/policy.md for the rules.", "规则见 docs/reference/policy.md。"),
+        )
+    return document
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Say whether nothing listens on ``host:port``."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _settled(one: Negotiation) -> bool:
+    return one.state.final

@@ -1,0 +1,1 @@
+"""Negotiations and the agreements that come of them, enforced at every use."""

@@ -1,0 +1,136 @@
+"""What a side decides on its own: whether a request gets an agreement, whether an agreement is the one that was asked for."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from chengshu.contract.model import Agreement, Document, Negotiation, Offer
+from chengshu.identity.model import public_key_of
+from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.clock import iso
+from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+from chengshu.policy.model import NAMES, Recipient, differing
+from chengshu.policy.odrl import content, from_odrl
+
+_LABEL = b"chengshu agreement 1\n"
+
+
+class Signatures(StrEnum):
+    """Whether an agreement counts without the counterparty's signature, as connectors that do not sign send it."""
+
+    REQUIRED = "REQUIRED"
+    OPTIONAL = "OPTIONAL"
+
+
+def make_offer(dataset: str, policy: Mapping[str, Any], *, assigner: str) -> Offer:
+    """Return a product's offer as a catalog carries it; its id depends on product, provider and policy alone."""
+    rules = content(policy)
+    name = digest({"assigner": assigner, "dataset": dataset, "policy": rules}).removeprefix("sha256:")
+    offer_id = f"urn:chengshu:offer:{name}"
+    return Offer(offer_id, dataset, {"@id": offer_id, "@type": "Offer", "assigner": assigner, **rules})
+
+
+def grant(requested: Document, ours: Offer | None, *, consumer: str) -> Offer | Refused:
+    """Return the provider's own offer that ``requested`` is, unmodified and meant for ``consumer``, or why there is no agreement."""
+    if ours is None or requested["@id"] != ours.id:
+        return Refused(
+            "offer-unknown",
+            "expected the id of an offer that the catalog holds now, got another",
+            would_pass=Text("A current offer from the catalog.", "目录中当前有效的报价。"),
+        )
+    modified = _modified(requested, ours)
+    if modified is not None:
+        return Refused(
+            "offer-modified",
+            f"expected the offer as the catalog holds it, got one that differs in {modified}",
+            would_pass=Text("The offer unmodified.", "未经修改的报价。"),
+        )
+    if not ours.policy.admits(consumer):
+        return Refused(
+            NAMES[Recipient],
+            "expected a recipient that the offer names, got another party",
+            would_pass=Text("An offer that names this party as recipient.", "将该参与方列为接收方的报价。"),
+        )
+    return ours
+
+
+def draft_agreement(negotiation: Negotiation, offer: Offer, *, agreement_id: str, at: datetime) -> dict[str, Any]:
+    """Return the agreement on ``offer`` with the rules structurally unchanged."""
+    return {
+        "@id": agreement_id,
+        "@type": "Agreement",
+        "target": offer.dataset,
+        "assigner": offer.document["assigner"],
+        "assignee": negotiation.counterparty,
+        "timestamp": iso(at),
+        **content(offer.document),
+    }
+
+
+def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer: str, signatures: Signatures) -> Refused | None:
+    """Return why the consumer does not verify ``agreement``, or None where it is what was asked for, signed by the provider."""
+    expected = (negotiation.dataset, negotiation.counterparty, consumer)
+    if (agreement.product, agreement.provider, agreement.consumer) != expected:
+        return Refused(
+            "agreement-parties",
+            "expected an agreement on the requested product between the negotiating parties, got another",
+            would_pass=Text("An agreement that names both parties and the product.", "写明双方与所请求产品的合约。"),
+        )
+    asked = content(negotiation.offer)
+    if asked and canonical(asked) != canonical(content(agreement.document)):
+        return Refused(
+            "agreement-modified",
+            "expected the requested offer's rules unchanged, got others",
+            would_pass=Text("An agreement with the requested rules.", "规则与所请求报价一致的合约。"),
+        )
+    return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, signatures=signatures)
+
+
+def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str, signatures: Signatures) -> Refused | None:
+    """Return why ``signature`` is not ``signer``'s over ``agreement``, or None where it is, or where none is needed and none came."""
+    if signature is None and signatures is Signatures.OPTIONAL:
+        return None
+    if signature is not None and is_signed_by(public_key_of(signer), signature=_raw(signature), message=_signed(agreement)):
+        return None
+    return Refused(
+        "agreement-signature",
+        f"expected the counterparty's Ed25519 signature over the agreement, got {'none' if signature is None else 'another'}",
+        would_pass=Text("The agreement signed with the key of the party's id.", "用该参与方身份标识对应密钥签名的合约。"),
+    )
+
+
+def signature_of(agreement: Agreement, signer: Signer) -> str:
+    """Return ``signer``'s signature over the agreement's digest, base64url without padding."""
+    return base64.urlsafe_b64encode(signer.sign(_signed(agreement))).rstrip(b"=").decode()
+
+
+def _signed(agreement: Agreement) -> bytes:
+    # The label in front keeps a signature over an agreement from being taken for one over anything else.
+    return _LABEL + agreement.digest.encode()
+
+
+def _raw(signature: str) -> bytes:
+    try:
+        return base64.b64decode(signature + "=" * (-len(signature) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""  # no signature at all is what a broken one is worth
+
+
+def _modified(requested: Document, ours: Offer) -> str | None:
+    """Name what differs between the requested and the current offer; a request that carries no rules asks for ours by id."""
+    if requested.get("assigner", ours.document["assigner"]) != ours.document["assigner"]:
+        return "assigner"
+    rules = content(requested)
+    if not rules or canonical(rules) == canonical(content(ours.document)):
+        return None
+    try:
+        names = differing(ours.policy, from_odrl(requested))
+    except Invalid as error:
+        return f"a part that this node does not understand ({error.message})"
+    return ", ".join(names) or "form"

@@ -1,0 +1,278 @@
+"""Negotiation as the Dataspace Protocol 2025-1 has it: one table of states for both roles, and what passes between them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from chengshu.kernel.canonical import digest
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+from chengshu.policy.model import Policy
+from chengshu.policy.odrl import content as policy_content
+from chengshu.policy.odrl import from_odrl
+
+Document = Mapping[str, Any]
+
+
+class Role(StrEnum):
+    """On which side of a negotiation somebody stands."""
+
+    CONSUMER = "CONSUMER"
+    PROVIDER = "PROVIDER"
+
+    @property
+    def other(self) -> "Role":
+        """The counterparty's role."""
+        return Role.PROVIDER if self is Role.CONSUMER else Role.CONSUMER
+
+
+class State(StrEnum):
+    """Where a negotiation stands."""
+
+    REQUESTED = "REQUESTED"
+    OFFERED = "OFFERED"
+    ACCEPTED = "ACCEPTED"
+    AGREED = "AGREED"
+    VERIFIED = "VERIFIED"
+    FINALIZED = "FINALIZED"
+    TERMINATED = "TERMINATED"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows."""
+        return self in {State.FINALIZED, State.TERMINATED}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The consumer asks for an offer; ``callback`` is set in the first message and only there."""
+
+    offer: Document
+    callback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """The provider makes an offer; ``callback`` is set where it opens the negotiation and only there."""
+
+    offer: Document
+    callback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The consumer accepts the provider's offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agree:
+    """The provider sends the agreement, with its signature (None: a connector that does not sign)."""
+
+    agreement: Document
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """The consumer confirms the agreement, with its signature (None: a connector that does not sign)."""
+
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """The provider puts the agreement into force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Either side ends the negotiation and says why."""
+
+    code: str | None
+    reasons: tuple[str, ...]
+
+
+Content = Request | Propose | Accept | Agree | Verify | Finalize | Terminate
+"""What one message says, without the ids that address it."""
+
+CONTENTS: tuple[type[Content], ...] = (Request, Propose, Accept, Agree, Verify, Finalize, Terminate)
+
+TRANSITIONS: Mapping[tuple[State | None, type[Content]], State] = {
+    (None, Request): State.REQUESTED,
+    (None, Propose): State.OFFERED,
+    (State.REQUESTED, Propose): State.OFFERED,
+    (State.REQUESTED, Agree): State.AGREED,
+    (State.REQUESTED, Terminate): State.TERMINATED,
+    (State.OFFERED, Request): State.REQUESTED,
+    (State.OFFERED, Accept): State.ACCEPTED,
+    (State.OFFERED, Terminate): State.TERMINATED,
+    (State.ACCEPTED, Agree): State.AGREED,
+    (State.ACCEPTED, Terminate): State.TERMINATED,
+    (State.AGREED, Verify): State.VERIFIED,
+    (State.AGREED, Terminate): State.TERMINATED,
+    (State.VERIFIED, Finalize): State.FINALIZED,
+    (State.VERIFIED, Terminate): State.TERMINATED,
+}
+"""Every step there is (Dataspace Protocol 2025-1, contract negotiation state machine); what is not here is refused.
+
+The specification's table and its text differ on who may terminate; as its text says, either side may in every state that is not final.
+"""
+
+SENDERS: Mapping[type[Content], frozenset[Role]] = {
+    Request: frozenset({Role.CONSUMER}),
+    Accept: frozenset({Role.CONSUMER}),
+    Verify: frozenset({Role.CONSUMER}),
+    Propose: frozenset({Role.PROVIDER}),
+    Agree: frozenset({Role.PROVIDER}),
+    Finalize: frozenset({Role.PROVIDER}),
+    Terminate: frozenset(Role),
+}
+"""Who may say what."""
+
+EVIDENCE: Mapping[type[Content], str] = {
+    Request: "negotiation.requested",
+    Propose: "negotiation.offered",
+    Accept: "negotiation.accepted",
+    Agree: "negotiation.agreed",
+    Verify: "negotiation.verified",
+    Finalize: "negotiation.finalized",
+    Terminate: "negotiation.terminated",
+}
+"""The kind of the evidence entry that each step leaves in both logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a provider allows for one product, as it stands in its catalog; ``id`` is opaque and stable while the policy is the same."""
+
+    id: str
+    dataset: str
+    document: Document
+
+    @property
+    def policy(self) -> Policy:
+        """The rules; raises Invalid where the document says something that this node does not understand."""
+        return from_odrl(self.document)
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiation:
+    """One negotiation as this node sees it; ``id`` is our pid, ``peer_pid`` the counterparty's, None until it told us."""
+
+    id: str
+    role: Role
+    counterparty: str
+    peer_pid: str | None
+    callback: str | None
+    offer: Document
+    state: State
+    agreement_id: str | None
+    code: str | None
+    reasons: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def dataset(self) -> str:
+        """The product that the negotiation is about."""
+        return str(self.offer["target"])
+
+    @property
+    def consumer_pid(self) -> str | None:
+        """The consumer's id of this negotiation."""
+        return self.id if self.role is Role.CONSUMER else self.peer_pid
+
+    @property
+    def provider_pid(self) -> str | None:
+        """The provider's id of this negotiation."""
+        return self.id if self.role is Role.PROVIDER else self.peer_pid
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A contract as both sides signed it; ``document`` is kept as it was sent, its digest is what the signatures are over."""
+
+    id: str
+    negotiation: str
+    document: Document
+    provider_signature: str | None
+    consumer_signature: str | None
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole agreement."""
+        return digest(dict(self.document))
+
+    @property
+    def policy_digest(self) -> str:
+        """The digest of the rules alone, equal to that of the offer they came from."""
+        return digest(policy_content(self.document))
+
+    @property
+    def policy(self) -> Policy:
+        """The rules."""
+        return from_odrl(self.document)
+
+    @property
+    def product(self) -> str:
+        """The product it is about."""
+        return str(self.document["target"])
+
+    @property
+    def provider(self) -> str:
+        """The id of the party that grants."""
+        return str(self.document["assigner"])
+
+    @property
+    def consumer(self) -> str:
+        """The id of the party that may use."""
+        return str(self.document["assignee"])
+
+
+def advance(negotiation: Negotiation, content: Content, *, by: Role, at: datetime) -> Negotiation | Refused:
+    """Return the negotiation after ``content`` from the side ``by``, or the refusal that names state and message."""
+    name = type(content).__name__
+    if by not in SENDERS[type(content)]:
+        return _refused("negotiation-sender", f"expected {name} from the {by.other.lower()}, got it from the {by.lower()}")
+    state = TRANSITIONS.get((negotiation.state, type(content)))
+    if state is None:
+        return _refused("negotiation-state", f"expected {_expected(negotiation.state)} in state {negotiation.state}, got {name}")
+    moved = replace(negotiation, state=state, updated_at=at)
+    match content:
+        case Request(offer) | Propose(offer):
+            return replace(moved, offer=offer)
+        case Agree(agreement):
+            return replace(moved, agreement_id=str(agreement["@id"]))
+        case Terminate(code, reasons):
+            return replace(moved, code=code, reasons=reasons)
+        case _:
+            return moved
+
+
+def to_json(content: Content) -> dict[str, Any]:
+    """Return a message's content as JSON-ready values: what waits in the outbox, and what a repeat is recognised by."""
+    return {"kind": type(content).__name__} | asdict(content)
+
+
+def from_json(values: Mapping[str, Any]) -> Content:
+    """Return the content that :func:`to_json` wrote."""
+    kind = next(kind for kind in CONTENTS if kind.__name__ == values["kind"])
+    read = {field.name: values[field.name] for field in fields(kind)}
+    if "reasons" in read:
+        read["reasons"] = tuple(read["reasons"])
+    return kind(**read)
+
+
+def _expected(state: State) -> str:
+    names = [kind.__name__ for before, kind in TRANSITIONS if before is state]
+    return " or ".join(names) or "nothing more"
+
+
+def _refused(rule: str, message: str) -> Refused:
+    return Refused(
+        rule,
+        message,
+        would_pass=Text("A message that follows from the negotiation's state.", "与协商当前状态相符的消息。"),
+    )

@@ -1,0 +1,49 @@
+"""The way out: messages wait in the task table and are sent after the transaction that decided on them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chengshu.contract.model import TRANSITIONS, Content, Negotiation, Terminate, from_json
+from chengshu.contract.ports import Courier
+from chengshu.contract.service import Contracts
+from chengshu.contract.steps import SEND
+from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.tasks import Handler, OnFailed
+
+_LEADS_TO = {kind: state for (_, kind), state in TRANSITIONS.items()}
+
+
+class Outbox:
+    """Sends the messages that :class:`Contracts` deferred; sending one twice does no harm, since a repeat is recognised."""
+
+    def __init__(self, *, contracts: Contracts, courier: Courier) -> None:
+        self._contracts = contracts
+        self._courier = courier
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return what the worker calls for each kind of task."""
+        return {SEND: self.send}
+
+    def on_failed(self) -> dict[str, OnFailed]:
+        """Return what the worker calls when it gives a task up."""
+        return {SEND: self.failed}
+
+    def send(self, payload: Mapping[str, Any]) -> None:
+        """Send one message, unless the negotiation went on without it; raises as :class:`chengshu.contract.ports.Peers`."""
+        negotiation = self._contracts.negotiation(payload["negotiation"])
+        content = from_json(payload["content"])
+        if _is_moot(negotiation, content):
+            return
+        peer_pid = self._courier.deliver(negotiation, content)
+        if peer_pid is not None:
+            self._contracts.learn(negotiation.id, peer_pid)
+
+    def failed(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
+        """End the negotiation whose message could not be delivered."""
+        self._contracts.abandon(payload["negotiation"], from_json(payload["content"]), error=error)
+
+
+def _is_moot(negotiation: Negotiation, content: Content) -> bool:
+    if isinstance(content, Terminate):
+        return negotiation.peer_pid is None  # nobody on the other side knows of it
+    return negotiation.state is not _LEADS_TO[type(content)]

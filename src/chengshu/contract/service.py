@@ -1,0 +1,257 @@
+"""The contract room's verbs: offer, request, receive, agree, terminate; and leave for one use under an agreement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from chengshu.contract import store
+from chengshu.contract.decision import Signatures
+from chengshu.contract.model import (
+    Accept,
+    Agreement,
+    Content,
+    Document,
+    Negotiation,
+    Offer,
+    Propose,
+    Request,
+    Role,
+    State,
+    Terminate,
+    to_json,
+)
+from chengshu.contract.ports import Datasets, Evidence
+from chengshu.contract.steps import Steps, found, own, shared, with_peer
+from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import digest
+from chengshu.kernel.clock import Clock
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import ChengshuError, Conflict, Invalid
+from chengshu.kernel.ids import NewId
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.text import Text
+from chengshu.policy.model import Use, UseState, evaluate
+from chengshu.policy.odrl import from_odrl
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a negotiation stands, for whom it waits and why; both None when nothing is awaited."""
+
+    negotiation: Negotiation
+    waits_for: str | None
+    why: Text | None
+
+
+class Contracts:
+    """Negotiates for this node on either side, keeps what was agreed, and says whether a use is within it.
+
+    Every step is one transaction with its evidence; what has to be said to the counterparty leaves through the outbox afterwards.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tasks: Tasks,
+        identity: Identity,
+        evidence: Evidence,
+        datasets: Datasets,
+        clock: Clock,
+        new_id: NewId,
+        signatures: Signatures = Signatures.REQUIRED,
+    ) -> None:
+        self._database = database
+        self._tasks = tasks
+        self._identity = identity
+        self._steps = Steps(
+            tasks=tasks, identity=identity, evidence=evidence, datasets=datasets, clock=clock, new_id=new_id, signatures=signatures
+        )
+
+    # --- offers ---------------------------------------------------------------------------------------------------------------------
+
+    def offers_for(self, tx: Connection, dataset: str, *, audience: str) -> list[Offer]:
+        """Return the offers for one product that the party ``audience`` may ask for; none where there is no such product.
+
+        Raises Invalid where the product's own policy says something outside the closed list.
+        """
+        offer = self._steps.offer(tx, dataset)
+        return [offer] if offer is not None and offer.policy.admits(audience) else []
+
+    # --- our own steps --------------------------------------------------------------------------------------------------------------
+
+    def request(self, counterparty: str, *, dataset: str, offer: Document) -> str:
+        """Ask ``counterparty`` for the contract that ``offer`` (as its catalog holds it) describes; return the negotiation's id.
+
+        The message is sent afterwards. Raises NotFound for a party that is not on the trust list and Invalid for an offer that is
+        another's or says something this node does not understand, so that nobody signs what they cannot keep.
+        """
+        party = self._identity.get(counterparty)
+        if not isinstance(offer.get("@id"), str) or offer.get("assigner", counterparty) != counterparty:
+            raise Invalid(
+                "contract.offer",
+                "expected an offer with an @id from the counterparty's own catalog, got another",
+                hint=Text("Read the counterparty's catalog and pass one of its offers on unchanged.", "请读取对方目录并原样使用其报价。"),
+            )
+        from_odrl(offer)
+        content = Request(dict(offer) | {"@type": "Offer", "target": dataset}, callback=self._identity.address)
+        with self._database.write() as tx:
+            negotiation = self._steps.open(tx, Role.CONSUMER, counterparty=party.did, content=content)
+            self._steps.post(tx, negotiation, content)
+        return negotiation.id
+
+    def accept(self, negotiation_id: str) -> Negotiation:
+        """Accept the provider's offer that waits for our decision; raises NotFound, Conflict for another state, Invalid as request."""
+        with self._database.write() as tx:
+            negotiation = own(tx, negotiation_id)
+            from_odrl(negotiation.offer)
+            return self._steps.say(tx, negotiation, Accept())
+
+    def terminate(self, negotiation_id: str, *, reason: str) -> Negotiation:
+        """End a negotiation with a reason that the counterparty is told; raises NotFound, and Conflict where it has ended."""
+        with self._database.write() as tx:
+            return self._steps.say(tx, own(tx, negotiation_id), Terminate("terminated-by-operator", (reason,)))
+
+    # --- the counterparty's steps ---------------------------------------------------------------------------------------------------
+
+    def receive_first(self, sender: str, *, peer_pid: str, content: Request | Propose) -> Negotiation:
+        """Open a negotiation that ``sender`` asks for or offers, and return it as it was before we decide on it.
+
+        A repeat of the same message returns the negotiation that it opened. Raises Conflict where ``peer_pid`` is in use for another,
+        Invalid for a callback address that is not the sender's own.
+        """
+        if content.callback is None or not self._identity.get(sender).owns(content.callback):
+            raise Invalid(
+                "negotiation.callback",
+                "expected a callbackAddress with the scheme, host and port that this party is listed with, got another",
+                hint=Text("List the party with the address it calls back from.", "请按对方回调地址登记该参与方。"),
+            )
+        role = Role.PROVIDER if isinstance(content, Request) else Role.CONSUMER
+        message = digest(to_json(content))
+        with self._database.write() as tx:
+            known = store.find_negotiation(tx, sender, role=role, peer_pid=peer_pid)
+            if known is not None and store.has_received(tx, known.id, message):
+                return known
+            if known is not None:
+                raise _pid_conflict()
+            negotiation = self._steps.open(tx, role, counterparty=sender, content=content, peer_pid=peer_pid)
+            self._steps.remember(tx, negotiation, content)
+            self._steps.react(tx, negotiation, content)
+        return negotiation
+
+    def receive(self, sender: str, *, own_pid: str, peer_pid: str, content: Content) -> Negotiation:
+        """Take one message of a negotiation from ``sender`` and return the negotiation as it was before we react.
+
+        A repeat of a message changes nothing. Raises NotFound for a pid that is not ours or not of a negotiation with ``sender``,
+        Invalid where ``peer_pid`` is not the counterparty's, Conflict where the message does not follow from the state.
+        """
+        with self._database.write() as tx:
+            negotiation = with_peer(tx, shared(tx, sender, own_pid), peer_pid)
+            if store.has_received(tx, negotiation.id, digest(to_json(content))):
+                return negotiation
+            moved = self._steps.move(tx, negotiation, content, by=negotiation.role.other)
+            self._steps.remember(tx, moved, content)
+            self._steps.react(tx, moved, content, before=negotiation)
+        return moved
+
+    def seen_by(self, sender: str, own_pid: str) -> Negotiation:
+        """Return the negotiation with our pid for its counterparty; raise NotFound for anyone else."""
+        with self._database.read() as tx:
+            return shared(tx, sender, own_pid)
+
+    # --- what the outbox reports ----------------------------------------------------------------------------------------------------
+
+    def learn(self, negotiation_id: str, peer_pid: str) -> None:
+        """Keep the counterparty's pid that its answer named; raises Invalid where we know another."""
+        with self._database.write() as tx:
+            with_peer(tx, own(tx, negotiation_id), peer_pid)
+
+    def abandon(self, negotiation_id: str, content: Content, *, error: ChengshuError) -> None:
+        """End a negotiation because ``content`` could not be delivered, and try to tell the counterparty where it knows of it."""
+        with self._database.write() as tx:
+            negotiation = own(tx, negotiation_id)
+            if not negotiation.state.final and not isinstance(content, Terminate):
+                self._steps.say(tx, negotiation, Terminate(error.code, (f"{type(content).__name__} not delivered: {error.message}",)))
+
+    # --- reading --------------------------------------------------------------------------------------------------------------------
+
+    def negotiation(self, negotiation_id: str) -> Negotiation:
+        """Return the negotiation with our id; raise NotFound where there is none."""
+        with self._database.read() as tx:
+            return own(tx, negotiation_id)
+
+    def negotiations(self) -> list[Negotiation]:
+        """Return every negotiation, oldest first."""
+        with self._database.read() as tx:
+            return store.every_negotiation(tx)
+
+    def standing(self, negotiation_id: str) -> Standing:
+        """Return where a negotiation stands and for whom it waits; raises NotFound where there is none."""
+        with self._database.read() as tx:
+            negotiation = own(tx, negotiation_id)
+            unsent = [task for task in self._tasks.waiting(tx) if task.lane == negotiation_id]
+        name = self._identity.get(negotiation.counterparty).name_en
+        if unsent:
+            head = unsent[0]
+            what = f"{head.payload['content']['kind']}, {head.attempts}"
+            last = head.last_error or "-"
+            why = Text(f"not delivered yet ({what} attempts; last: {last})", f"消息尚未送达（{what} 次尝试；最近：{last}）")
+            return Standing(negotiation, name, why)
+        why_of = _AWAITED.get((negotiation.role, negotiation.state))
+        if why_of is None:
+            return Standing(negotiation, None, None)
+        ours = (negotiation.role, negotiation.state) == (Role.CONSUMER, State.OFFERED)
+        return Standing(negotiation, self._identity.did if ours else name, why_of)
+
+    def agreement(self, agreement_id: str) -> Agreement:
+        """Return an agreement, in force or not; raise NotFound where there is none."""
+        with self._database.read() as tx:
+            return found(store.get_agreement(tx, agreement_id))[0]
+
+    def agreements(self) -> list[Agreement]:
+        """Return every agreement that is in force, oldest first."""
+        with self._database.read() as tx:
+            return [agreement for agreement, state in store.every_agreement(tx) if state is State.FINALIZED]
+
+    # --- use ------------------------------------------------------------------------------------------------------------------------
+
+    def permit_use(self, tx: Connection, agreement_id: str, use: Use) -> Agreement | Refused:
+        """Return the agreement that allows ``use`` now, or the refusal that names the first rule against it.
+
+        Call it in the transaction that also records the use, so that two uses never share the last one of a count. Raises NotFound for
+        an unknown agreement.
+        """
+        agreement, state = found(store.get_agreement(tx, agreement_id))
+        if state is not State.FINALIZED:
+            return Refused(
+                "agreement-not-in-force",
+                f"expected an agreement in state {State.FINALIZED}, got {state}",
+                would_pass=Text("An agreement that both sides concluded.", "双方均已完成签署的合约。"),
+            )
+        so_far = UseState(assignee=agreement.consumer, uses=store.count_uses(tx, agreement_id))
+        return evaluate(agreement.policy, use, so_far).refusal() or agreement
+
+    def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:
+        """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement."""
+        found(store.get_agreement(tx, agreement_id))
+        return store.add_use(tx, agreement_id, at=use.at, recipient=use.recipient, purpose=use.purpose)
+
+
+_AWAITED: Mapping[tuple[Role, State], Text] = {
+    (Role.CONSUMER, State.REQUESTED): Text("to answer our request", "答复我方请求"),
+    (Role.CONSUMER, State.OFFERED): Text("to accept or refuse the provider's offer", "接受或拒绝提供方的报价"),
+    (Role.CONSUMER, State.ACCEPTED): Text("to send the agreement", "发送合约"),
+    (Role.CONSUMER, State.VERIFIED): Text("to finalize the agreement", "完成合约"),
+    (Role.PROVIDER, State.OFFERED): Text("to answer our offer", "答复我方报价"),
+    (Role.PROVIDER, State.AGREED): Text("to verify and sign the agreement", "核验并签署合约"),
+}
+
+
+def _pid_conflict() -> Conflict:
+    return Conflict(
+        "negotiation.pid-in-use",
+        "expected a new pid, or the very message that opened this negotiation, got another message",
+        hint=Text("Open a negotiation with a fresh pid.", "请使用新的流程标识发起协商。"),
+    )

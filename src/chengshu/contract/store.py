@@ -1,0 +1,215 @@
+"""Offers, negotiations, the messages they received, agreements and their uses."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from chengshu.contract.model import Agreement, Document, Negotiation, Role, State
+from chengshu.kernel.canonical import digest
+from chengshu.kernel.clock import from_iso, iso
+from chengshu.kernel.database import metadata
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("offer_id", String(512), nullable=False, index=True),
+    Column("dataset", String(512), nullable=False, index=True),
+    Column("document", JSON, nullable=False),
+)
+
+negotiations = Table(
+    "negotiations",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("counterparty", String(128), nullable=False),
+    Column("peer_pid", String(512)),
+    Column("callback", String(1024)),
+    Column("offer", String(71), ForeignKey("offers.digest"), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("agreement_id", String(512)),
+    Column("code", String(256)),
+    Column("reasons", JSON, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    UniqueConstraint("counterparty", "role", "peer_pid"),
+)
+
+received = Table(
+    "negotiation_messages",
+    metadata,
+    Column("negotiation", String(128), ForeignKey("negotiations.id"), primary_key=True),
+    Column("digest", String(71), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("received_at", String(32), nullable=False),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    Column("id", String(512), primary_key=True),
+    Column("negotiation", String(128), ForeignKey("negotiations.id"), nullable=False, unique=True),
+    Column("product", String(512), nullable=False, index=True),
+    Column("document", JSON, nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("provider_signature", String(128)),
+    Column("consumer_signature", String(128)),
+)
+
+uses = Table(
+    "agreement_uses",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("agreement", String(512), ForeignKey("agreements.id"), nullable=False, index=True),
+    Column("at", String(32), nullable=False),
+    Column("recipient", String(128), nullable=False),
+    Column("purpose", String(256), nullable=False),
+)
+
+
+def add_negotiation(tx: Connection, negotiation: Negotiation) -> None:
+    """Keep a new negotiation and its offer."""
+    tx.execute(negotiations.insert().values(id=negotiation.id, created_at=iso(negotiation.created_at), **_values(tx, negotiation)))
+
+
+def save_negotiation(tx: Connection, negotiation: Negotiation) -> None:
+    """Keep a negotiation's new state."""
+    tx.execute(update(negotiations).where(negotiations.c.id == negotiation.id).values(**_values(tx, negotiation)))
+
+
+def get_negotiation(tx: Connection, pid: str) -> Negotiation | None:
+    """Return the negotiation with our pid, if there is one."""
+    row = tx.execute(_with_offer().where(negotiations.c.id == pid)).mappings().one_or_none()
+    return None if row is None else _negotiation(dict(row))
+
+
+def find_negotiation(tx: Connection, counterparty: str, *, role: Role, peer_pid: str) -> Negotiation | None:
+    """Return the negotiation that a counterparty knows by its own pid, if there is one."""
+    found = (negotiations.c.counterparty == counterparty, negotiations.c.role == role, negotiations.c.peer_pid == peer_pid)
+    row = tx.execute(_with_offer().where(*found)).mappings().one_or_none()
+    return None if row is None else _negotiation(dict(row))
+
+
+def every_negotiation(tx: Connection) -> list[Negotiation]:
+    """Return all negotiations, oldest first."""
+    rows = tx.execute(_with_offer().order_by(negotiations.c.created_at, negotiations.c.id)).mappings()
+    return [_negotiation(dict(row)) for row in rows]
+
+
+def add_received(tx: Connection, pid: str, *, message: str, kind: str, at: datetime) -> None:
+    """Remember the digest of a message that a negotiation received."""
+    tx.execute(received.insert().values(negotiation=pid, digest=message, kind=kind, received_at=iso(at)))
+
+
+def has_received(tx: Connection, pid: str, message: str) -> bool:
+    """Say whether a negotiation received a message of this digest before."""
+    return tx.execute(select(received.c.kind).where(received.c.negotiation == pid, received.c.digest == message)).first() is not None
+
+
+def add_agreement(tx: Connection, agreement: Agreement) -> bool:
+    """Keep an agreement; return False where its id is taken."""
+    try:
+        with tx.begin_nested():
+            tx.execute(
+                agreements.insert().values(
+                    id=agreement.id,
+                    negotiation=agreement.negotiation,
+                    product=agreement.product,
+                    document=dict(agreement.document),
+                    digest=agreement.digest,
+                    provider_signature=agreement.provider_signature,
+                    consumer_signature=agreement.consumer_signature,
+                )
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def save_consumer_signature(tx: Connection, agreement_id: str, signature: str | None) -> None:
+    """Keep the consumer's signature of an agreement."""
+    tx.execute(update(agreements).where(agreements.c.id == agreement_id).values(consumer_signature=signature))
+
+
+def get_agreement(tx: Connection, agreement_id: str) -> tuple[Agreement, State] | None:
+    """Return an agreement and the state of its negotiation, if there is one."""
+    row = tx.execute(_with_state().where(agreements.c.id == agreement_id)).mappings().one_or_none()
+    return None if row is None else (_agreement(dict(row)), State(row["state"]))
+
+
+def every_agreement(tx: Connection) -> list[tuple[Agreement, State]]:
+    """Return all agreements with the state of their negotiations, oldest first."""
+    rows = tx.execute(_with_state().order_by(negotiations.c.created_at, agreements.c.id)).mappings()
+    return [(_agreement(dict(row)), State(row["state"])) for row in rows]
+
+
+def add_use(tx: Connection, agreement_id: str, *, at: datetime, recipient: str, purpose: str) -> int:
+    """Keep one use of an agreement and return how many there are."""
+    tx.execute(uses.insert().values(agreement=agreement_id, at=iso(at), recipient=recipient, purpose=purpose))
+    return count_uses(tx, agreement_id)
+
+
+def count_uses(tx: Connection, agreement_id: str) -> int:
+    """Return how often an agreement was used."""
+    return int(tx.execute(select(func.count()).select_from(uses).where(uses.c.agreement == agreement_id)).scalar_one())
+
+
+def _with_offer() -> Any:
+    return select(negotiations, offers.c.document).join(offers, offers.c.digest == negotiations.c.offer)
+
+
+def _with_state() -> Any:
+    return select(agreements, negotiations.c.state).join(negotiations, negotiations.c.id == agreements.c.negotiation)
+
+
+def _keep_offer(tx: Connection, document: Document) -> str:
+    key = digest(dict(document))
+    if tx.execute(select(offers.c.digest).where(offers.c.digest == key)).first() is None:
+        tx.execute(offers.insert().values(digest=key, offer_id=document["@id"], dataset=document["target"], document=dict(document)))
+    return key
+
+
+def _values(tx: Connection, negotiation: Negotiation) -> dict[str, Any]:
+    return {
+        "role": negotiation.role,
+        "counterparty": negotiation.counterparty,
+        "peer_pid": negotiation.peer_pid,
+        "callback": negotiation.callback,
+        "offer": _keep_offer(tx, negotiation.offer),
+        "state": negotiation.state,
+        "agreement_id": negotiation.agreement_id,
+        "code": negotiation.code,
+        "reasons": list(negotiation.reasons),
+        "updated_at": iso(negotiation.updated_at),
+    }
+
+
+def _negotiation(row: Mapping[str, Any]) -> Negotiation:
+    return Negotiation(
+        id=row["id"],
+        role=Role(row["role"]),
+        counterparty=row["counterparty"],
+        peer_pid=row["peer_pid"],
+        callback=row["callback"],
+        offer=row["document"],
+        state=State(row["state"]),
+        agreement_id=row["agreement_id"],
+        code=row["code"],
+        reasons=tuple(row["reasons"]),
+        created_at=from_iso(row["created_at"]),
+        updated_at=from_iso(row["updated_at"]),
+    )
+
+
+def _agreement(row: Mapping[str, Any]) -> Agreement:
+    return Agreement(
+        id=row["id"],
+        negotiation=row["negotiation"],
+        document=row["document"],
+        provider_signature=row["provider_signature"],
+        consumer_signature=row["consumer_signature"],
+    )

@@ -1,0 +1,162 @@
+"""The way out: one signed HTTP exchange with another connector, bounded in time and size."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from chengshu.contract.model import Content, Negotiation
+from chengshu.contract.ports import Peers
+from chengshu.dsp.messages import CONTEXT, MAX_BYTES, Catalog, Dataset, parse, parse_json
+from chengshu.dsp.translate import clean, segment, write
+from chengshu.identity.credentials.request import SignedRequest
+from chengshu.identity.ports import CredentialSource
+from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import canonical
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Fact, Invalid, NotFound, Unavailable
+from chengshu.kernel.text import Text
+
+TIMEOUT_S = 10.0
+_TRY_LATER = frozenset({408, 425, 429})
+
+
+class DspPeers:
+    """Speaks to the parties on the trust list and to nobody else; no redirects, no proxies from the environment, no compression.
+
+    Refusing compression keeps a small answer from becoming a large one (decompression bombs).
+    """
+
+    def __init__(self, identity: Identity, *, credentials: CredentialSource, timeout_s: float = TIMEOUT_S) -> None:
+        self._identity = identity
+        self._credentials = credentials
+        self._timeout_s = timeout_s
+        self._client = httpx.Client(
+            timeout=timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        )
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._client.close()
+
+    def post(self, did: str, path: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Send JSON and return the JSON answer, None where there is no body.
+
+        Raises NotFound for an unknown party or catalog entry; Unavailable for connection errors, time-outs, 5xx, and 404 outside of the
+        catalog (the party may not have stored yet what we answer to); Denied for 401 and 403, Conflict for 409, else Invalid.
+        """
+        return self._exchange("POST", did, path, canonical(dict(message)))
+
+    def get(self, did: str, path: str) -> dict[str, Any] | None:
+        """Return the JSON at ``path``, None where there is no body; raises as :meth:`post`, with NotFound for 404."""
+        return self._exchange("GET", did, path, b"")
+
+    def catalog(self, did: str) -> dict[str, Any]:
+        """Return the party's Catalog document as it came; raises as :meth:`post`, and Invalid where it is not one."""
+        request = {"@context": [CONTEXT], "@type": "CatalogRequestMessage"}
+        answer = self.post(did, "/catalog/request", request) or {}
+        parse(Catalog, answer)
+        return answer
+
+    def dataset(self, did: str, dataset_id: str) -> dict[str, Any]:
+        """Return one of the party's Dataset documents as it came; raises as :meth:`get`, and Invalid where it is not one."""
+        answer = self.get(did, f"/catalog/datasets/{segment(dataset_id)}") or {}
+        parse(Dataset, answer)
+        return answer
+
+    def _exchange(self, method: str, did: str, path: str, body: bytes) -> dict[str, Any] | None:
+        party = self._identity.get(did)
+        url = path if path.startswith(("http://", "https://")) else party.address + path
+        if not party.owns(url):
+            raise Denied(
+                "peer.address",
+                "expected an address with the scheme, host and port that the party is listed with, got another",
+                hint=Text("List the party with the address that it uses.", "请按对方实际使用的地址登记该参与方。"),
+            )
+        request = self._client.build_request(method, url, content=body or None)
+        signed = SignedRequest(method, request.url.raw_path.decode("ascii"), body)
+        request.headers["Authorization"] = self._credentials.issue(did, signed)
+        if body:
+            request.headers["Content-Type"] = "application/json"
+        status, answer = self._sent(request, party.name_en)
+        if not 200 <= status < 300:
+            raise _refusal(status, answer, method=method, path=path, name=party.name_en)
+        return parse_json(answer) if answer.strip() else None
+
+    def _sent(self, request: httpx.Request, name: str) -> tuple[int, bytes]:
+        until = time.monotonic() + self._timeout_s
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                return response.status_code, _bounded(response, until)
+            finally:
+                response.close()
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise Unavailable(
+                "peer.unreachable",
+                f"expected {name} to answer, got {type(error).__name__}",
+                hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
+            ) from error
+
+
+class DspCourier:
+    """Delivers the contract room's messages in the protocol's form."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+
+    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
+        """Send one message and return the counterparty's pid where its answer names it."""
+        path, message = write(negotiation, content)
+        answer = self._peers.post(negotiation.counterparty, path, message) or {}
+        theirs = answer.get("providerPid" if "consumerPid" in message and negotiation.id == message["consumerPid"] else "consumerPid")
+        return theirs if isinstance(theirs, str) and 0 < len(theirs) <= 512 else None
+
+
+def _bounded(response: httpx.Response, until: float) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise _broken("expected an answer without compression, got one with")
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise _broken(f"expected an answer of at most {MAX_BYTES} bytes, got more")
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("the answer as a whole took too long")
+    return bytes(body)
+
+
+def _refusal(status: int, answer: bytes, *, method: str, path: str, name: str) -> ChengshuError:
+    code, reason = _reason(answer)
+    message = f"expected {name} to accept {method} {path.rsplit('/', 1)[-1]}, got status {status} ({code}): {reason}"
+    hint = Text("The party's own reason is in the message.", "对方给出的原因见消息内容。")
+    facts: dict[str, Fact] = {"status": status, "peer_code": code}
+    if status >= 500 or status in _TRY_LATER:
+        return Unavailable("peer.trouble", message, hint=hint, facts=facts)
+    if status == 404:
+        not_yet = method == "POST" and "/catalog/" not in path
+        kind: type[ChengshuError] = Unavailable if not_yet else NotFound
+        return kind("peer.not-found", message, hint=hint, facts=facts)
+    if status in {401, 403}:
+        return Denied("peer.denied", message, hint=hint, facts=facts)
+    if status == 409:
+        return Conflict("peer.conflict", message, hint=hint, facts=facts)
+    return Invalid("peer.refused", message, hint=hint, facts=facts)
+
+
+def _reason(answer: bytes) -> tuple[str, str]:
+    """The code and first reason of a typed error; a stranger's words are cut and cleaned, and none is fine."""
+    try:
+        document = parse_json(answer)
+    except Invalid:
+        return "no code", "no reason given"
+    code, reasons = document.get("code"), document.get("reason")
+    first = reasons[0] if isinstance(reasons, list) and reasons else None
+    return clean(code) if isinstance(code, str) else "no code", clean(first) if isinstance(first, str) else "no reason given"
+
+
+def _broken(message: str) -> Invalid:
+    return Invalid("peer.answer", message, hint=Text("Ask the party's operator.", "请联系对方运营人员。"))

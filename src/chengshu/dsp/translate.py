@@ -1,0 +1,169 @@
+"""Between the protocol's documents and the contract room's values."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, Role, Terminate, Verify
+from chengshu.dsp.messages import (
+    CONTEXT,
+    SIGNATURE,
+    ContractAgreementMessage,
+    ContractAgreementVerificationMessage,
+    ContractNegotiationEventMessage,
+    ContractNegotiationTerminationMessage,
+    ContractOfferMessage,
+    ContractRequestMessage,
+    parse,
+)
+from chengshu.kernel.errors import ChengshuError, Invalid
+from chengshu.kernel.text import Text
+
+MAX_REASONS = 8
+MAX_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as the contract room takes it: the two pids as they were sent, and the content."""
+
+    consumer_pid: str | None
+    provider_pid: str | None
+    content: Content
+
+    def peer_of(self, own_pid: str) -> str:
+        """Return the sender's pid in a message to ``own_pid``; raise Invalid where the message names another."""
+        match (self.consumer_pid, self.provider_pid):
+            case (str(consumer), str(provider)) if own_pid in {consumer, provider}:
+                return provider if consumer == own_pid else consumer
+            case _:
+                raise Invalid(
+                    "message.pid",
+                    "expected consumerPid or providerPid to be the pid in the path, got others",
+                    hint=Text("Send both pids of the negotiation.", "请发送该协商的双方流程标识。"),
+                )
+
+
+def read_request(value: dict[str, Any]) -> Received:
+    """Return what a ContractRequestMessage says; raises Invalid."""
+    message = parse(ContractRequestMessage, value)
+    return Received(message.consumer_pid, message.provider_pid, Request(value["offer"], message.callback_address))
+
+
+def read_offer(value: dict[str, Any]) -> Received:
+    """Return what a ContractOfferMessage says; raises Invalid."""
+    message = parse(ContractOfferMessage, value)
+    return Received(message.consumer_pid, message.provider_pid, Propose(value["offer"], message.callback_address))
+
+
+def read_agreement(value: dict[str, Any]) -> Received:
+    """Return what a ContractAgreementMessage says; raises Invalid."""
+    message = parse(ContractAgreementMessage, value)
+    return Received(message.consumer_pid, message.provider_pid, Agree(value["agreement"], message.signature))
+
+
+def read_verification(value: dict[str, Any]) -> Received:
+    """Return what a ContractAgreementVerificationMessage says; raises Invalid."""
+    message = parse(ContractAgreementVerificationMessage, value)
+    return Received(message.consumer_pid, message.provider_pid, Verify(message.signature))
+
+
+def read_event(value: dict[str, Any]) -> Received:
+    """Return what a ContractNegotiationEventMessage says; raises Invalid."""
+    message = parse(ContractNegotiationEventMessage, value)
+    return Received(message.consumer_pid, message.provider_pid, Accept() if message.event_type == "ACCEPTED" else Finalize())
+
+
+def read_termination(value: dict[str, Any]) -> Received:
+    """Return what a ContractNegotiationTerminationMessage says; raises Invalid."""
+    message = parse(ContractNegotiationTerminationMessage, value)
+    reasons = tuple(clean(item) for item in (message.reason or [])[:MAX_REASONS] if isinstance(item, str))
+    return Received(message.consumer_pid, message.provider_pid, Terminate(None if message.code is None else clean(message.code), reasons))
+
+
+def write(negotiation: Negotiation, content: Content) -> tuple[str, dict[str, Any]]:
+    """Return where a message goes (below the counterparty's address, or a whole URL below its callback address) and the message."""
+    path, message = _written(negotiation, content)
+    document = {"@context": [CONTEXT], **message, **_pids(negotiation, content)}
+    return (negotiation.callback or "").rstrip("/") + path, document
+
+
+def state_of(negotiation: Negotiation) -> dict[str, Any]:
+    """Return a negotiation as its ContractNegotiation document; a pid that the counterparty has yet to tell us is an empty string."""
+    return {
+        "@context": [CONTEXT],
+        "@type": "ContractNegotiation",
+        "consumerPid": negotiation.consumer_pid or "",
+        "providerPid": negotiation.provider_pid or "",
+        "state": negotiation.state.value,
+    }
+
+
+def catalog_error(error: ChengshuError) -> dict[str, Any]:
+    """Return an error as a CatalogError document."""
+    return {"@context": [CONTEXT], "@type": "CatalogError", "code": error.code, "reason": _reasons(error)}
+
+
+def process_error(error: ChengshuError, kind: str, *, consumer_pid: str, provider_pid: str) -> dict[str, Any]:
+    """Return an error as a ContractNegotiationError or TransferError document, as ``kind`` says."""
+    return {
+        "@context": [CONTEXT],
+        "@type": kind,
+        "consumerPid": consumer_pid,
+        "providerPid": provider_pid,
+        "code": error.code,
+        "reason": _reasons(error),
+    }
+
+
+def clean(text: str) -> str:
+    """Return a stranger's text cut to a line of printable characters, fit for a screen or a log."""
+    printable = "".join(character if character.isprintable() else " " for character in text[:MAX_REASON])
+    return " ".join(printable.split())
+
+
+def segment(identifier: str) -> str:
+    """Return an id as one segment of a path: ``:``, ``/`` and ``=`` are percent-encoded (RFC 3986)."""
+    return quote(identifier, safe="")
+
+
+def _reasons(error: ChengshuError) -> list[str]:
+    return [error.message, error.hint.en, error.hint.zh]
+
+
+def _written(negotiation: Negotiation, content: Content) -> tuple[str, dict[str, Any]]:
+    mine = f"/negotiations/{segment(negotiation.peer_pid or '')}"
+    match content:
+        case Request(offer, callback):
+            message = {"@type": "ContractRequestMessage", "offer": dict(offer)}
+            return _opening(message, callback, first="/negotiations/request", later=f"{mine}/request")
+        case Propose(offer, callback):
+            message = {"@type": "ContractOfferMessage", "offer": dict(offer)}
+            return _opening(message, callback, first="/negotiations/offers", later=f"{mine}/offers")
+        case Agree(agreement, signature):
+            return f"{mine}/agreement", {"@type": "ContractAgreementMessage", "agreement": dict(agreement), **_signed(signature)}
+        case Verify(signature):
+            return f"{mine}/agreement/verification", {"@type": "ContractAgreementVerificationMessage", **_signed(signature)}
+        case Accept() | Finalize():
+            event = "ACCEPTED" if isinstance(content, Accept) else "FINALIZED"
+            return f"{mine}/events", {"@type": "ContractNegotiationEventMessage", "eventType": event}
+        case Terminate(code, reasons):
+            why = ({} if code is None else {"code": code}) | ({"reason": list(reasons)} if reasons else {})
+            return f"{mine}/termination", {"@type": "ContractNegotiationTerminationMessage", **why}
+
+
+def _opening(message: dict[str, Any], callback: str | None, *, first: str, later: str) -> tuple[str, dict[str, Any]]:
+    if callback is None:
+        return later, message
+    return first, message | {"callbackAddress": callback}
+
+
+def _pids(negotiation: Negotiation, content: Content) -> dict[str, str]:
+    """Both pids, except in the message that opens: its sender must not name a pid that its receiver has yet to give."""
+    if isinstance(content, Request | Propose) and content.callback is not None:
+        return {"consumerPid" if negotiation.role is Role.CONSUMER else "providerPid": negotiation.id}
+    return {"consumerPid": negotiation.consumer_pid or "", "providerPid": negotiation.provider_pid or ""}
+
+
+def _signed(signature: str | None) -> dict[str, str]:
+    return {} if signature is None else {SIGNATURE: signature}

@@ -1,0 +1,1 @@
+"""Where a node's private key lives."""

@@ -1,0 +1,100 @@
+"""The node's own id and the list of parties that it knows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chengshu.identity import store
+from chengshu.identity.model import Party, checked_address, did_key, public_key_of
+from chengshu.kernel.clock import Clock
+from chengshu.kernel.crypto import Signer
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import Conflict, Invalid, NotFound
+from chengshu.kernel.text import Text
+
+
+class Identity:
+    """Knows who this node is, where it is reached (its own versioned Dataspace Protocol base URL), and whom its operator trusts.
+
+    Ids are pinned by the operator, never fetched.
+    """
+
+    def __init__(self, database: Database, *, signer: Signer, address: str, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self.signer = signer
+        self.address = checked_address(address)
+        self.did = did_key(signer.public_key)
+
+    def add(self, did: str, *, name_en: str, name_zh: str, address: str, roles: Sequence[str] = ()) -> Party:
+        """Add a party to the trust list and return it; adding it again unchanged changes nothing.
+
+        Raises Invalid for an id that is no Ed25519 did:key, an address that is no URL or an empty name, and Conflict where the id or
+        a name is already another party's.
+        """
+        public_key_of(did)
+        party = Party(did, _named(name_en), _named(name_zh), checked_address(address), tuple(roles), self._clock())
+        with self._database.write() as tx:
+            known = store.get(tx, did)
+            if known is not None and _same(known, party):
+                return known
+            if known is not None or store.find(tx, party.name_en) or store.find(tx, party.name_zh) or not store.add(tx, party):
+                raise Conflict(
+                    "identity.party-known",
+                    "expected an id and names that no party on the trust list has, got one that is taken",
+                    hint=Text("List the known parties and choose another name.", "请查看已知参与方，并改用其他名称。"),
+                )
+        return party
+
+    def get(self, did: str) -> Party:
+        """Return the party with this id; raise NotFound where it is not on the trust list."""
+        with self._database.read() as tx:
+            party = store.get(tx, did)
+        if party is None:
+            raise _unknown("id")
+        return party
+
+    def knows(self, did: str) -> bool:
+        """Say whether ``did`` is on the trust list."""
+        with self._database.read() as tx:
+            return store.get(tx, did) is not None
+
+    def find_by_name(self, name: str) -> Party:
+        """Return the party with this English or Chinese name; raise NotFound where there is none."""
+        with self._database.read() as tx:
+            found = store.find(tx, name)
+        if not found:
+            raise _unknown("name")
+        return found[0]
+
+    def list(self) -> list[Party]:
+        """Return every party on the trust list in the order they were added."""
+        with self._database.read() as tx:
+            return store.every(tx)
+
+    def first_sight(self, did: str, *, jti: str, until: datetime) -> bool:
+        """Say whether this token of ``did`` is seen for the first time, and remember it until it is void anyway."""
+        with self._database.write() as tx:
+            return store.remember(tx, did, jti=jti, until=until, now=self._clock())
+
+
+def _named(name: str) -> str:
+    trimmed = name.strip()
+    if not 0 < len(trimmed) <= 120:
+        raise Invalid(
+            "identity.name",
+            f"expected a name of 1 to 120 characters, got {len(trimmed)}",
+            hint=Text("Give the party a name in both languages.", "请为参与方填写中英文名称。"),
+        )
+    return trimmed
+
+
+def _same(known: Party, party: Party) -> bool:
+    return (known.name_en, known.name_zh, known.address, known.roles) == (party.name_en, party.name_zh, party.address, party.roles)
+
+
+def _unknown(key: str) -> NotFound:
+    return NotFound(
+        "identity.party-unknown",
+        f"expected the {key} of a party on the trust list, got one that is not there",
+        hint=Text("Add the party with its id and address first.", "请先添加该参与方的身份标识与地址。"),
+    )

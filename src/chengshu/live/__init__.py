@@ -1,0 +1,1 @@
+"""The live room: permits from application to termination, admission tokens, temporary directives."""

@@ -1,0 +1,23 @@
+"""The database's shape, step by step (Alembic)."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from chengshu.kernel.database import Database
+
+_HERE = Path(__file__).parent
+
+
+def upgrade(database: Database) -> None:
+    """Bring a node's database to the newest shape; a database that is there already is left alone."""
+    settings = Config()
+    settings.set_main_option("script_location", str(_HERE).replace("%", "%%"))
+    settings.attributes["database"] = database
+    with database.engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    if present != ScriptDirectory.from_config(settings).get_current_head():
+        command.upgrade(settings, "head")

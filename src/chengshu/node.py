@@ -1,0 +1,204 @@
+"""The composition root: the only place where concrete classes meet."""
+
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from chengshu import config, migrations
+from chengshu.catalog.service import Catalog
+from chengshu.cleanroom.asker import Asker
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.process import ProcessEngine
+from chengshu.cleanroom.holder import Holder
+from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
+from chengshu.contract.outbox import Outbox
+from chengshu.contract.service import Contracts
+from chengshu.dsp.client import DspCourier, DspPeers
+from chengshu.dsp.routes import PATH as PROTOCOL_PATH
+from chengshu.dsp.routes import router
+from chengshu.dsp.service import DspCatalog
+from chengshu.evidence.service import Evidence
+from chengshu.identity.credentials.token import TokenCredentials
+from chengshu.identity.keys.file import FileKeys
+from chengshu.identity.model import public_key_of
+from chengshu.identity.service import Identity
+from chengshu.kernel.clock import Clock, system_clock
+from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.kernel.database import Database
+from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.ids import NewId, new_id
+from chengshu.kernel.tasks import Tasks, Worker
+# LIVE
+from chengshu.settlement.service import SEND_TASK, Settlements
+from chengshu.transfer.service import Transfers
+from chengshu.transfer.streams.arrow import from_stream
+
+KEYS = "keys"
+LOG = "log"
+DATA = "data"
+DATABASE = "node.db"
+MAX_PRODUCT_BYTES = 4 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One participant: its settings and every service it offers, wired."""
+
+    folder: Path
+    settings: config.Settings
+    database: Database
+    tasks: Tasks
+    worker: Worker
+    identity: Identity
+    credentials: TokenCredentials
+    evidence: Evidence
+    catalog: Catalog
+    contracts: Contracts
+    peers: DspPeers
+    protocol_router: APIRouter
+    transfers: Transfers
+    holder: Holder
+    asker: Asker
+    room: Cleanroom
+    settlements: Settlements
+    # LIVE
+
+    def trouble(self, error: ChengshuError) -> None:
+        """Tell the operator of an error that no request waits for."""
+        sys.stderr.write(f"{error.kind} [{error.code}]: {error.message}\n")
+
+
+def create_node(folder: Path, settings: config.Settings, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
+    """Create a node in ``folder``: key, settings, database and the first entry of its log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    FileKeys(folder / KEYS).create()
+    (folder / DATA).mkdir(exist_ok=True)
+    config.write(folder, settings)
+    node = open_node(folder, clock=clock, new_id=new_id)
+    with node.database.write() as tx:
+        node.evidence.append(tx, "node.started", node.identity.did, {"handle": settings.node.handle})
+    name = settings.node
+    node.identity.add(node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address)
+    return node
+
+
+def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
+    """Open the node in ``folder``; raise NotFound when there is none and Invalid when its settings or key are wrong."""
+    settings = config.load(folder)
+    signer = FileKeys(folder / KEYS).load()
+    database = Database(folder / DATABASE)
+    migrations.upgrade(database)
+    return _wired(folder, settings, database=database, signer=signer, clock=clock, new_id=new_id)
+
+
+def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, clock: Clock, new_id: NewId) -> Node:
+    tasks = Tasks(clock)
+    name = settings.node
+    identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, clock=clock)
+    credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
+    evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
+    catalog = Catalog(database, evidence=evidence, clock=clock, new_id=new_id)
+    contracts = Contracts(
+        database, tasks=tasks, identity=identity, evidence=evidence, datasets=Shelf(catalog), clock=clock, new_id=new_id
+    )
+    peers = DspPeers(identity, credentials=credentials)
+    outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
+    nodes = HttpNodes(identity, credentials=credentials, read_stream=partial(from_stream, limit_bytes=MAX_PRODUCT_BYTES))
+    transfers = Transfers(database, evidence=evidence, clock=clock, new_id=new_id)
+    holder = Holder(
+        database,
+        own_id=identity.did,
+        handle=name.handle,
+        catalog=catalog,
+        contracts=contracts,
+        grants=transfers,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        clock=clock,
+    )
+    asker = Asker(
+        database,
+        own_id=identity.did,
+        signer=signer,
+        nodes=nodes,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        clock=clock,
+        new_id=new_id,
+    )
+    limits = settings.cleanroom
+    room = Cleanroom(
+        database,
+        own_id=identity.did,
+        signer=signer,
+        nodes=nodes,
+        engine=DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s),
+        methods=ProcessEngine(timeout_s=limits.timeout_s),
+        limits=Limits(timedelta(seconds=limits.input_wait_s)),
+        tasks=tasks,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        clock=clock,
+    )
+    settlements = Settlements(
+        database,
+        room=room,
+        nodes=nodes,
+        tasks=tasks,
+        evidence=evidence,
+        signer=signer,
+        own_id=identity.did,
+        is_signed_by=_is_signed_by,
+        clock=clock,
+        new_id=new_id,
+    )
+    handlers = {RUN_TASK: room.run, RECEIPT_TASK: room.send_receipt, SEND_TASK: settlements.send, **outbox.handlers()}
+    shown = DspCatalog(database, identity=identity, contracts=contracts, source=Shelf(catalog))
+    return Node(
+        folder=folder,
+        settings=settings,
+        database=database,
+        tasks=tasks,
+        worker=Worker(database, clock=clock, handlers=handlers, on_failed=outbox.on_failed()),
+        identity=identity,
+        credentials=credentials,
+        evidence=evidence,
+        catalog=catalog,
+        contracts=contracts,
+        peers=peers,
+        protocol_router=router(contracts=contracts, catalog=shown, credentials=credentials),
+        transfers=transfers,
+        holder=holder,
+        asker=asker,
+        room=room,
+        settlements=settlements,
+        # LIVE
+    )
+
+
+def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:
+    return is_signed_by(public_key_of(party), signature=signature, message=message)
+
+
+class Shelf:
+    """The catalogue as contracts and the protocol see it."""
+
+    def __init__(self, catalog):
+        self._catalog = catalog
+
+    def policy_of(self, tx, dataset_id):
+        return dict(self._catalog.find(tx, dataset_id).policy) if dataset_id in self._catalog.ids(tx) else None
+
+    def ids(self, tx):
+        return self._catalog.ids(tx)
+
+    def entries(self, tx):
+        return [{"@id": one} for one in self.ids(tx)]
+
+    def entry(self, tx, dataset_id):
+        return {"@id": dataset_id} if dataset_id in self.ids(tx) else None

@@ -1,0 +1,233 @@
+"""What is true of a pack: a scenario as data."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.kernel.text import Text
+
+MANIFEST = "pack.toml"
+_ID = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")
+_REFUSAL_HEADER = re.compile(r"^-- reason: ([a-z0-9-]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A part that an organisation plays; ``clean_room`` says that its node computes for the others."""
+
+    id: str
+    title: Text
+    clean_room: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPart:
+    """One product of the pack: who owns it and the data contract it is held to."""
+
+    id: str
+    owner: str
+    contract: Path
+    document: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPart:
+    """One sealed method that a role asks the clean room to run over products."""
+
+    id: str
+    title: Text
+    asked_by: str
+    method: str
+    purpose: str
+    products: tuple[str, ...]
+    optional: frozenset[str]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPart:
+    """One SQL question; ``refused_for`` names the rule when it must be refused."""
+
+    id: str
+    sql: str
+    asked_by: str
+    purpose: str
+    refused_for: str | None
+    answer: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """How the recorded sample becomes what each party holds."""
+
+    method: str
+    recording: Path
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementPart:
+    """Which job's coalition counts are paid for, by whom, and at what price in fen."""
+
+    job: str
+    payer: str
+    price_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A scenario as data; every path in it lies below ``root``."""
+
+    root: Path
+    id: str
+    version: str
+    title: Text
+    summary: Text
+    label: Text
+    clauses: tuple[str, ...]
+    roles: tuple[Role, ...]
+    products: tuple[ProductPart, ...]
+    jobs: tuple[JobPart, ...]
+    queries: tuple[QueryPart, ...]
+    source: SourcePart
+    settlement: SettlementPart
+    licences: tuple[str, ...]
+
+    def role(self, role_id: str) -> Role:
+        """Return a role by id."""
+        return next(role for role in self.roles if role.id == role_id)
+
+    @property
+    def room(self) -> Role:
+        """The role whose node runs the clean room."""
+        return next(role for role in self.roles if role.clean_room)
+
+    def contracts(self) -> list[tuple[str, str]]:
+        """Return every (consumer role, product) pair that a job or an allowed query needs an agreement for."""
+        owner = {product.id: product.owner for product in self.products}
+        needed = {(job.asked_by, product) for job in self.jobs for product in job.products}
+        needed |= {(query.asked_by, product) for query in self.queries for product in self.named_products(query.sql)}
+        return sorted((asker, product) for asker, product in needed if owner[product] != asker)
+
+    def named_products(self, sql: str) -> list[str]:
+        """Return the pack's products that ``sql`` names as ``party.product``."""
+        return [product.id for product in self.products if f"{product.owner}.{product.id}" in sql]
+
+
+def find(roots: Iterable[Path], name: str) -> Path:
+    """Return the folder of the pack called ``name`` (an id under one of ``roots``, or a path); raise NotFound with what there is."""
+    as_path = Path(name)
+    if (as_path / MANIFEST).is_file():
+        return as_path
+    known: list[str] = []
+    for root in roots:
+        if (root / name / MANIFEST).is_file():
+            return root / name
+        known += [manifest.parent.relative_to(root).as_posix() for manifest in sorted(root.glob(f"*/*/{MANIFEST}"))]
+    raise NotFound(
+        "pack.absent",
+        f"expected a pack ({', '.join(known) or 'none is installed'}) or a folder with a {MANIFEST}, got {name}",
+        hint=Text("List the packs with 'chengshu pack list'.", "用 chengshu pack list 查看全部场景包。"),
+    )
+
+
+def load(root: Path) -> Pack:
+    """Return the pack in ``root``; raise Invalid, naming the key, for a manifest with a missing, unknown or contradictory part."""
+    path = root / MANIFEST
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise _invalid(f"expected a readable {MANIFEST}, got: {error}") from error
+    try:
+        pack = _pack(root, document)
+    except KeyError as error:
+        raise _invalid(f"expected the key {error.args[0]!r}, got none") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _invalid(f"expected the documented shape of every key, got: {error}") from error
+    _check_names(pack)
+    return pack
+
+
+def _pack(root: Path, document: dict[str, Any]) -> Pack:
+    source = document["source"]
+    settlement = document["settlement"]
+    return Pack(
+        root=root,
+        id=str(document["id"]),
+        version=str(document["version"]),
+        title=_text(document["title"]),
+        summary=_text(document["summary"]),
+        label=_text(document["label"]),
+        clauses=tuple(document["clauses"]),
+        roles=tuple(Role(role["id"], _text(role), role.get("clean_room", False)) for role in document["roles"]),
+        products=tuple(_product(root, product) for product in document["products"]),
+        jobs=tuple(_job(job) for job in document["jobs"]),
+        queries=tuple(_queries(root, document["queries"])),
+        source=SourcePart(source["method"], root / source["recording"], source.get("parameters", {})),
+        settlement=SettlementPart(settlement["job"], settlement["payer"], int(settlement["price_fen"])),
+        licences=tuple(document["licences"]),
+    )
+
+
+def _text(part: Mapping[str, Any]) -> Text:
+    return Text(en=part["en"], zh=part["zh"])
+
+
+def _product(root: Path, part: Mapping[str, Any]) -> ProductPart:
+    document = root / part["document"] if "document" in part else None
+    return ProductPart(part["id"], part["owner"], root / part["contract"], document)
+
+
+def _job(part: Mapping[str, Any]) -> JobPart:
+    return JobPart(
+        id=part["id"],
+        title=_text(part["title"]),
+        asked_by=part["asked_by"],
+        method=part["method"],
+        purpose=part["purpose"],
+        products=tuple(part["products"]),
+        optional=frozenset(part.get("optional", [])),
+        parameters=part.get("parameters", {}),
+    )
+
+
+def _queries(root: Path, part: Mapping[str, Any]) -> list[QueryPart]:
+    found = []
+    for path in sorted((root / "queries").glob("*.sql")):
+        answer = root / "answers" / f"{path.stem}.json"
+        found.append(QueryPart(path.stem, path.read_text(encoding="utf-8"), part["asked_by"], part["purpose"], None, answer))
+    for path in sorted((root / "refused").glob("*.sql")):
+        text = path.read_text(encoding="utf-8")
+        first, _, sql = text.partition("\n")
+        header = _REFUSAL_HEADER.match(first)
+        if header is None:
+            raise ValueError(f"refused/{path.name}: the first line must be '-- reason: rule-name'")
+        found.append(QueryPart(path.stem, sql, part["asked_by"], part["purpose"], header.group(1), None))
+    return found
+
+
+def _check_names(pack: Pack) -> None:
+    roles = {role.id for role in pack.roles}
+    products = {product.id for product in pack.products}
+    faults = [] if _ID.match(pack.id) else [f"id: expected sector/pack in lower case, got {pack.id}"]
+    faults += [f"product {product.id}: unknown owner {product.owner}" for product in pack.products if product.owner not in roles]
+    faults += [f"job {job.id}: unknown role {job.asked_by}" for job in pack.jobs if job.asked_by not in roles]
+    faults += [f"job {job.id}: unknown product {name}" for job in pack.jobs for name in job.products if name not in products]
+    if sum(role.clean_room for role in pack.roles) != 1:
+        faults.append("roles: expected exactly one with clean_room = true")
+    if pack.settlement.job not in {job.id for job in pack.jobs} or pack.settlement.payer not in roles:
+        faults.append("settlement: expected a job and a payer of this pack")
+    if faults:
+        raise _invalid("; ".join(faults))
+
+
+def _invalid(problem: str) -> Invalid:
+    return Invalid(
+        "pack.invalid",
+        f"{MANIFEST}: {problem}",
+        hint=Text("See docs/reference/pack.md for every key.", "各键的含义见 docs/reference/pack.md。"),
+    )

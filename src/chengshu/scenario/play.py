@@ -1,0 +1,191 @@
+"""How a pack is played: nodes, products, contracts, jobs, questions, settlement, proof; in that order."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+from chengshu.scenario.model import JobPart, Pack, ProductPart, QueryPart
+from chengshu.scenario.ports import Answer, Document, Progress, Stage, Wish
+
+Observe = Callable[[Path, Mapping[str, Any]], Mapping[str, pa.Table]]
+"""Turns a recorded sample into what each party holds: product name to table."""
+
+
+@dataclass(slots=True)
+class Playbill:
+    """What happened, as JSON-ready values for the summary and the report, filled as the play goes on."""
+
+    parties: list[Document] = field(default_factory=list)
+    products: list[Document] = field(default_factory=list)
+    contracts: list[Document] = field(default_factory=list)
+    jobs: list[Document] = field(default_factory=list)
+    queries: list[Document] = field(default_factory=list)
+    statement: Document | None = None
+    evidence: Document | None = None
+
+
+class Play:
+    """One performance of a pack on a stage of real nodes."""
+
+    def __init__(self, pack: Pack, *, stage: Stage, observe: Observe, progress: Progress, folder: Path) -> None:
+        self._pack = pack
+        self._stage = stage
+        self._observe = observe
+        self._progress = progress
+        self._folder = folder
+        self._agreements: dict[tuple[str, str], Document] = {}
+        self.bill = Playbill()
+
+    def perform(self, *, bindings: Mapping[str, Path], only_bound: bool) -> Playbill:
+        """Play the whole pack; ``bindings`` puts a user's own file in a product's place. Raises Invalid for an unknown product."""
+        unknown = sorted(bindings.keys() - {product.id for product in self._pack.products})
+        if unknown:
+            raise Invalid(
+                "pack.unknown-product",
+                f"expected products of {self._pack.id} ({', '.join(product.id for product in self._pack.products)}), got {', '.join(unknown)}",
+                hint=Text("Bind with --bind PRODUCT=FILE.", "请使用 --bind 产品=文件 进行绑定。"),
+            )
+        self._say("Starting the nodes", "启动各方节点")
+        self.bill.parties = self._stage.raise_nodes(self._pack.roles)
+        self._say("Each party takes up only what it would really hold", "各方只取得其真实可持有的数据")
+        files = self._files(bindings, only_bound=only_bound)
+        self._say("Publishing data products", "发布数据产品")
+        for product in self._pack.products:
+            self.bill.products.append(self._publish(product, files, bound=product.id in bindings))
+        self._say("Negotiating contracts over the wire", "在线协商数字合约")
+        self._agree()
+        for job in self._pack.jobs:
+            self._say(f"Clean room: {job.title.en}", f"净室作业：{job.title.zh}")
+            self.bill.jobs.append(self._job(job))
+        self._say("Asking questions, and some that must be refused", "提出查询，包括必须被拒绝的查询")
+        self.bill.queries = [self._query(query) for query in self._pack.queries]
+        self._say("Settling by contribution", "按贡献结算")
+        self.bill.statement = self._settle()
+        self._say("Verifying the evidence from the files alone", "仅凭文件核验存证")
+        self.bill.evidence = self._prove()
+        return self.bill
+
+    def _say(self, en: str, zh: str) -> None:
+        self._progress.step(Text(en, zh))
+
+    def _files(self, bindings: Mapping[str, Path], *, only_bound: bool) -> dict[str, Path]:
+        files = dict(bindings)
+        files |= {part.id: part.document for part in self._pack.products if part.document and part.id not in bindings}
+        if only_bound:
+            return files
+        source = self._pack.source
+        missing = {part.id for part in self._pack.products} - files.keys()
+        if missing:
+            for name, table in self._observe(source.recording, source.parameters).items():
+                if name in missing:
+                    files[name] = self._folder / "observed" / f"{name}.parquet"
+                    files[name].parent.mkdir(parents=True, exist_ok=True)
+                    pq.write_table(table, files[name], compression="zstd")
+        return files
+
+    def _publish(self, part: ProductPart, files: Mapping[str, Path], *, bound: bool) -> Document:
+        origin = "yours" if bound else "sample"
+        if part.id not in files:
+            return {"id": part.id, "owner": part.owner, "state": "absent", "origin": "none", "findings": []}
+        policy = resolve_policy(self._pack, part, parties=self._stage.parties())
+        outcome = self._stage.publish(part.owner, file=files[part.id], contract=part.contract, policy=policy)
+        return {**outcome, "id": part.id, "owner": part.owner, "origin": origin}
+
+    def _agree(self) -> None:
+        owner = {part.id: part.owner for part in self._pack.products}
+        published = {product["id"] for product in self.bill.products if product["state"] == "published"}
+        wishes = [Wish(asker, owner[product], product) for asker, product in self._pack.contracts() if product in published]
+        for wish, outcome in zip(wishes, self._stage.agree(wishes), strict=True):
+            self.bill.contracts.append({"asker": wish.asker, "holder": wish.holder, "product": wish.product, **outcome})
+            if outcome.get("agreement"):
+                self._agreements[wish.asker, wish.product] = outcome
+
+    def _inputs(self, asker: str, products: tuple[str, ...]) -> list[Document]:
+        owner = {part.id: part.owner for part in self._pack.products}
+        published = {product["id"]: product for product in self.bill.products if product["state"] == "published"}
+        inputs = []
+        for name in products:
+            own = owner[name] == asker
+            if name in published and (own or (asker, name) in self._agreements):
+                agreement = "own" if own else self._agreements[asker, name]["agreement"]
+                inputs.append({"product": name, "holder": owner[name], "agreement": agreement})
+        return inputs
+
+    def _job(self, job: JobPart) -> Document:
+        inputs = self._inputs(job.asked_by, job.products)
+        there = {part["product"] for part in inputs}
+        missing = [name for name in job.products if name not in there]
+        answer = self._stage.run_job(job, inputs=inputs)
+        return {
+            "part": job.id,
+            "title": {"en": job.title.en, "zh": job.title.zh},
+            "asked_by": job.asked_by,
+            "method": job.method,
+            "purpose": job.purpose,
+            "missing": missing,
+            **_told(answer),
+        }
+
+    def _query(self, query: QueryPart) -> Document:
+        answer = self._stage.query(query, inputs=self._inputs(query.asked_by, tuple(self._pack.named_products(query.sql))))
+        refused = answer.refusal.rule if answer.refusal else None
+        return {
+            "part": query.id,
+            "asked_by": query.asked_by,
+            "sql": query.sql.strip(),
+            "expected_refusal": query.refused_for,
+            "as_expected": refused == query.refused_for,
+            **_told(answer),
+        }
+
+    def _settle(self) -> Document | None:
+        part = self._pack.settlement
+        job = next(job for job in self.bill.jobs if job["part"] == part.job)
+        if not job["tables"].get("coalitions"):
+            return None
+        return self._stage.settle(job["job"], payer=part.payer, price_fen=part.price_fen)
+
+    def _prove(self) -> Document:
+        job = next((job for job in self.bill.jobs if job["state"] == "RELEASED"), None)
+        contract = next((row for row in self.bill.contracts if job and row["asker"] == job["asked_by"] and row.get("agreement")), None)
+        if job is None or contract is None:
+            return self._stage.prove(holder="", product="", job="")
+        return self._stage.prove(holder=contract["holder"], product=contract["product"], job=job["job"])
+
+
+def resolve_policy(pack: Pack, part: ProductPart, *, parties: Mapping[str, str]) -> Document:
+    """Return the ODRL offer for one product with every ``role:NAME`` replaced by that role's party id.
+
+    ``policy.json`` holds one template a product, or ``*`` for those without one of their own.
+    """
+    templates = json.loads((pack.root / "policy.json").read_text(encoding="utf-8"))
+    template = templates.get(part.id, templates.get("*"))
+    if template is None:
+        raise Invalid(
+            "pack.no-policy",
+            f"expected a policy for {part.id} or for '*' in policy.json, got none",
+            hint=Text("Add one; nothing is offered without a policy.", "请补充策略；没有策略的产品不会被提供。"),
+        )
+    text = json.dumps(template)
+    for role, party in parties.items():
+        text = text.replace(f'"role:{role}"', json.dumps(party))
+    document: Document = json.loads(text)
+    return document
+
+
+def _told(answer: Answer) -> Document:
+    return {
+        "job": answer.job,
+        "state": answer.state,
+        "notes": list(answer.notes),
+        "tables": {name: table.to_pylist() for name, table in answer.tables.items()},
+        "receipt": answer.receipt,
+        "refusal": None if answer.refusal is None else {"en": answer.refusal.as_dict("en"), "zh": answer.refusal.as_dict("zh")},
+    }

@@ -1,0 +1,73 @@
+"""Several real nodes in one process: own keys, own databases, real sockets on loopback. For our tests and for plugin authors."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from chengshu.api.app import create_app
+from chengshu.cli import verbs
+from chengshu.node import Node, open_node
+
+START_S = 20.0
+
+
+class Space:
+    """A small data space: nodes that know one another, each served from a thread of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
+        self.nodes: dict[str, Node] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def add(self, handle: str, *, clean_room: bool = False) -> Node:
+        """Create a node, serve it, and make it known to every node that is there already, and they to it."""
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        folder = self._folder / handle
+        title = handle.replace("_", " ").capitalize()
+        verbs.init(folder, verbs.Birth(handle, title, f"{title}（测试）", port=listener.getsockname()[1], clean_room=clean_room))
+        node = open_node(folder)
+        card = verbs.describe(node)
+        for other in self.nodes.values():
+            verbs.add_peer(other, card)
+            verbs.add_peer(node, verbs.describe(other))
+        self.nodes[handle] = node
+        self._serve(node, listener)
+        return node
+
+    def stop(self, handle: str) -> None:
+        """Stop serving one node; its folder stays as it is."""
+        place = list(self.nodes).index(handle)
+        _stop(*self._servers[place])
+
+    def close(self) -> None:
+        """Stop serving every node."""
+        for server, thread in self._servers:
+            _stop(server, thread)
+
+    def _serve(self, node: Node, listener: socket.socket) -> None:
+        server = uvicorn.Server(uvicorn.Config(create_app(node), log_level="error", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        self._servers.append((server, thread))
+        until = time.monotonic() + START_S
+        while not server.started:
+            if time.monotonic() > until:
+                raise TimeoutError(f"expected the node {node.settings.node.handle} to serve within {START_S:g} s")
+            time.sleep(0.01)
+
+
+def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:
+    server.should_exit = True
+    thread.join(timeout=10)

@@ -1,0 +1,56 @@
+"""The house's rules that import-linter cannot see."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src"
+FILES = sorted(SOURCE.rglob("*.py"))
+ROOMS = ["evidence", "identity", "policy", "catalog", "contract", "transfer", "cleanroom", "live", "settlement", "scenario"]
+FORBIDDEN_WORDS = {"utils", "helpers", "common", "base", "manager", "processor", "handler", "impl", "abstract", "info"}
+ASYNC_ALLOWED = ("chengshu/api/", "chengshu/cli/", "chengshu/console/", "chengshu/dsp/routes", "chengshu/live/feeds/")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_no_file_is_longer_than_five_hundred_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_async_lives_only_in_doors_and_feeds(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+    assert found == [] or _name(path).startswith(ASYNC_ALLOWED)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_has_the_same_files(room: str) -> None:
+    names = {path.name for path in (SOURCE / "chengshu" / room).iterdir()}
+    assert {"__init__.py", "model.py"} <= names
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_a_rooms_store_is_imported_only_by_its_own_room(path: Path) -> None:
+    room = _name(path).split("/")[1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("chengshu."):
+            parts = node.module.split(".")
+            names = [*parts, *(alias.name for alias in node.names)]
+            if "store" in names[2:4]:
+                assert parts[1] == room or _name(path).startswith("chengshu/migrations")
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_no_file_is_called_by_a_word_that_says_nothing(path: Path) -> None:
+    assert not FORBIDDEN_WORDS & set(path.stem.split("_"))
+
+
+def test_nothing_in_the_source_needs_a_folder_outside_the_project() -> None:
+    outside = ["..", "shared"]
+    found = [_name(path) for path in FILES if "/".join(outside) in path.read_text(encoding="utf-8")]
+    assert found == []

@@ -1,0 +1,280 @@
+"""Two contract rooms joined by a courier that loses messages and answers: what was decided is said exactly once."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from chengshu.contract.decision import Signatures
+from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, State, Terminate, Verify
+from chengshu.contract.outbox import Outbox
+from chengshu.contract.service import Contracts
+from chengshu.evidence.service import Evidence
+from chengshu.identity.service import Identity
+from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.errors import Conflict, Invalid, Unavailable
+from chengshu.kernel.ids import new_id
+from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.text import Text
+from chengshu.policy.model import Environment, Policy, Purpose
+from chengshu.policy.odrl import to_odrl
+
+POLICY = to_odrl(Policy((Purpose(frozenset({"research"})), Environment("did:room"))))
+LOST = Unavailable("peer.unreachable", "expected an answer, got none", hint=Text("Wait.", "请等待。"))
+
+
+class StepClock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 24, 8, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Products:
+    def policy_of(self, _tx: Connection, dataset_id: str) -> dict[str, Any] | None:
+        return POLICY if dataset_id == "urn:t" else None
+
+    def ids(self, _tx: Connection) -> list[str]:
+        return ["urn:t"]
+
+
+class Road:
+    """Hands messages over in the process; ``weather`` says of each trip whether the message or its answer is lost."""
+
+    def __init__(self, weather: list[str]) -> None:
+        self.weather = weather
+        self.to: Contracts | None = None
+        self.sender = ""
+        self.sent: list[str] = []
+
+    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
+        trip = self.weather.pop(0) if self.weather else "fine"
+        if trip == "message lost":
+            raise LOST
+        assert self.to is not None
+        self.sent.append(type(content).__name__)
+        answered = self._hand_over(self.to, negotiation, content)
+        if trip == "answer lost":
+            raise LOST
+        return answered.id
+
+    def _hand_over(self, to: Contracts, negotiation: Negotiation, content: Content) -> Negotiation:
+        if isinstance(content, Request | Propose) and content.callback is not None:
+            return to.receive_first(self.sender, peer_pid=negotiation.id, content=content)
+        return to.receive(self.sender, own_pid=str(negotiation.peer_pid), peer_pid=negotiation.id, content=content)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    database: Database
+    identity: Identity
+    contracts: Contracts
+    evidence: Evidence
+    worker: Worker
+    road: Road
+
+
+def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatures = Signatures.REQUIRED) -> Side:
+    folder.mkdir()
+    database = Database(folder / "node.db")
+    metadata.create_all(database.engine)
+    signer = MemorySigner.generate()
+    identity = Identity(database, signer=signer, address=f"http://{folder.name}/2025-1", clock=clock)
+    evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)
+    contracts = Contracts(
+        database,
+        tasks=Tasks(clock),
+        identity=identity,
+        evidence=evidence,
+        datasets=Products(),
+        clock=clock,
+        new_id=new_id,
+        signatures=signatures,
+    )
+    road = Road(weather)
+    outbox = Outbox(contracts=contracts, courier=road)
+    worker = Worker(database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed())
+    return Side(database, identity, contracts, evidence, worker, road)
+
+
+def join(consumer: Side, provider: Side) -> None:
+    for one, other in ((consumer, provider), (provider, consumer)):
+        name = one.identity.address.split("/")[2]
+        other.identity.add(one.identity.did, name_en=name, name_zh=name, address=one.identity.address)
+        one.road.to, one.road.sender = other.contracts, one.identity.did
+
+
+def offer_of(provider: Side, consumer: Side) -> dict[str, Any]:
+    with provider.database.read() as tx:
+        (offer,) = provider.contracts.offers_for(tx, "urn:t", audience=consumer.identity.did)
+    return dict(offer.document)
+
+
+@pytest.fixture
+def clock() -> StepClock:
+    return StepClock()
+
+
+@pytest.fixture
+def pair(tmp_path: Path, clock: StepClock) -> tuple[Side, Side]:
+    consumer, provider = side(tmp_path / "consumer", clock, []), side(tmp_path / "provider", clock, [])
+    join(consumer, provider)
+    return consumer, provider
+
+
+def requested(consumer: Side, provider: Side) -> str:
+    return consumer.contracts.request(provider.identity.did, dataset="urn:t", offer=offer_of(provider, consumer))
+
+
+trips = st.lists(st.sampled_from(["fine", "message lost", "answer lost"]), max_size=6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(trips, trips, st.lists(st.booleans(), max_size=12))
+def test_whatever_is_lost_on_the_way_both_sides_end_alike_and_nothing_is_done_twice(
+    there: list[str], back: list[str], turns: list[bool]
+) -> None:
+    clock = StepClock()
+    with TemporaryDirectory() as folder:
+        consumer, provider = side(Path(folder) / "consumer", clock, there), side(Path(folder) / "provider", clock, back)
+        join(consumer, provider)
+        pid = requested(consumer, provider)
+        for turn in [*turns, *[True, False] * 12]:
+            (consumer if turn else provider).worker.run_due()
+            clock.now += timedelta(seconds=30)
+        ours = consumer.contracts.negotiation(pid)
+        (theirs,) = provider.contracts.negotiations()
+        assert (ours.state, theirs.state) == (State.FINALIZED, State.FINALIZED)
+        assert (ours.peer_pid, theirs.peer_pid) == (theirs.id, ours.id)
+        for node in (consumer, provider):
+            kinds = [entry.kind for entry in node.evidence.entries(0, 100)]
+            assert len(kinds) == len(set(kinds)) == 5
+        (here,), (other,) = consumer.contracts.agreements(), provider.contracts.agreements()
+        assert replace(here, negotiation="") == replace(other, negotiation="")
+
+
+def test_a_message_that_the_negotiation_overtook_is_not_sent(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    consumer.contracts.terminate(pid, reason="changed our mind")
+    consumer.worker.run_due()
+    assert consumer.road.sent == []
+    assert provider.contracts.negotiations() == []
+
+
+def test_a_negotiation_that_has_ended_cannot_be_ended_again(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    consumer.contracts.terminate(pid, reason="changed our mind")
+    with pytest.raises(Conflict):
+        consumer.contracts.terminate(pid, reason="again")
+
+
+def test_a_second_pid_for_one_negotiation_is_refused(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    consumer.contracts.learn(pid, "urn:theirs")
+    with pytest.raises(Invalid):
+        consumer.contracts.learn(pid, "urn:other")
+
+
+def test_one_pid_for_two_negotiations_is_refused(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    consumer.contracts.learn(requested(consumer, provider), "urn:theirs")
+    with pytest.raises(Invalid):
+        consumer.contracts.learn(requested(consumer, provider), "urn:theirs")
+
+
+def test_an_agreement_may_overtake_the_answer_to_the_request(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    (negotiation,) = consumer.contracts.negotiations()
+    content = Request(negotiation.offer, consumer.identity.address)
+    provider.contracts.receive_first(consumer.identity.did, peer_pid=pid, content=content)
+    provider.worker.run_due()
+    assert consumer.contracts.negotiation(pid).state is State.VERIFIED
+    assert consumer.contracts.negotiation(pid).peer_pid == provider.contracts.negotiations()[0].id
+
+
+def test_a_providers_offer_with_the_rules_we_asked_for_is_accepted_at_once(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    offer = {**offer_of(provider, consumer), "target": "urn:t"}
+    proposal = Propose(offer, None)
+    told = consumer.contracts.receive(provider.identity.did, own_pid=pid, peer_pid="urn:theirs", content=proposal)
+    assert (told.state, consumer.contracts.negotiation(pid).state) == (State.OFFERED, State.ACCEPTED)
+
+
+def test_a_providers_offer_with_other_rules_waits_for_a_person(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    consumer.contracts.learn(pid, "urn:theirs")
+    other = {"@id": "urn:o", "@type": "Offer", "target": "urn:t", **to_odrl(Policy((Purpose(frozenset({"other"})),)))}
+    consumer.contracts.receive(provider.identity.did, own_pid=pid, peer_pid="urn:theirs", content=Propose(other, None))
+    consumer.worker.run_due()
+    standing = consumer.contracts.standing(pid)
+    assert (standing.negotiation.state, standing.waits_for) == (State.OFFERED, consumer.identity.did)
+    assert consumer.contracts.accept(pid).state is State.ACCEPTED
+
+
+@pytest.mark.parametrize(("signatures", "state"), [(Signatures.REQUIRED, State.TERMINATED), (Signatures.OPTIONAL, State.VERIFIED)])
+def test_an_unsigned_agreement_counts_only_where_signatures_are_optional(
+    tmp_path: Path, clock: StepClock, signatures: Signatures, state: State
+) -> None:
+    consumer, provider = side(tmp_path / "consumer", clock, [], signatures), side(tmp_path / "provider", clock, [])
+    join(consumer, provider)
+    pid = requested(consumer, provider)
+    document = {
+        "@id": "urn:a",
+        "@type": "Agreement",
+        "target": "urn:t",
+        "assigner": provider.identity.did,
+        "assignee": consumer.identity.did,
+        "timestamp": "2026-11-24T08:00:00Z",
+        **POLICY,
+    }
+    consumer.contracts.receive(provider.identity.did, own_pid=pid, peer_pid="urn:theirs", content=Agree(document, None))
+    assert consumer.contracts.negotiation(pid).state is state
+
+
+def test_an_agreement_id_that_is_in_use_ends_the_second_negotiation(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    first, second = requested(consumer, provider), requested(consumer, provider)
+    for _ in range(3):
+        consumer.worker.run_due()
+        provider.worker.run_due()
+    assert {consumer.contracts.negotiation(pid).state for pid in (first, second)} == {State.FINALIZED}
+    (taken, _) = consumer.contracts.agreements()
+    third = requested(consumer, provider)
+    again = Agree(taken.document, taken.provider_signature)
+    consumer.contracts.receive(provider.identity.did, own_pid=third, peer_pid="urn:third", content=again)
+    assert consumer.contracts.negotiation(third).code == "agreement-known"
+    assert len(consumer.contracts.agreements()) == 2
+
+
+def test_a_repeat_of_any_message_leaves_no_second_evidence(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    for _ in range(3):
+        consumer.worker.run_due()
+        provider.worker.run_due()
+    (agreement,) = provider.contracts.agreements()
+    (theirs,) = provider.contracts.negotiations()
+    before = [node.evidence.size() for node in pair]
+    to_consumer: list[Content] = [Agree(agreement.document, agreement.provider_signature), Finalize()]
+    for content in to_consumer:
+        consumer.contracts.receive(provider.identity.did, own_pid=pid, peer_pid=theirs.id, content=content)
+    provider.contracts.receive(consumer.identity.did, own_pid=theirs.id, peer_pid=pid, content=Verify(agreement.consumer_signature))
+    assert [node.evidence.size() for node in pair] == before
+    with pytest.raises(Conflict):
+        provider.contracts.receive(consumer.identity.did, own_pid=theirs.id, peer_pid=pid, content=Accept())
+    with pytest.raises(Conflict):
+        provider.contracts.receive(consumer.identity.did, own_pid=theirs.id, peer_pid=pid, content=Terminate(None, ()))

@@ -1,0 +1,207 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from conflict_world import (
+    FROM_SOUTH,
+    FROM_WEST,
+    SOUTH_EAST,
+    SOUTH_NORTH,
+    TO_EAST,
+    TO_NORTH,
+    WEST_EAST,
+    drive,
+    lanes,
+    length_of,
+    tracks,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chengshu.kernel.errors import Invalid
+from chengshu.methods.conflicts import CONFLICT_SCHEMA, ConflictParameters, detect_conflicts
+
+EAST = (FROM_WEST, WEST_EAST, TO_EAST)
+NORTH = (FROM_SOUTH, SOUTH_NORTH, TO_NORTH)
+RIGHT = (FROM_SOUTH, SOUTH_EAST, TO_EAST)
+
+
+def found(table: pa.Table, **choices: object) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = detect_conflicts(
+        table,
+        lanes=lanes(),
+        foes=None,
+        parameters=ConflictParameters(**choices),  # type: ignore[arg-type]
+    ).to_pylist()
+    return rows
+
+
+def crossing(second_m: float) -> pa.Table:
+    """The first's front is 20 m short of the crossing point, the second's ``second_m``, both at 10 m/s."""
+    return tracks(
+        drive(7, EAST, start_m=200.0 - 20.0, speed_mps=10.0, ticks=80), drive(9, NORTH, start_m=200.0 - second_m, speed_mps=10.0, ticks=80)
+    )
+
+
+def test_a_faster_follower_on_one_lane_is_a_conflict() -> None:
+    table = tracks(drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3), drive(2, EAST, start_m=35.0, speed_mps=5.0, ticks=3))
+    (row,) = found(table)
+    assert (row["track_a"], row["track_b"], row["encounter"]) == (1, 2, "following")
+    assert (row["begin_ms"], row["end_ms"]) == (0, 200)
+    assert (row["min_ttc_s"], row["min_ttc_ms"]) == (pytest.approx(1.8), 200)  # 18 m left at 10 m/s
+    assert (row["max_drac_mps2"], row["max_drac_ms"]) == (pytest.approx(100.0 / 36.0), 200)
+    assert (row["x_m"], row["y_m"]) == (pytest.approx(-200.0 + 36.0 - 5.0), pytest.approx(0.0))
+    assert (row["pet_s"], row["pet_ms"]) == (None, None)
+
+
+def test_a_leader_beyond_the_junction_is_followed_along_the_path() -> None:
+    ahead = 190.0 + 20.0 + 3.0  # 3 m into the lane to the east, so its rear is still inside the junction
+    table = tracks(drive(1, EAST, start_m=180.0, speed_mps=15.0, ticks=2), drive(2, EAST, start_m=ahead + 3.0, speed_mps=2.0, ticks=2))
+    (row,) = found(table)
+    assert row["encounter"] == "following"
+    assert row["min_ttc_s"] == pytest.approx((ahead + 3.0 - 5.0 - 180.0 - 1.3) / 13.0)
+
+
+def test_lanes_that_do_not_meet_make_no_conflict() -> None:
+    table = tracks(drive(1, (TO_EAST,), start_m=1.0, speed_mps=15.0, ticks=5), drive(2, (TO_NORTH,), start_m=1.0, speed_mps=15.0, ticks=5))
+    assert found(table) == []
+
+
+def test_two_whose_ways_cross_at_one_time_collide_as_seen_by_the_second() -> None:
+    (row,) = found(crossing(24.0))
+    assert (row["track_a"], row["track_b"], row["encounter"]) == (9, 7, "crossing")
+    assert (row["begin_ms"], row["end_ms"]) == (0, 2300)
+    assert (row["min_ttc_s"], row["min_ttc_ms"]) == (pytest.approx(0.01), 2300)  # 23.1 m to the entry, 23 m driven
+    assert (row["x_m"], row["y_m"]) == (0.0, 0.0)
+    assert row["pet_s"] is None
+
+
+def test_the_second_who_comes_just_after_the_first_has_left_leaves_a_post_encroachment_time() -> None:
+    (row,) = found(crossing(40.9))  # in after 40 m; the first is out after 19.1 + 1.8 + 5 m
+    assert (row["track_a"], row["track_b"], row["encounter"]) == (9, 7, "crossing")
+    assert (row["pet_s"], row["pet_ms"]) == (pytest.approx(1.41), 4000)
+    assert (row["min_ttc_s"], row["max_drac_mps2"]) == (None, None)
+
+
+def test_a_second_who_comes_late_makes_no_conflict() -> None:
+    assert found(crossing(55.0)) == []
+
+
+def test_two_who_run_into_one_lane_merge() -> None:
+    joint = 190.0 + length_of(SOUTH_EAST)
+    table = tracks(
+        drive(1, EAST, start_m=210.0 - 30.0, speed_mps=10.0, ticks=60), drive(2, RIGHT, start_m=joint - 32.0, speed_mps=10.0, ticks=60)
+    )
+    rows = [row for row in found(table, drac_mps2=1000.0) if row["begin_ms"] < 3000]
+    assert [row["encounter"] for row in rows] == ["merging"]
+    assert (rows[0]["track_a"], rows[0]["begin_ms"]) == (2, 200)
+    assert (rows[0]["min_ttc_s"], rows[0]["min_ttc_ms"]) == (pytest.approx(0.3), 2900)
+    assert (rows[0]["x_m"], rows[0]["y_m"]) == (10.0, 0.0)
+
+
+def test_the_way_driven_later_decides_which_conflict_is_seen_now() -> None:
+    west = drive(1, EAST, start_m=170.0, speed_mps=10.0, ticks=60)
+    turning = drive(2, RIGHT, start_m=170.0, speed_mps=10.0, ticks=60)
+    driven = found(tracks(west, turning))
+    assert driven[0]["encounter"] == "merging"
+    predicted = found(tracks(west, turning), lookahead="predicted")
+    assert predicted[0]["encounter"] == "crossing"  # straight on is assumed until it turns
+
+
+def test_conflicts_of_a_pair_that_lie_apart_in_time_are_two() -> None:
+    slow = drive(2, EAST, start_m=35.0, speed_mps=0.0, ticks=100)
+    once = drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3)
+    again = drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3, first_ms=8000)
+    assert [(row["begin_ms"], row["end_ms"]) for row in found(tracks(slow, once, again))] == [(0, 200), (8000, 8200)]
+    assert len(found(tracks(slow, once, again), extra_time_s=10.0)) == 1
+
+
+def test_a_conflict_must_show_in_as_many_ticks_as_asked() -> None:
+    table = tracks(drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3), drive(2, EAST, start_m=35.0, speed_mps=5.0, ticks=3))
+    assert len(found(table, min_ticks=3)) == 1
+    assert found(table, min_ticks=4) == []
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(random) -> None:  # type: ignore[no-untyped-def]
+    table = crossing(24.0)
+    order = list(range(table.num_rows))
+    random.shuffle(order)
+    assert found(table.take(order)) == found(table)
+
+
+@pytest.mark.parametrize("second_m", [24.0, 40.9])
+def test_tracks_without_lanes_are_matched_to_the_same_conflicts(second_m: float) -> None:
+    table = crossing(second_m)
+    known, matched = found(table), found(table.drop_columns(["lane", "pos_m"]))
+    assert len(known) == 1
+    assert [list(row) for row in matched] == [list(row) for row in known]
+    for name, value in known[0].items():
+        assert matched[0][name] == (pytest.approx(value) if isinstance(value, float) else value)
+
+
+def test_noise_of_half_a_metre_does_not_hide_a_crossing() -> None:
+    table = crossing(40.9).drop_columns(["lane", "pos_m"])
+    rng = np.random.default_rng(11)
+    for name, sigma in (("x_m", 0.5), ("y_m", 0.5), ("speed_mps", 0.3)):
+        noisy = table[name].to_numpy() + rng.normal(0.0, sigma, table.num_rows)
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(noisy))
+    (row,) = [row for row in found(table, smooth_s=1.0, min_ticks=5) if row["pet_s"] is not None]
+    assert row["pet_s"] == pytest.approx(1.41, abs=0.2)
+
+
+def test_a_vehicle_off_the_map_takes_no_part() -> None:
+    away = [row | {"y_m": row["y_m"] + 50.0} for row in drive(2, EAST, start_m=35.0, speed_mps=5.0, ticks=3)]
+    table = tracks(drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3), away).drop_columns(["lane", "pos_m"])
+    assert found(table) == []
+
+
+def test_no_tracks_make_no_conflicts() -> None:
+    result = detect_conflicts(tracks(), lanes=lanes(), foes=None)
+    assert (result.num_rows, result.schema) == (0, CONFLICT_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        ("x_m", float("nan"), "conflicts.value-range"),
+        ("x_m", float("inf"), "conflicts.value-range"),
+        ("speed_mps", -1.0, "conflicts.value-range"),
+        ("speed_mps", 8191.0, "conflicts.value-range"),
+        ("heading_deg", 28800.0, "conflicts.value-range"),
+        ("wid_m", -1.797e308, "conflicts.value-range"),
+        ("len_m", None, "conflicts.null"),
+        ("lane", 7, "conflicts.value-range"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_by_column_and_row_but_not_told(column: str, value: object, code: str) -> None:
+    rows = drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3)
+    rows[1] = rows[1] | {column: value}  # type: ignore[dict-item]
+    with pytest.raises(Invalid) as caught:
+        found(tracks(rows))
+    assert (caught.value.code, caught.value.facts) == (code, {"column": column, "row": 1})
+    assert str(value) not in caught.value.message
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(Invalid, match="expected tracks with a column wid_m, got none"):
+        found(crossing(24.0).drop_columns(["wid_m"]))
+
+
+def test_text_in_place_of_numbers_is_refused() -> None:
+    table = crossing(24.0)
+    with pytest.raises(Invalid, match="expected numbers in column x_m, got string"):
+        found(table.set_column(2, "x_m", pa.array(["here"] * table.num_rows)))
+
+
+def test_a_track_twice_at_one_time_is_refused() -> None:
+    rows = drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3)
+    with pytest.raises(Invalid) as caught:
+        found(tracks(rows, rows[1:2]))
+    assert (caught.value.code, caught.value.facts) == ("conflicts.track-twice", {"column": "track", "row": 3})
+
+
+@pytest.mark.parametrize("choice", [{"ttc_s": 0.0}, {"range_m": -1.0}, {"min_ticks": 0}, {"smooth_s": -1.0}, {"lookahead": "guessed"}])
+def test_parameters_that_make_no_sense_are_refused(choice: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        ConflictParameters(**choice)  # type: ignore[arg-type]
