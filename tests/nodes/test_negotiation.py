@@ -150,7 +150,8 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]
 def make_node(folder: Path, clock: StepClock, address: str) -> Node:
     signer = FileKeys(folder / "keys").create()
     database = Database(folder / "node.db")
-    metadata.create_all(database.engine)
+    with database.write() as tx:
+        metadata.create_all(tx)
     identity = Identity(database, signer=signer, address=address, clock=clock)
     evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)
     products = Products()

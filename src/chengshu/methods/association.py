@@ -96,19 +96,34 @@ def on_ticks(sources: list[Sightings], coast_ms: list[int], *, first_sources: li
     return Ticks(*(column[order] for column in whole))
 
 
-def associate(ticks: Ticks, parameters: AssociationParameters) -> Ints:
-    """Return for every track the number of its vehicle (int64 [tracks], dense): union-find over pairs, nearest first.
+def associate(ticks: Ticks, parameters: AssociationParameters, *, fine_sigma_m: float) -> Ints:
+    """Return for every row the number of its vehicle (int64 [rows], dense): union-find over pairs of tracks, nearest first.
 
-    A union that would put two tracks of one sensor at one time into one vehicle is refused.
+    A union that would put two tracks of one sensor at one time into one vehicle is refused. A coarse track (error above ``fine_sigma_m``)
+    never ties two precise ones together, as it cannot tell neighbours apart: it is lent, row by row, to the precise vehicle it goes with,
+    and is a vehicle of its own at other times.
     """
     size = int(ticks.track.max(initial=-1)) + 1
     first, last, sensor = np.full(size, np.iinfo(np.int64).max), np.full(size, -1, np.int64), np.zeros(size, np.int64)
+    variance = np.full(size, np.inf)
     np.minimum.at(first, ticks.track, ticks.tick)
     np.maximum.at(last, ticks.track, ticks.tick)
+    np.minimum.at(variance, ticks.track, ticks.variance)
     sensor[ticks.track] = ticks.sensor
-    parent = list(range(size))
-    spans: list[dict[int, list[tuple[int, int]]]] = [{int(sensor[t]): [(int(first[t]), int(last[t]))]} for t in range(size)]
-    for one, two in _candidate_pairs(ticks, first, last, parameters):
+    fine = variance <= fine_sigma_m**2
+    pairs = _candidate_pairs(ticks, first, last, parameters)
+    alike = fine[pairs[:, 0]] == fine[pairs[:, 1]]
+    spans = [{int(sensor[t]): [(int(first[t]), int(last[t]))]} for t in range(size)]
+    root = _united(pairs[alike], spans)
+    owner = root[ticks.track]
+    _lend(ticks, owner, root, pairs[~alike], fine)
+    return np.asarray(np.unique(owner, return_inverse=True)[1], dtype=np.int64) if size else owner
+
+
+def _united(pairs: NDArray[np.int64], spans: list[dict[int, list[tuple[int, int]]]]) -> Ints:
+    """Return each track's group after joining ``pairs`` in order, except where a sensor would hold two of a group at once."""
+    parent = list(range(len(spans)))
+    for one, two in pairs:
         a, b = _root(parent, int(one)), _root(parent, int(two))
         if a != b and not _collide(spans[a], spans[b]):
             small, large = (a, b) if len(spans[a]) < len(spans[b]) else (b, a)
@@ -116,8 +131,25 @@ def associate(ticks: Ticks, parameters: AssociationParameters) -> Ints:
             for device, held in spans[small].items():
                 spans[large].setdefault(device, []).extend(held)
             spans[small] = {}
-    roots = np.asarray([_root(parent, track) for track in range(size)], dtype=np.int64)
-    return np.unique(roots, return_inverse=True)[1].astype(np.int64) if size else roots
+    return np.asarray([_root(parent, track) for track in range(len(spans))], dtype=np.int64)
+
+
+def _lend(ticks: Ticks, owner: Ints, root: Ints, pairs: NDArray[np.int64], fine: NDArray[np.bool_]) -> None:
+    """Give coarse rows to the precise vehicle of their pair at the ticks at which that is there, each place of a sensor once."""
+    order = np.lexsort((ticks.tick, owner))
+    begin = np.searchsorted(owner[order], np.arange(len(root) + 1))
+    own = owner.copy()
+    taken: dict[tuple[int, int], set[int]] = {}
+    for one, two in pairs:
+        coarse, precise = (int(root[two]), int(root[one])) if fine[one] else (int(root[one]), int(root[two]))
+        rows = order[begin[coarse] : begin[coarse + 1]]
+        rows = rows[(own[rows] == coarse) & np.isin(ticks.tick[rows], ticks.tick[order[begin[precise] : begin[precise + 1]]])]
+        for row in rows:
+            held = taken.setdefault((precise, int(ticks.sensor[row])), set())
+            if int(ticks.tick[row]) not in held:
+                held.add(int(ticks.tick[row]))
+                own[row] = precise
+    owner[:] = own
 
 
 def _candidate_pairs(ticks: Ticks, first: Ints, last: Ints, parameters: AssociationParameters) -> NDArray[np.int64]:

@@ -66,8 +66,8 @@ def fuse(products: Mapping[str, pa.Table], frame: LocalFrame, *, parameters: Fus
     usable, more = timed(sightings, clocks, chosen)
     coast = [chosen.coast_ms if source.terms.period_ms <= TICK_MS else chosen.slow_coast_ms for source in usable]
     ticks = on_ticks(usable, coast, first_sources=[SOURCES.index(source.source) for source in usable])
-    vehicle = associate(ticks, chosen.association)
-    sizes = _sizes(usable, vehicle)
+    vehicle = associate(ticks, chosen.association, fine_sigma_m=chosen.ttc_sigma_m)
+    sizes = _sizes(usable, ticks, vehicle)
     tracks, unconfirmed = _combined(ticks, vehicle, sizes, chosen)
     return FusedPicture(
         tracks, tuple(clocks.values()), (*aside, *more, SetAside("fused", "confirm", "seen-too-briefly", unconfirmed, kept=False))
@@ -108,26 +108,23 @@ def timed(
     return usable, tuple(aside)
 
 
-def _sizes(sources: Sequence[Sightings], vehicle: Ints) -> Floats:
+def _sizes(sources: Sequence[Sightings], ticks: Ticks, vehicle: Ints) -> Floats:
     """Return length and width for every vehicle (float [vehicles, 2]) from the source that knows best."""
-    sizes = np.zeros((int(vehicle.max(initial=-1)) + 1, 2))
-    rank = np.full(len(sizes), len(_SIZE_RANK))
-    offset = 0
-    for source in sources:
-        if len(source) == 0:
-            continue
-        begin = np.flatnonzero(np.diff(source.track, prepend=-1))
-        owner = vehicle[source.track[begin] + offset]
-        better = rank[owner] > _SIZE_RANK.index(source.source)
-        sizes[owner[better]] = np.column_stack([source.length[begin], source.width[begin]])[better]
-        rank[owner[better]] = _SIZE_RANK.index(source.source)
-        offset += int(source.track.max()) + 1
+    sizes = np.full((int(vehicle.max(initial=-1)) + 1, 2), np.nan)
+    known = [source for source in sources if len(source)]
+    begin = [np.flatnonzero(np.diff(source.track, prepend=-1)) for source in known]
+    if not known:
+        return sizes
+    of_track = np.concatenate([np.column_stack([s.length[rows], s.width[rows]]) for s, rows in zip(known, begin, strict=True)])
+    for source in reversed(_SIZE_RANK):  # the best comes last and stays
+        told = ticks.source == SOURCES.index(source)
+        sizes[vehicle[told]] = of_track[ticks.track[told]]
     return sizes
 
 
 def _combined(ticks: Ticks, vehicle: Ints, sizes: Floats, parameters: FusionParameters) -> tuple[pa.Table, int]:
     """Return one row per vehicle and tick, and how many such rows belong to vehicles that were seen too briefly."""
-    owner = vehicle[ticks.track]
+    owner = vehicle
     party = np.asarray([list(PARTY_PRODUCTS).index(PARTY_OF[source]) for source in SOURCES], dtype=np.int64)[ticks.source]
     order = np.lexsort((party, owner, ticks.tick))
     ticks, owner, party = ticks.rows(order), owner[order], party[order]

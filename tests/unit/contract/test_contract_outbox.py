@@ -85,7 +85,8 @@ class Side:
 def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatures = Signatures.REQUIRED) -> Side:
     folder.mkdir()
     database = Database(folder / "node.db")
-    metadata.create_all(database.engine)
+    with database.write() as tx:
+        metadata.create_all(tx)
     signer = MemorySigner.generate()
     identity = Identity(database, signer=signer, address=f"http://{folder.name}/2025-1", clock=clock)
     evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)
@@ -137,7 +138,7 @@ def requested(consumer: Side, provider: Side) -> str:
 trips = st.lists(st.sampled_from(["fine", "message lost", "answer lost"]), max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(trips, trips, st.lists(st.booleans(), max_size=12))
 def test_whatever_is_lost_on_the_way_both_sides_end_alike_and_nothing_is_done_twice(
     there: list[str], back: list[str], turns: list[bool]

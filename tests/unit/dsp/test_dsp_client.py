@@ -80,7 +80,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def peers(tmp_path: Path, server: Server) -> Iterator[DspPeers]:
     database = Database(tmp_path / "node.db")
-    metadata.create_all(database.engine)
+    with database.write() as tx:
+        metadata.create_all(tx)
     identity = Identity(database, signer=MemorySigner.generate(), address="http://127.0.0.1:1/2025-1", clock=system_clock)
     identity.add(PEER, name_en="Peer", name_zh="对方", address=f"http://127.0.0.1:{server.server_port}/dsp")
     credentials = TokenCredentials(identity, clock=system_clock, new_id=new_id)

@@ -40,7 +40,8 @@ def clock() -> StepClock:
 
 def side(folder: Path, clock: StepClock) -> Side:
     database = Database(folder)
-    metadata.create_all(database.engine)
+    with database.write() as tx:
+        metadata.create_all(tx)
     identity = Identity(database, signer=MemorySigner.generate(), address="http://127.0.0.1:1/2025-1", clock=clock)
     return Side(identity, TokenCredentials(identity, clock=clock, new_id=new_id))
 

@@ -4,6 +4,7 @@ import pytest
 from conflict_world import (
     FROM_SOUTH,
     FROM_WEST,
+    LANE_SCHEMA,
     SOUTH_EAST,
     SOUTH_NORTH,
     TO_EAST,
@@ -59,6 +60,39 @@ def test_a_leader_beyond_the_junction_is_followed_along_the_path() -> None:
     (row,) = found(table)
     assert row["encounter"] == "following"
     assert row["min_ttc_s"] == pytest.approx((ahead + 3.0 - 5.0 - 180.0 - 1.3) / 13.0)
+
+
+def test_an_edge_too_short_to_be_seen_does_not_break_the_path() -> None:
+    ends = [0.0, 100.0, 105.0, 106.0, 111.0, 211.0]
+    rows = [
+        {
+            "lane": lane,
+            "lane_id": str(lane),
+            "edge_id": f"{':' if lane in {1, 3} else ''}{lane}",
+            "is_internal": lane in {1, 3},
+            "junction_id": f"j{lane}",
+            "speed_limit_mps": 20.0,
+            "width_m": 3.2,
+            "length_m": ends[lane + 1] - ends[lane],
+            "xs": [ends[lane], ends[lane + 1]],
+            "ys": [0.0, 0.0],
+            "next": [lane + 1] if lane < 4 else [],
+        }
+        for lane in range(5)
+    ]
+    road = pa.Table.from_pylist(rows, schema=LANE_SCHEMA)
+
+    def straight(track: int, start_m: float, speed_mps: float) -> list[dict[str, float]]:
+        template = drive(track, EAST, start_m=0.0, speed_mps=speed_mps, ticks=8)
+        places = [start_m + speed_mps * tick / 10.0 for tick in range(8)]
+        on = [max(lane for lane in range(5) if ends[lane] <= x) for x in places]
+        return [row | {"x_m": x, "lane": lane, "pos_m": x - ends[lane]} for row, x, lane in zip(template, places, on, strict=True)]
+
+    table = tracks(straight(1, 95.1, 20.0), straight(2, 125.0, 5.0))
+    assert 2 not in table["lane"].to_pylist()
+    (row,) = detect_conflicts(table, lanes=road, foes=None).to_pylist()
+    assert (row["encounter"], row["begin_ms"]) == ("following", 0)
+    assert row["min_ttc_s"] == pytest.approx((125.0 - 5.0 - 95.1 - 0.7 * 15.0) / 15.0)
 
 
 def test_lanes_that_do_not_meet_make_no_conflict() -> None:

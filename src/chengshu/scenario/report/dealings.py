@@ -106,7 +106,7 @@ def _terms(row: Row) -> Markup:
     summary = element("summary", {}, Text(f"{len(terms)} rules" if len(terms) > 1 else "1 rule", f"{len(terms)} 条规则"))
     digest = element("p", {"class": "quiet"}, Text("Policy digest", "策略摘要"), " ", element("code", {}, short(row.get("policy_digest"))))
     listed = element("ul", {}, joined([element("li", {}, text) for text in terms]))
-    return element("details", {}, summary, listed, digest if row.get("policy_digest") else None or Markup(""))
+    return element("details", {}, summary, listed, digest if row.get("policy_digest") else Markup(""))
 
 
 def _ending(row: Row) -> Markup:
