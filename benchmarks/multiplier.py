@@ -42,6 +42,7 @@ class View:
     simulation: int
     view: int
     coverage: float
+    masts: int
     values: CoalitionValues
 
     def seen_by(self, party: str) -> Seen:
@@ -54,8 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=Path, required=True)
     parser.add_argument("--networks", nargs="+", default=["berlin-adlershof", "braunschweig"])
-    parser.add_argument("--simulations", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 3, 4])
+    parser.add_argument("--simulations", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--views", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=int, default=960)
     parser.add_argument("--sumo-python", default=sys.executable)
     parser.add_argument("--out", type=Path, default=RESULT)
@@ -106,7 +107,7 @@ def viewed(recording: Recording, network: str, simulation: int, seeds: Sequence[
         for coverage in COVERAGES:
             products = observe(recording, ViewParameters(seed=1000 * simulation + seed, rsu_share=coverage))
             values = coalition_values(products, truth["hazard_truth"], truth["truth_tracks"], frame=frame_of(recording))
-            yield View(network, simulation, seed, coverage, values)
+            yield View(network, simulation, seed, coverage, len(products["rsu_objects"]["rsu_id"].unique()), values)
 
 
 def foretold(recording: Recording, network: str, simulation: int) -> dict[str, Any]:
@@ -133,6 +134,7 @@ def pools(views: Sequence[View], networks: Sequence[str]) -> Iterator[dict[str, 
                 "network": network,
                 "coverage": coverage,
                 "views": len(chosen),
+                "masts_mean": round(sum(view.masts for view in chosen) / len(chosen), 1),
                 "recordings": len(runs),
                 "miss_best": rate(seen[best]),
                 "miss_all": rate(fused),
@@ -164,6 +166,7 @@ def row(view: View) -> dict[str, Any]:
         "simulation": view.simulation,
         "view": view.view,
         "coverage": view.coverage,
+        "masts": view.masts,
         "hazards": len(view.values.hazards),
         "best": best,
         "missed_best": int((~view.values.singles[best]).sum()),

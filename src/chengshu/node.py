@@ -6,8 +6,6 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from fastapi import APIRouter
-
 from chengshu import config, migrations
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom.asker import Asker
@@ -19,8 +17,6 @@ from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspCourier, DspPeers
-from chengshu.dsp.routes import PATH as PROTOCOL_PATH
-from chengshu.dsp.routes import router
 from chengshu.dsp.service import DspCatalog
 from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.token import TokenCredentials
@@ -33,7 +29,7 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.tasks import Tasks, Worker
-# LIVE
+from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.streams.arrow import from_stream
@@ -42,6 +38,9 @@ KEYS = "keys"
 LOG = "log"
 DATA = "data"
 DATABASE = "node.db"
+PROTOCOL_PATH = "/2025-1"
+"""Below a node's address: where its Dataspace Protocol endpoints are."""
+
 MAX_PRODUCT_BYTES = 4 * 1024 * 1024 * 1024
 
 
@@ -60,13 +59,14 @@ class Node:
     catalog: Catalog
     contracts: Contracts
     peers: DspPeers
-    protocol_router: APIRouter
+    shown: DspCatalog
     transfers: Transfers
     holder: Holder
     asker: Asker
     room: Cleanroom
     settlements: Settlements
-    # LIVE
+    permits: Permits
+    directives: Directives
 
     def trouble(self, error: ChengshuError) -> None:
         """Tell the operator of an error that no request waits for."""
@@ -103,9 +103,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
     catalog = Catalog(database, evidence=evidence, clock=clock, new_id=new_id)
-    contracts = Contracts(
-        database, tasks=tasks, identity=identity, evidence=evidence, datasets=Shelf(catalog), clock=clock, new_id=new_id
-    )
+    contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, read_stream=partial(from_stream, limit_bytes=MAX_PRODUCT_BYTES))
@@ -158,7 +156,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         new_id=new_id,
     )
     handlers = {RUN_TASK: room.run, RECEIPT_TASK: room.send_receipt, SEND_TASK: settlements.send, **outbox.handlers()}
-    shown = DspCatalog(database, identity=identity, contracts=contracts, source=Shelf(catalog))
+    shown = DspCatalog(database, identity=identity, contracts=contracts, source=catalog)
     return Node(
         folder=folder,
         settings=settings,
@@ -171,34 +169,16 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         catalog=catalog,
         contracts=contracts,
         peers=peers,
-        protocol_router=router(contracts=contracts, catalog=shown, credentials=credentials),
+        shown=shown,
         transfers=transfers,
         holder=holder,
         asker=asker,
         room=room,
         settlements=settlements,
-        # LIVE
+        permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer),
+        directives=Directives(database, evidence=evidence, clock=clock),
     )
 
 
 def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:
     return is_signed_by(public_key_of(party), signature=signature, message=message)
-
-
-class Shelf:
-    """The catalogue as contracts and the protocol see it."""
-
-    def __init__(self, catalog):
-        self._catalog = catalog
-
-    def policy_of(self, tx, dataset_id):
-        return dict(self._catalog.find(tx, dataset_id).policy) if dataset_id in self._catalog.ids(tx) else None
-
-    def ids(self, tx):
-        return self._catalog.ids(tx)
-
-    def entries(self, tx):
-        return [{"@id": one} for one in self.ids(tx)]
-
-    def entry(self, tx, dataset_id):
-        return {"@id": dataset_id} if dataset_id in self.ids(tx) else None

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from chengshu import __version__
 from chengshu.api.room import room_router
 from chengshu.api.work import Workers
+from chengshu.dsp.routes import router, unknown_paths
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
 from chengshu.node import Node
 
@@ -27,7 +28,7 @@ STATUS: dict[type[ChengshuError], int] = {
 def create_app(node: Node) -> FastAPI:
     """Return the node's application; its workers live exactly as long as it does."""
     app = FastAPI(title="Chengshu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
-    app.include_router(node.protocol_router)
+    app.include_router(router(contracts=node.contracts, catalog=node.shown, credentials=node.credentials))
     app.include_router(room_router(node))
     app.add_exception_handler(ChengshuError, _answer_error)
 
@@ -37,6 +38,7 @@ def create_app(node: Node) -> FastAPI:
         name = node.settings.node
         return {"node": node.identity.did, "name": {"en": name.name_en, "zh": name.name_zh}, "version": __version__}
 
+    app.include_router(unknown_paths())
     return app
 
 

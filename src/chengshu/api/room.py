@@ -133,4 +133,6 @@ def _delivered(node: Node, grant: Grant, table: pa.Table) -> Iterator[bytes]:
 
 
 def _malformed(message: str) -> Invalid:
-    return Invalid("api.malformed", message, hint=Text("See docs/reference/room.md for the messages.", "消息格式见 docs/reference/room.md。"))
+    return Invalid(
+        "api.malformed", message, hint=Text("See docs/reference/room.md for the messages.", "消息格式见 docs/reference/room.md。")
+    )

@@ -156,9 +156,10 @@ class Catalog:
         """Return the ids of every published product within the caller's transaction."""
         return store.ids(tx)
 
-    def policy_of(self, tx: Connection, dataset_id: str) -> dict[str, Any]:
-        """Return the ODRL Offer a product is offered under, within the caller's transaction; raise NotFound."""
-        return dict(self.find(tx, dataset_id).policy)
+    def policy_of(self, tx: Connection, dataset_id: str) -> dict[str, Any] | None:
+        """Return the ODRL Offer a product is offered under, within the caller's transaction; None where it is not offered."""
+        product = store.find(tx, dataset_id)
+        return None if product is None else dict(product.policy)
 
     def open(self, product_id: str) -> pa.Table:
         """Return a product's rows, after verifying that its file is the one published; duplicate and empty rows are set aside.

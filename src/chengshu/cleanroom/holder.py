@@ -92,6 +92,7 @@ class Holder:
                 return refusal
             if not store.approved(tx, job=job.id, product=product):
                 self._count(tx, job, part)
+                self._evidence.append(tx, "job.vetted", job.id, body)
                 self._evidence.append(tx, "job.approved", job.id, body)
             return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room))
 

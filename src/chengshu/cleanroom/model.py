@@ -322,7 +322,7 @@ class Job:
 def _question(document: object) -> Question:
     if isinstance(document, Mapping) and "sql" in document:
         found = mapping(document, "job.question", required=("sql",))
-        return SqlQuestion(text(found["sql"], "job.question.sql"))
+        return SqlQuestion(text(found["sql"], "job.question.sql", pattern=r".*\S.*"))
     found = mapping(document, "job.question", required=("method", "parameters"))
     parameters = found["parameters"]
     if not isinstance(parameters, Mapping):

@@ -13,7 +13,7 @@ from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.text import Language, Text
-from chengshu.node import KEYS, LOG, Node, open_node
+from chengshu.node import KEYS, LOG, PROTOCOL_PATH, Node, open_node
 
 LOW_DISK_BYTES = 512 * 1024 * 1024
 PROBE_S = 2.0
@@ -70,7 +70,10 @@ def _disk(folder: Path) -> Complaint:
             "disk",
             True,
             Text(f"{free // 2**20} MiB free", f"仅剩 {free // 2**20} MiB"),
-            Text("Free some space: a full disk stops every change, and loses nothing.", "请释放空间：磁盘写满会停止一切变更，但不会丢失数据。"),
+            Text(
+                "Free some space: a full disk stops every change, and loses nothing.",
+                "请释放空间：磁盘写满会停止一切变更，但不会丢失数据。",
+            ),
         )
     return _fine("disk", f"{free // 2**20} MiB free", f"可用 {free // 2**20} MiB")
 
@@ -85,7 +88,10 @@ def _serving(node: Node) -> Complaint:
         return Complaint(
             "serve",
             True,
-            Text("the node is not being served: nobody reaches it and nothing deferred is sent", "节点未运行：外界无法访问，待发送的消息也不会发出"),
+            Text(
+                "the node is not being served: nobody reaches it and nothing deferred is sent",
+                "节点未运行：外界无法访问，待发送的消息也不会发出",
+            ),
             Text(f"chengshu serve --node {node.folder}", f"chengshu serve --node {node.folder}"),
         )
     if answer is None or answer.get("node") != node.identity.did:
@@ -93,7 +99,9 @@ def _serving(node: Node) -> Complaint:
             "serve",
             True,
             Text(f"something else listens on port {serving.port}", f"端口 {serving.port} 被其他程序占用"),
-            Text("Stop it, or set another port under [serve] in chengshu.toml.", "请停止该程序，或在 chengshu.toml 的 [serve] 中更换端口。"),
+            Text(
+                "Stop it, or set another port under [serve] in chengshu.toml.", "请停止该程序，或在 chengshu.toml 的 [serve] 中更换端口。"
+            ),
         )
     return _fine("serve", f"answers at {serving.address}", f"节点在 {serving.address} 正常应答")
 
@@ -116,7 +124,7 @@ def _peers(node: Node) -> Iterator[Complaint]:
     for party in node.identity.list():
         if party.did == node.identity.did:
             continue
-        root = party.address.removesuffix(verbs.PROTOCOL_PATH)
+        root = party.address.removesuffix(PROTOCOL_PATH)
         try:
             answer = httpx.get(root + "/health", timeout=PROBE_S, trust_env=False).json()
         except (httpx.HTTPError, ValueError):
@@ -124,7 +132,10 @@ def _peers(node: Node) -> Iterator[Complaint]:
         if answer.get("node") != party.did:
             what = Text("another node answers at its address", "其地址由另一节点应答") if answer else Text("does not answer", "无应答")
             yield Complaint(
-                f"party {party.name_en}", True, what, Text("Ask its operator; messages to it wait meanwhile.", "请联系其运营方；发往该方的消息将等待。")
+                f"party {party.name_en}",
+                True,
+                what,
+                Text("Ask its operator; messages to it wait meanwhile.", "请联系其运营方；发往该方的消息将等待。"),
             )
         else:
             yield _fine(f"party {party.name_en}", "answers", "正常应答")
@@ -157,7 +168,10 @@ def _rooms(node: Node) -> Complaint:
         return Complaint(
             "clean room",
             True,
-            Text(f"{len(unfinished)} unfinished; the oldest waits for {first['waits_for']}", f"{len(unfinished)} 个作业未完成；最早的在等待 {first['waits_for']}"),
+            Text(
+                f"{len(unfinished)} unfinished; the oldest waits for {first['waits_for']}",
+                f"{len(unfinished)} 个作业未完成；最早的在等待 {first['waits_for']}",
+            ),
             Text("See whether that party's node answers.", "请检查该方节点是否应答。"),
         )
     return _fine("clean room", "no unfinished job", "没有未完成的作业")
@@ -182,5 +196,3 @@ def _log(node: Node, folder: Path) -> Complaint:
     except ChengshuError as error:
         return Complaint("log", True, Text(error.message, error.message), error.hint)
     return _fine("log", f"{verdict.checkpoint.size} entries, all verified", f"{verdict.checkpoint.size} 条记录，全部核验通过")
-
-

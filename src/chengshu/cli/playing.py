@@ -23,14 +23,14 @@ from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.methods.recording import read_meta
 from chengshu.scenario.model import Pack, find, load
-from chengshu.scenario.play import Observe, Play
+from chengshu.scenario.play import Observe, Play, write_product
 from chengshu.scenario.report import write_report
 from chengshu.scenario.summary import summarise
 
 MARK = ".chengshu-run"
 REPORT = "report.html"
 RESULT = "result.json"
-STEPS = 9
+STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,9 @@ def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) ->
 def write_sample(name: str, folder: Path) -> list[dict[str, Any]]:
     """Write the recorded sample as one Parquet file a product, and return what was written."""
     pack = load(find(plugins.pack_roots(), name))
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for product, table in observer(pack)(pack.source.recording, pack.source.parameters).items():
-        file = folder / f"{product}.parquet"
-        pq.write_table(table, file, compression="zstd")
+        file = write_product(table, folder, product)
         written.append({"product": product, "file": str(file), "rows": table.num_rows, "label": pack.label.en})
     return written
 
@@ -89,9 +87,7 @@ def _report(pack: Pack, result: Mapping[str, Any], *, folder: Path, language: La
     meta = read_meta(pack.source.recording)
     frame = LocalFrame(meta["proj"], *meta["net_offset"])
     zones = _zones(pack)
-    return write_report(
-        result, pack=pack, lanes=_lanes(folder), frame=frame, zones=zones, language=language, path=folder / REPORT
-    )
+    return write_report(result, pack=pack, lanes=_lanes(folder), frame=frame, zones=zones, language=language, path=folder / REPORT)
 
 
 def _lanes(folder: Path) -> pa.Table | None:

@@ -100,6 +100,16 @@ class ProcessStage:
             return {"state": "set-aside", "reason": {"en": outcome.as_dict("en"), "zh": outcome.as_dict("zh")}, "findings": []}
         return {"state": "published", **outcome}
 
+    def permit(self, role: str, file: Path) -> Document:
+        """Put the permit in ``file`` in force on the authority's node, step by step; return its standing, or the refusal."""
+        try:
+            outcome = verbs.permit_in_force(self._nodes[role], verbs.read_json(file), reason="application of the pilot's parties")
+        except ChengshuError as error:
+            return {"state": "FAILED", "reason": {"en": error.as_dict("en"), "zh": error.as_dict("zh")}}
+        if isinstance(outcome, Refused):
+            return {"state": "REFUSED", "reason": {"en": outcome.as_dict("en"), "zh": outcome.as_dict("zh")}}
+        return outcome
+
     def agree(self, wishes: Sequence[Wish]) -> list[Document]:
         """Negotiate every wish over the wire, all at once, and return each outcome."""
         asked = []
@@ -142,7 +152,8 @@ class ProcessStage:
                 "holds": verdict.holds,
                 "words": {"en": verdict.words("en"), "zh": verdict.words("zh")},
                 "claims": [
-                    {"name": one.name, "finding": one.finding.value, "text": {"en": one.text.en, "zh": one.text.zh}} for one in verdict.claims
+                    {"name": one.name, "finding": one.finding.value, "text": {"en": one.text.en, "zh": one.text.zh}}
+                    for one in verdict.claims
                 ],
             }
         return {"logs": logs, "use": use}
@@ -164,9 +175,7 @@ class ProcessStage:
         node = self._nodes[asker]
         choices = [InputChoice(self._nodes[one["holder"]].identity.did, one["product"], one["agreement"]) for one in inputs]
         try:
-            standing = verbs.ask(
-                node, question, room=self._room.identity.did, purpose=purpose, inputs=choices, timeout_s=ANSWER_S
-            )
+            standing = verbs.ask(node, question, room=self._room.identity.did, purpose=purpose, inputs=choices, timeout_s=ANSWER_S)
         except ChengshuError as error:
             return Answer("", "FAILED", {}, (f"{error.code}: {error.message}",), None, None)
         outcome = standing.outcome

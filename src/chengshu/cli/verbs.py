@@ -18,6 +18,7 @@ from chengshu.contract.model import Negotiation, State
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
+from chengshu.live.model import Act, Shift
 from chengshu.node import Node, create_node
 from chengshu.policy.model import (
     Basis,
@@ -38,9 +39,6 @@ from chengshu.policy.odrl import to_odrl
 
 Document = dict[str, Any]
 POLL_S = 0.1
-PROTOCOL_PATH = "/2025-1"
-"""Below a node's address: where its Dataspace Protocol endpoints are."""
-
 CLEAN_ROOM = "clean-room"
 """The role under which a party is listed when its node runs a clean room."""
 
@@ -231,12 +229,16 @@ def agreement_for(node: Node, holder: str, product: str) -> str:
     """Return the agreement in force under which this node may use a holder's product; ``own`` for its own products."""
     if holder == node.identity.did:
         return "own"
-    found = [one.id for one in node.contracts.agreements() if (one.provider, one.product, one.consumer) == (holder, product, node.identity.did)]
+    found = [
+        one.id for one in node.contracts.agreements() if (one.provider, one.product, one.consumer) == (holder, product, node.identity.did)
+    ]
     if not found:
         raise NotFound(
             "contract.none",
             f"expected an agreement in force on {product}, got none",
-            hint=Text("Request one with 'chengshu contract request HOLDER PRODUCT'.", "请先用 chengshu contract request 持有方 产品 申请合约。"),
+            hint=Text(
+                "Request one with 'chengshu contract request HOLDER PRODUCT'.", "请先用 chengshu contract request 持有方 产品 申请合约。"
+            ),
         )
     return found[-1]
 
@@ -263,23 +265,23 @@ def follow(standing: Callable[[], Standing], *, timeout_s: float) -> Standing:
         time.sleep(POLL_S)
 
 
-def read_policy(path: Path) -> Document:
-    """Return a policy document from a JSON file; raise Invalid when it is none."""
+def read_json(path: Path) -> Document:
+    """Return the JSON object in a file; raise Invalid, naming the file and what came, when there is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Invalid(
-            "policy.file",
-            f"{path}: expected a readable JSON document, got {type(error).__name__}",
-            hint=Text("See docs/reference/policy.md for the rules.", "规则见 docs/reference/policy.md。"),
-        ) from error
+        raise _no_object(path, type(error).__name__) from error
     if not isinstance(document, dict):
-        raise Invalid(
-            "policy.file",
-            f"{path}: expected a JSON object, got {type(document).__name__}",
-            hint=Text("See docs/reference/policy.md for the rules.", "规则见 docs/reference/policy.md。"),
-        )
+        raise _no_object(path, type(document).__name__)
     return document
+
+
+def _no_object(path: Path, got: str) -> Invalid:
+    return Invalid(
+        "file.json",
+        f"{path}: expected a readable JSON object, got {got}",
+        hint=Text("Check the path and the file's content.", "请检查路径与文件内容。"),
+    )
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -295,3 +297,35 @@ def port_is_free(host: str, port: int) -> bool:
 
 def _settled(one: Negotiation) -> bool:
     return one.state.final
+
+
+def permit_in_force(node: Node, document: Mapping[str, Any], *, reason: str) -> Document | Refused:
+    """Take a permit from its document to being in force, as its issuer: draft, submit, approve, publish; each step is in the log."""
+    permit = node.permits.draft(document)
+    for verb, ground in ((node.permits.submit, "application"), (node.permits.approve, "admission"), (node.permits.publish, "admission")):
+        outcome = verb(permit.permit_id, Act(permit.issuer, ground, permit.digest, reason))
+        if isinstance(outcome, Refused):
+            return outcome
+    return permit_standing(node, permit.permit_id)
+
+
+def permit_standing(node: Node, permit_id: str) -> Document:
+    """Return a permit's state, digest, and zones, with every transition that led there."""
+    state, permit = node.permits.effective(permit_id)
+    return {
+        "permit": permit_id,
+        "state": state.value,
+        "digest": permit.digest,
+        "zones": [zone.zone_id for zone in permit.zones],
+        "notes": [str(note) for note in permit.notes],
+        "history": [
+            {"at": move.at, "verb": move.verb.value, "to": move.after.value, "actor": move.act.actor, "reason": move.act.reason}
+            for move in node.permits.history(permit_id)
+        ],
+    }
+
+
+def admit(node: Node, shift: Shift) -> Document | Refused:
+    """Sign an admission token for one vehicle and one shift, or say by which rule it is refused."""
+    token = node.permits.admit(shift)
+    return token if isinstance(token, Refused) else {"permit": shift.permit_id, "vehicle": shift.veh_pid, "token": token}

@@ -49,6 +49,19 @@ class Verb(StrEnum):
     EXPIRE = "expire"
 
 
+EVIDENCE = {
+    Verb.SUBMIT: "permit.submitted",
+    Verb.APPROVE: "permit.approved",
+    Verb.PUBLISH: "permit.published",
+    Verb.RESTRICT: "permit.restricted",
+    Verb.LIFT: "permit.lifted",
+    Verb.SUSPEND: "permit.suspended",
+    Verb.REINSTATE: "permit.reinstated",
+    Verb.TERMINATE: "permit.terminated",
+    Verb.EXPIRE: "permit.expired",
+}
+"""The kind of log entry that each move leaves."""
+
 _S, _V = PermitState, Verb
 TRANSITIONS: Mapping[tuple[PermitState, Verb], PermitState] = {
     (_S.DRAFT, _V.SUBMIT): _S.SUBMITTED,

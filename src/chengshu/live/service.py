@@ -16,7 +16,7 @@ from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.live import model, store
-from chengshu.live.model import Act, Admission, PermitState, Restriction, Shift, Verb
+from chengshu.live.model import EVIDENCE, Act, Admission, PermitState, Restriction, Shift, Verb
 from chengshu.live.ports import Evidence
 from chengshu.live.store import StoredPermit, Transition
 from chengshu.live.tokens import read_token, sign_token
@@ -140,7 +140,7 @@ class Permits:
             if isinstance(decided, Refused):
                 return decided
             store.add_admission(tx, decided.token_id, permit_id=shift.permit_id, veh_pid=shift.veh_pid)
-            self._evidence.append(tx, "permit.admitted", shift.permit_id, {"token": decided.token_id, "expires": iso(decided.expires)})
+            self._evidence.append(tx, "token.issued", shift.permit_id, {"token": decided.token_id, "expires": iso(decided.expires)})
             return sign_token(decided, self._signer)
 
     def present(self, token: str, *, veh_pid: str, sw_version: str, shift_id: str) -> Admission | Refused:
@@ -168,7 +168,7 @@ class Permits:
                 return refusal
             if used_by is None:
                 store.save_user(tx, admission.token_id, shift_id)
-                self._evidence.append(tx, "permit.presented", kept.permit_id, {"token": admission.token_id, "shift": shift_id})
+                self._evidence.append(tx, "token.presented", kept.permit_id, {"token": admission.token_id, "shift": shift_id})
         return admission
 
     def _moved(self, permit_id: str, verb: Verb, act: Act) -> PermitState:
@@ -192,7 +192,7 @@ class Permits:
         restriction = kept.restriction if after is PermitState.RESTRICTED else None
         if restriction is not None:
             body["restriction"] = digest(restriction)
-        entry = self._evidence.append(tx, f"permit.{verb.value}", kept.permit_id, body)
+        entry = self._evidence.append(tx, EVIDENCE[verb], kept.permit_id, body)
         store.save_state(tx, kept.permit_id, state=after, restriction=restriction)
         store.add_transition(tx, kept.permit_id, Transition(verb, kept.state, after, act, at, entry))
         return after

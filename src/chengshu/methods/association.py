@@ -135,7 +135,7 @@ def _united(pairs: NDArray[np.int64], spans: list[dict[int, list[tuple[int, int]
 
 
 def _lend(ticks: Ticks, owner: Ints, root: Ints, pairs: NDArray[np.int64], fine: NDArray[np.bool_]) -> None:
-    """Give coarse rows to the precise vehicle of their pair at the ticks at which that is there, each place of a sensor once."""
+    """Give coarse rows to the precise vehicle of their pair at the ticks at which that is there, each sensor's place once."""
     order = np.lexsort((ticks.tick, owner))
     begin = np.searchsorted(owner[order], np.arange(len(root) + 1))
     own = owner.copy()
@@ -143,11 +143,14 @@ def _lend(ticks: Ticks, owner: Ints, root: Ints, pairs: NDArray[np.int64], fine:
     for one, two in pairs:
         coarse, precise = (int(root[two]), int(root[one])) if fine[one] else (int(root[one]), int(root[two]))
         rows = order[begin[coarse] : begin[coarse + 1]]
-        rows = rows[(own[rows] == coarse) & np.isin(ticks.tick[rows], ticks.tick[order[begin[precise] : begin[precise + 1]]])]
+        there = order[begin[precise] : begin[precise + 1]]
+        rows = rows[(own[rows] == coarse) & np.isin(ticks.tick[rows], ticks.tick[there])]
         for row in rows:
-            held = taken.setdefault((precise, int(ticks.sensor[row])), set())
-            if int(ticks.tick[row]) not in held:
-                held.add(int(ticks.tick[row]))
+            key = precise, int(ticks.sensor[row])
+            if key not in taken:
+                taken[key] = set(ticks.tick[there][ticks.sensor[there] == key[1]].tolist())
+            if int(ticks.tick[row]) not in taken[key]:
+                taken[key].add(int(ticks.tick[row]))
                 own[row] = precise
     owner[:] = own
 

@@ -148,7 +148,9 @@ def _question(pack: Pack, query: QueryPart, contracts: Mapping[str, DataContract
         wrong = [] if rule == query.refused_for else [f"expected a refusal by {query.refused_for}, got {rule}"]
         return _verdict(f"refused/{query.id}", wrong, f"refused by {rule}", f"按规则 {rule} 拒绝")
     if isinstance(got, Refused):
-        return Verdict(f"queries/{query.id}", False, Text(f"refused by {got.rule}: {got.message}", f"被规则 {got.rule} 拒绝：{got.message}"))
+        return Verdict(
+            f"queries/{query.id}", False, Text(f"refused by {got.rule}: {got.message}", f"被规则 {got.rule} 拒绝：{got.message}")
+        )
     golden = json.loads(query.answer.read_text(encoding="utf-8")) if query.answer and query.answer.is_file() else None
     if golden is None:
         return Verdict(f"queries/{query.id}", False, Text("no golden answer", "缺少标准答案"))

@@ -44,7 +44,6 @@ class JobPart:
     method: str
     purpose: str
     products: tuple[str, ...]
-    optional: frozenset[str]
     parameters: Mapping[str, Any]
 
 
@@ -95,6 +94,7 @@ class Pack:
     queries: tuple[QueryPart, ...]
     source: SourcePart
     settlement: SettlementPart
+    permit: str | None
     licences: tuple[str, ...]
 
     def role(self, role_id: str) -> Role:
@@ -169,6 +169,7 @@ def _pack(root: Path, document: dict[str, Any]) -> Pack:
         queries=tuple(_queries(root, document["queries"])),
         source=SourcePart(source["method"], root / source["recording"], source.get("parameters", {})),
         settlement=SettlementPart(settlement["job"], settlement["payer"], int(settlement["price_fen"])),
+        permit=document.get("permit"),
         licences=tuple(document["licences"]),
     )
 
@@ -190,7 +191,6 @@ def _job(part: Mapping[str, Any]) -> JobPart:
         method=part["method"],
         purpose=part["purpose"],
         products=tuple(part["products"]),
-        optional=frozenset(part.get("optional", [])),
         parameters=part.get("parameters", {}),
     )
 

@@ -27,6 +27,7 @@ class Playbill:
     contracts: list[Document] = field(default_factory=list)
     jobs: list[Document] = field(default_factory=list)
     queries: list[Document] = field(default_factory=list)
+    permit: Document | None = None
     statement: Document | None = None
     evidence: Document | None = None
 
@@ -59,6 +60,8 @@ class Play:
         self._say("Publishing data products", "发布数据产品")
         for product in self._pack.products:
             self.bill.products.append(self._publish(product, files, bound=product.id in bindings))
+        self._say("Putting the permit in force", "试运营许可生效")
+        self.bill.permit = self._permit(files)
         self._say("Negotiating contracts over the wire", "在线协商数字合约")
         self._agree()
         for job in self._pack.jobs:
@@ -85,9 +88,7 @@ class Play:
         if missing:
             for name, table in self._observe(source.recording, source.parameters).items():
                 if name in missing:
-                    files[name] = self._folder / "observed" / f"{name}.parquet"
-                    files[name].parent.mkdir(parents=True, exist_ok=True)
-                    pq.write_table(table, files[name], compression="zstd")
+                    files[name] = write_product(table, self._folder / "observed", name)
         return files
 
     def _publish(self, part: ProductPart, files: Mapping[str, Path], *, bound: bool) -> Document:
@@ -97,6 +98,10 @@ class Play:
         policy = resolve_policy(self._pack, part, parties=self._stage.parties())
         outcome = self._stage.publish(part.owner, file=files[part.id], contract=part.contract, policy=policy)
         return {**outcome, "id": part.id, "owner": part.owner, "origin": origin}
+
+    def _permit(self, files: Mapping[str, Path]) -> Document | None:
+        part = next((part for part in self._pack.products if part.id == self._pack.permit), None)
+        return self._stage.permit(part.owner, files[part.id]) if part and part.id in files else None
 
     def _agree(self) -> None:
         owner = {part.id: part.owner for part in self._pack.products}
@@ -158,6 +163,18 @@ class Play:
         if job is None or contract is None:
             return self._stage.prove(holder="", product="", job="")
         return self._stage.prove(holder=contract["holder"], product=contract["product"], job=job["job"])
+
+
+def write_product(table: pa.Table, folder: Path, name: str) -> Path:
+    """Write one product of a sample as the file its holder would have: Parquet, or JSON where the table is one document."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if table.column_names == ["document"]:
+        path = folder / f"{name}.json"
+        path.write_text(table["document"][0].as_py(), encoding="utf-8")
+    else:
+        path = folder / f"{name}.parquet"
+        pq.write_table(table, path, compression="zstd")
+    return path
 
 
 def resolve_policy(pack: Pack, part: ProductPart, *, parties: Mapping[str, str]) -> Document:

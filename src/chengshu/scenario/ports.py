@@ -46,6 +46,10 @@ class Stage(Protocol):
         """Publish a file under a data contract and a policy on the role's node; return the product with its findings."""
         ...
 
+    def permit(self, role: str, file: Path) -> Document:
+        """Put the permit in ``file`` in force on the authority's node, step by step; return its standing, or the refusal."""
+        ...
+
     def agree(self, wishes: Sequence[Wish]) -> list[Document]:
         """Negotiate every wish over the wire and return each outcome: the agreement, or the state and reason it ended in."""
         ...

@@ -6,8 +6,9 @@ from typing import Any
 from chengshu.kernel.money import Fen, yuan
 from chengshu.kernel.text import Language, Text
 from chengshu.scenario.model import Pack
+from chengshu.scenario.report.headline import JOB, headline
 from chengshu.scenario.report.reading import Cast, Row, cast_of, part, parts, percent, real, rows, whole
-from chengshu.scenario.report.worth import JOB, TOGETHER, headline
+from chengshu.scenario.report.worth import TOGETHER
 
 MOST_LINES = 20
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
@@ -138,7 +138,8 @@ def requested(consumer: Side, provider: Side) -> str:
 trips = st.lists(st.sampled_from(["fine", "message lost", "answer lost"]), max_size=6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
+@example(["answer lost"] * 6, ["answer lost"] * 6, [])
 @given(trips, trips, st.lists(st.booleans(), max_size=12))
 def test_whatever_is_lost_on_the_way_both_sides_end_alike_and_nothing_is_done_twice(
     there: list[str], back: list[str], turns: list[bool]
@@ -279,3 +280,17 @@ def test_a_repeat_of_any_message_leaves_no_second_evidence(pair: tuple[Side, Sid
         provider.contracts.receive(consumer.identity.did, own_pid=theirs.id, peer_pid=pid, content=Accept())
     with pytest.raises(Conflict):
         provider.contracts.receive(consumer.identity.did, own_pid=theirs.id, peer_pid=pid, content=Terminate(None, ()))
+
+
+@pytest.mark.parametrize("signature", [None, "AAAA"])
+def test_an_agreement_that_the_consumer_did_not_sign_never_comes_into_force(pair: tuple[Side, Side], signature: str | None) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    (asked,) = consumer.contracts.negotiations()
+    request = Request(asked.offer, consumer.identity.address)
+    theirs = provider.contracts.receive_first(consumer.identity.did, peer_pid=pid, content=request).id
+    provider.contracts.receive(consumer.identity.did, own_pid=theirs, peer_pid=pid, content=Verify(signature))
+    ended = provider.contracts.negotiation(theirs)
+    assert (ended.state, ended.code) == (State.TERMINATED, "agreement-signature")
+    assert provider.contracts.agreements() == []
+    assert "agreement.signed" not in [entry.kind for entry in provider.evidence.entries(0, 100)]

@@ -58,6 +58,23 @@ def receiver(tmp_path: Path, clock: StepClock, sender: Side) -> Side:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A sender and a receiver for tests in which nothing is ever accepted, so that they can share them."""
+
+    sender: Side
+    receiver: Side
+    clock: StepClock
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Still:
+    folder, clock = tmp_path_factory.mktemp("still"), StepClock()
+    sender, receiver = side(folder / "sender.db", clock), side(folder / "receiver.db", clock)
+    receiver.identity.add(sender.identity.did, name_en="Sender", name_zh="发送方", address="http://127.0.0.1:2/2025-1")
+    return Still(sender, receiver, clock)
+
+
 def fault(receiver: Side, header: str | None, request: SignedRequest = REQUEST) -> str:
     with pytest.raises(Unidentified) as caught:
         receiver.credentials.verify(header, request)
@@ -92,8 +109,8 @@ def test_a_replay_is_still_known_after_a_restart(tmp_path: Path, clock: StepCloc
     assert fault(restarted, header) == "identity.token-replayed"
 
 
-def test_a_missing_token_is_named(receiver: Side) -> None:
-    assert fault(receiver, None) == "identity.token-missing"
+def test_a_missing_token_is_named(still: Still) -> None:
+    assert fault(still.receiver, None) == "identity.token-missing"
 
 
 @pytest.mark.parametrize(
@@ -110,26 +127,26 @@ def test_a_missing_token_is_named(receiver: Side) -> None:
         "Bearer a.a.a",
     ],
 )
-def test_a_malformed_token_is_named(receiver: Side, header: str) -> None:
-    assert fault(receiver, header) == "identity.token-malformed"
+def test_a_malformed_token_is_named(still: Still, header: str) -> None:
+    assert fault(still.receiver, header) == "identity.token-malformed"
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "iat", "exp", "jti", "htm", "htu", "body"])
 @pytest.mark.parametrize("value", [None, 1.5, True, [], ""])
-def test_a_claim_that_is_absent_or_of_another_kind_is_never_accepted(
-    sender: Side, receiver: Side, clock: StepClock, claim: str, value: object
-) -> None:
-    changes = {"aud": receiver.identity.did} | {claim: value}
-    assert fault(receiver, forged(sender, clock, **changes)).startswith("identity.")
+def test_a_claim_that_is_absent_or_of_another_kind_is_never_accepted(still: Still, claim: str, value: object) -> None:
+    changes = {"aud": still.receiver.identity.did} | {claim: value}
+    assert fault(still.receiver, forged(still.sender, still.clock, **changes)).startswith("identity.")
 
 
 @pytest.mark.parametrize("head", [{"alg": "none"}, {"alg": "HS256"}, {"typ": "JWT"}])
-def test_another_algorithm_is_malformed(sender: Side, receiver: Side, clock: StepClock, head: dict[str, Any]) -> None:
-    assert fault(receiver, forged(sender, clock, head=head, aud=receiver.identity.did)) == "identity.token-malformed"
+def test_another_algorithm_is_malformed(still: Still, head: dict[str, Any]) -> None:
+    assert (
+        fault(still.receiver, forged(still.sender, still.clock, head=head, aud=still.receiver.identity.did)) == "identity.token-malformed"
+    )
 
 
-def test_a_token_for_another_party_is_named(sender: Side, receiver: Side) -> None:
-    assert fault(receiver, sender.credentials.issue(sender.identity.did, REQUEST)) == "identity.token-audience"
+def test_a_token_for_another_party_is_named(still: Still) -> None:
+    assert fault(still.receiver, still.sender.credentials.issue(still.sender.identity.did, REQUEST)) == "identity.token-audience"
 
 
 def test_a_party_that_is_not_listed_is_named(tmp_path: Path, clock: StepClock, receiver: Side) -> None:
@@ -144,10 +161,10 @@ def test_a_token_in_anothers_name_has_a_bad_signature(tmp_path: Path, clock: Ste
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_a_token_with_one_changed_letter_is_refused(sender: Side, receiver: Side, part: int) -> None:
-    parts = sender.credentials.issue(receiver.identity.did, REQUEST).removeprefix("Bearer ").split(".")
+def test_a_token_with_one_changed_letter_is_refused(still: Still, part: int) -> None:
+    parts = still.sender.credentials.issue(still.receiver.identity.did, REQUEST).removeprefix("Bearer ").split(".")
     parts[part] = parts[part][:10] + ("A" if parts[part][10] != "A" else "B") + parts[part][11:]
-    assert fault(receiver, "Bearer " + ".".join(parts)).startswith("identity.")
+    assert fault(still.receiver, "Bearer " + ".".join(parts)).startswith("identity.")
 
 
 @pytest.mark.parametrize(
@@ -160,8 +177,8 @@ def test_a_token_with_one_changed_letter_is_refused(sender: Side, receiver: Side
         (SignedRequest("POST", "/2025-1/negotiations/urn:1/events", REQUEST.body), "identity.token-request"),
     ],
 )
-def test_a_token_of_another_request_is_named(sender: Side, receiver: Side, request_: SignedRequest, code: str) -> None:
-    assert fault(receiver, sender.credentials.issue(receiver.identity.did, REQUEST), request_) == code
+def test_a_token_of_another_request_is_named(still: Still, request_: SignedRequest, code: str) -> None:
+    assert fault(still.receiver, still.sender.credentials.issue(still.receiver.identity.did, REQUEST), request_) == code
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(91, "identity.token-expired"), (-31, "identity.token-not-yet-valid")])
@@ -178,10 +195,12 @@ def test_clocks_may_differ_by_half_a_minute(sender: Side, receiver: Side, clock:
     assert receiver.credentials.verify(header, REQUEST) == sender.identity.did
 
 
-def test_a_token_that_would_outlive_our_memory_of_it_is_malformed(sender: Side, receiver: Side, clock: StepClock) -> None:
-    now = int(clock().timestamp())
+def test_a_token_that_would_outlive_our_memory_of_it_is_malformed(still: Still) -> None:
+    now = int(still.clock().timestamp())
     for times in ({"exp": now + 61}, {"exp": now - 1}, {"iat": 2**60, "exp": 2**60 + 1}, {"iat": -1, "exp": 1}):
-        assert fault(receiver, forged(sender, clock, aud=receiver.identity.did, **times)) == "identity.token-malformed"
+        assert (
+            fault(still.receiver, forged(still.sender, still.clock, aud=still.receiver.identity.did, **times)) == "identity.token-malformed"
+        )
 
 
 def test_a_party_is_found_by_its_id_and_either_name(sender: Side, receiver: Side) -> None:

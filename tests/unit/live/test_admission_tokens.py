@@ -62,7 +62,7 @@ def test_a_token_admits_its_vehicle_until_the_window_ends(desk: Desk) -> None:
     assert isinstance(answer, Admission)
     assert (answer.shift, answer.expires) == (SHIFT, datetime(2026, 3, 6, 16, 0, tzinfo=UTC))  # midnight in Chongqing
     assert presented(desk, token) == answer.token_id
-    assert [kind for kind, _, _ in desk.log.entries][-2:] == ["permit.admitted", "permit.presented"]
+    assert [kind for kind, _, _ in desk.log.entries][-2:] == ["token.issued", "token.presented"]
 
 
 def test_an_independent_library_verifies_the_token(desk: Desk) -> None:

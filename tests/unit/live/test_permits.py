@@ -35,7 +35,7 @@ def test_a_permit_goes_from_draft_to_termination_and_every_move_is_kept_with_rul
     assert history[4].act == act(rule="R01", evidence="left")
     assert [move.entry for move in history] == list(range(8))
     kind, subject, body = desk.log.entries[4]
-    assert (kind, subject, body["before"], body["rule"], body["evidence"]) == ("permit.suspend", ID, "RESTRICTED", "R01", digest("left"))
+    assert (kind, subject, body["before"], body["rule"], body["evidence"]) == ("permit.suspended", ID, "RESTRICTED", "R01", digest("left"))
 
 
 @given(state=st.sampled_from(PermitState), verb=st.sampled_from(Verb))

@@ -94,7 +94,7 @@ def drive(track: int, way: Sequence[int], *, start_m: float, speed_mps: float, t
                 "wid_m": WIDTH_M,
                 "lane": lane,
                 "pos_m": along,
-            }  # fmt: skip
+            }
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""The promises made about agreement with SUMO's SSM device, kept on a network that was never used to choose anything."""
+"""The promises made about agreement with SUMO's SSM device, kept on a recording that was not used to choose anything."""
 
 from pathlib import Path
 

@@ -88,11 +88,11 @@ def test_an_edge_too_short_to_be_seen_does_not_break_the_path() -> None:
         on = [max(lane for lane in range(5) if ends[lane] <= x) for x in places]
         return [row | {"x_m": x, "lane": lane, "pos_m": x - ends[lane]} for row, x, lane in zip(template, places, on, strict=True)]
 
-    table = tracks(straight(1, 95.1, 20.0), straight(2, 125.0, 5.0))
+    table = tracks(straight(1, 94.5, 20.0), straight(2, 125.0, 5.0))
     assert 2 not in table["lane"].to_pylist()
     (row,) = detect_conflicts(table, lanes=road, foes=None).to_pylist()
     assert (row["encounter"], row["begin_ms"]) == ("following", 0)
-    assert row["min_ttc_s"] == pytest.approx((125.0 - 5.0 - 95.1 - 0.7 * 15.0) / 15.0)
+    assert row["min_ttc_s"] == pytest.approx((125.0 - 5.0 - 94.5 - 0.7 * 15.0) / 15.0)
 
 
 def test_lanes_that_do_not_meet_make_no_conflict() -> None:

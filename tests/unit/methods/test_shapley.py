@@ -23,11 +23,13 @@ def games(draw: Callable[[st.SearchStrategy[Fraction]], Fraction], players: tupl
     return {members: draw(fractions) if members else Fraction(0) for members in coalitions(players)}
 
 
+@settings(max_examples=30)
 @given(games())
 def test_the_shares_add_up_to_the_value_of_all(game: Game) -> None:
     assert sum(shapley(game, PLAYERS).values()) == game[frozenset(PLAYERS)]
 
 
+@settings(max_examples=30)
 @given(games())
 def test_players_that_bring_the_same_get_the_same(game: Game) -> None:
     swap = {"a": "b", "b": "a"}
@@ -36,6 +38,7 @@ def test_players_that_bring_the_same_get_the_same(game: Game) -> None:
     assert shares["a"] == shares["b"]
 
 
+@settings(max_examples=30)
 @given(games(("a", "b", "c")))
 def test_a_player_that_brings_nothing_gets_nothing(game: Game) -> None:
     wider = {members: game[members - {"d"}] for members in coalitions(PLAYERS)}
@@ -44,6 +47,7 @@ def test_a_player_that_brings_nothing_gets_nothing(game: Game) -> None:
     assert {player: shares[player] for player in "abc"} == shapley(game, ("a", "b", "c"))
 
 
+@settings(max_examples=30)
 @given(games(), games())
 def test_the_shares_of_two_games_add_up_to_those_of_their_sum(one: Game, two: Game) -> None:
     both = shapley({members: one[members] + two[members] for members in one}, PLAYERS)
@@ -51,7 +55,7 @@ def test_the_shares_of_two_games_add_up_to_those_of_their_sum(one: Game, two: Ga
     assert both == {player: first[player] + second[player] for player in PLAYERS}
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(games(("a", "b", "c")), st.integers(min_value=1, max_value=3))
 def test_copying_a_source_leaves_the_total_of_the_source_and_its_copies_where_it_was(game: Game, copies: int) -> None:
     group = frozenset({"a", *(f"copy{index}" for index in range(copies))})

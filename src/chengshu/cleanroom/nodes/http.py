@@ -28,9 +28,7 @@ ReadStream = Callable[[Iterable[bytes]], pa.Table]
 class HttpNodes:
     """Speaks to the parties on the trust list and to nobody else; no redirects, no proxies from the environment."""
 
-    def __init__(
-        self, identity: Identity, *, credentials: CredentialSource, read_stream: ReadStream, timeout_s: float = TIMEOUT_S
-    ) -> None:
+    def __init__(self, identity: Identity, *, credentials: CredentialSource, read_stream: ReadStream, timeout_s: float = TIMEOUT_S) -> None:
         self._identity = identity
         self._credentials = credentials
         self._read_stream = read_stream

@@ -23,7 +23,9 @@ QUERY_EXAMPLES = examples(
     "chengshu query 'SELECT edge_id, avg(speed_mps) FROM navigation_platform.link_speed GROUP BY edge_id' --purpose proactive-safety --node fleet",
     "chengshu query --file question.sql --purpose proactive-safety --node fleet --json",
 )
-RUN_EXAMPLES = examples("chengshu job run av_pilot.compliance --input 'Car maker/av_state' --input me/permit --purpose pilot-supervision --node regulator")
+RUN_EXAMPLES = examples(
+    "chengshu job run av_pilot.compliance --input 'Car maker/av_state' --input me/permit --purpose pilot-supervision --node regulator"
+)
 SHOW_EXAMPLES = examples("chengshu job show urn:uuid:… --node fleet")
 LIST_EXAMPLES = examples("chengshu job list --node fleet")
 _NAMED = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
@@ -132,7 +134,9 @@ def _outcome(
 def _input(node: Node, text: str) -> InputChoice:
     holder, slash, product = text.rpartition("/")
     if not slash:
-        raise Invalid("job.input", "expected HOLDER/PRODUCT, got no slash", hint=Text("For example 'Car maker/av_state'.", "例如 车企/av_state。"))
+        raise Invalid(
+            "job.input", "expected HOLDER/PRODUCT, got no slash", hint=Text("For example 'Car maker/av_state'.", "例如 车企/av_state。")
+        )
     party = verbs.party_id(node, holder)
     return InputChoice(party, product, verbs.agreement_for(node, party, product))
 
@@ -145,5 +149,3 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Invalid("job.parameters", "expected a JSON object, got something else", hint=Text("For example '{}'.", "例如 '{}'。"))
     return value
-
-

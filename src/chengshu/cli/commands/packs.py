@@ -57,7 +57,9 @@ def check(pack: PackName, as_json: AsJson = False, lang: Lang = "") -> None:
 @app.command("run", epilog=RUN_EXAMPLES)
 def run(
     pack: PackName,
-    bind: Annotated[list[str] | None, typer.Option(help="PRODUCT=FILE: your own Parquet or CSV in a product's place; may be repeated.")] = None,
+    bind: Annotated[
+        list[str] | None, typer.Option(help="PRODUCT=FILE: your own Parquet or CSV in a product's place; may be repeated.")
+    ] = None,
     only_bound: Annotated[bool, typer.Option("--only-bound", help="Leave out every product that is not bound.")] = False,
     folder: Annotated[Path, typer.Option(help="Where nodes and report are written; made anew.")] = Path("run"),
     as_json: AsJson = False,

@@ -1,6 +1,5 @@
 """The parties that this node trusts to be who they say."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +8,6 @@ import typer
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
-from chengshu.kernel.errors import Invalid
-from chengshu.kernel.text import Text
 from chengshu.node import open_node
 
 app = typer.Typer(no_args_is_help=True, help="The parties that this node knows.")
@@ -29,15 +26,7 @@ def add(
     """Add a party: its id is pinned from now on."""
 
     def work(_output: Output) -> Any:
-        try:
-            document = json.loads(card.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise Invalid(
-                "peer.card",
-                f"{card}: expected a readable JSON card, got {type(error).__name__}",
-                hint=Text("Ask the other node for 'chengshu node show --json'.", "请让对方运行 chengshu node show --json。"),
-            ) from error
-        return verbs.add_peer(open_node(node), document)
+        return verbs.add_peer(open_node(node), verbs.read_json(card))
 
     render(work, as_json=as_json, lang=lang)
 

@@ -25,14 +25,20 @@ WITHDRAW_EXAMPLES = examples("chengshu product withdraw counts --node road")
 @app.command("publish", epilog=PUBLISH_EXAMPLES)
 def publish(
     file: Annotated[Path, typer.Argument(help="Parquet, CSV, or a JSON document.")],
-    contract: Annotated[Path | None, typer.Option(help="The data contract (ODCS); without one it is inferred, numbers as measures.")] = None,
+    contract: Annotated[
+        Path | None, typer.Option(help="The data contract (ODCS); without one it is inferred, numbers as measures.")
+    ] = None,
     policy: Annotated[Path | None, typer.Option(help="The offer as ODRL JSON, instead of the options below.")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="A purpose that it may be used for; may be repeated.")] = None,
-    to: Annotated[list[str] | None, typer.Option(help="A party that may ask for it; may be repeated; everyone known when left out.")] = None,
+    to: Annotated[
+        list[str] | None, typer.Option(help="A party that may ask for it; may be repeated; everyone known when left out.")
+    ] = None,
     room: Annotated[str | None, typer.Option(help="The clean room that may compute on it; the only known one when left out.")] = None,
     uses: Annotated[int | None, typer.Option(help="How many uses one contract allows.")] = None,
     group: Annotated[int, typer.Option(help="The smallest group that an answer may be about.")] = 5,
-    accept_flagged: Annotated[bool, typer.Option("--accept-flagged", help="Publish although the file is not what its contract says.")] = False,
+    accept_flagged: Annotated[
+        bool, typer.Option("--accept-flagged", help="Publish although the file is not what its contract says.")
+    ] = False,
     node: NodeFolder = HERE,
     as_json: AsJson = False,
     lang: Lang = "",
@@ -41,7 +47,7 @@ def publish(
 
     def work(_output: Output) -> Any:
         opened = open_node(node)
-        offer = verbs.read_policy(policy) if policy else verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
+        offer = verbs.read_json(policy) if policy else verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
         acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
         return verbs.publish(opened, file, contract=contract, policy=offer, acceptance=acceptance)
 
@@ -71,8 +77,6 @@ def withdraw(
     render(work, as_json=as_json, lang=lang)
 
 
-def _terms(
-    node: Node, purpose: list[str] | None, *, to: list[str] | None, room: str | None, uses: int | None, group: int
-) -> verbs.Terms:
+def _terms(node: Node, purpose: list[str] | None, *, to: list[str] | None, room: str | None, uses: int | None, group: int) -> verbs.Terms:
     recipients = [verbs.party_id(node, name) for name in to or []]
     return verbs.Terms(verbs.the_room(node, room), purpose or ["any-agreed-purpose"], recipients, uses, group)

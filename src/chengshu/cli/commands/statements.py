@@ -72,7 +72,12 @@ def verify(
 def _rows(node: Node, document: dict[str, Any]) -> list[dict[str, Any]]:
     names = {party.did: party.name_en for party in node.identity.list()}
     return [
-        {"statement": document["statement"], "party": names.get(party, party), "share": share, "payment": yuan(Fen(document["payments_fen"][party]))}
+        {
+            "statement": document["statement"],
+            "party": names.get(party, party),
+            "share": share,
+            "payment": yuan(Fen(document["payments_fen"][party])),
+        }
         for party, share in document["shares"].items()
     ]
 

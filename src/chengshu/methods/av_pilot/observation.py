@@ -77,13 +77,16 @@ def _register(av_state: pa.Table, started_ms: int) -> dict[str, Any]:
         "label": "simulated",
         "vehicles": [{"veh_pid": pid, "vehicle_type": "PILOT-TAXI-1", "operator": "fleet_operator"} for pid in pids],
         "officers": [
-            {"officer_id": f"officer-{place:03d}", "mode": "onboard", "veh_pid": pid, **span} for place, pid in enumerate(pids) if place != 7
+            {"officer_id": f"officer-{place:03d}", "mode": "onboard", "veh_pid": pid, **span}
+            for place, pid in enumerate(pids)
+            if place != 7
         ],
         "insurance": [{"veh_pid": pid, "cover_fen": 300_000_000 if place == 11 else 500_000_000, **span} for place, pid in enumerate(pids)],
         "cargo": [{"veh_pid": pid, "dangerous": False, **span} for pid in pids],
         "stop_events": [],
         "weather": [
-            {"t_ms": started_ms + minute * 60_000, "rain_mm_h": 0.4, "wind_mps": 4.1, "visibility_m": 9000.0} for minute in range(-10, 30, 10)
+            {"t_ms": started_ms + minute * 60_000, "rain_mm_h": 0.4, "wind_mps": 4.1, "visibility_m": 9000.0}
+            for minute in range(-10, 30, 10)
         ],
         "directives": [],
     }

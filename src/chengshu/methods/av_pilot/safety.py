@@ -220,7 +220,9 @@ def _renumbered(conflicts: pa.Table, owner: Mapping[int, int]) -> pa.Table:
 def _eta(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, frame: LocalFrame) -> pa.Table:
     if "lane" not in truth.tracks.column_names:
         return _ETA.empty_table()
-    report = eta_report(trips(truth.tracks, tables["map_lane"], started_ms=0), tables["map_lane"], positions, frame=frame, seed=BOOTSTRAP_SEED)
+    report = eta_report(
+        trips(truth.tracks, tables["map_lane"], started_ms=0), tables["map_lane"], positions, frame=frame, seed=BOOTSTRAP_SEED
+    )
     errors = report.errors
     rows = [
         {"source": row["predictor"], "mae_s": row["mae_s"], "bias_s": row["bias_s"], "covered": row["covered"], "n": row["trips"]}
@@ -230,10 +232,7 @@ def _eta(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, frame
 
 
 def _alignment(clocks: tuple[Alignment, ...]) -> pa.Table:
-    rows = [
-        {"source": one.party, "offset_ms": one.offset_ms, "state": one.verdict, "n": one.tracks}
-        for one in clocks
-    ]
+    rows = [{"source": one.party, "offset_ms": one.offset_ms, "state": one.verdict, "n": one.tracks} for one in clocks]
     return pa.Table.from_pylist(rows, schema=_ALIGNMENT)
 
 

@@ -49,6 +49,7 @@ def grade(conflicts: pa.Table, truth: pa.Table, *, parameters: ConflictParameter
     max_drac_mps2, pet_s. Matched are conflicts of one unordered pair whose times overlap within two seconds and that both
     pass the threshold of the measure. An encounter changes its name while it lasts (merging becomes following), so names need be equal only
     if ``names`` is "same".
+    ``n_matched`` counts known conflicts, so recall is ``n_matched / n_truth``; precision is the share of found ones that match any.
     Errors are absolute, of the matched truth's value (s, or m/s²). Recall and precision are null where there is nothing to divide by.
     """
     rows = []

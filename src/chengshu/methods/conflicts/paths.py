@@ -121,7 +121,7 @@ def _hops(stay_trip, stay_lane, graph):  # type: ignore[no-untyped-def] # numba 
 @njit(cache=True)
 def _leads(lane, want, graph):  # type: ignore[no-untyped-def] # numba infers these
     """Return whether a connection leads from ``lane`` to the edge ``want``."""
-    for conn in range(graph.from_start[lane], graph.from_start[lane + 1]):
+    for conn in range(graph.from_start[lane], graph.from_start[lane + 1]):  # noqa: SIM110 # numba takes no generators here
         if graph.edge[graph.conn_to[conn]] == want:
             return True
     return False
@@ -153,6 +153,16 @@ def _choose(lane, step, guess, hop, graph):  # type: ignore[no-untyped-def] # nu
 
 
 @njit(cache=True)
+def _note(conn, begins_at, areas, refs, ref_at, n_refs):  # type: ignore[no-untyped-def] # numba infers these
+    """Add the areas of a connection that begins at an odometer reading, and return how many references there are then."""
+    for k in range(areas.ref_start[conn], min(areas.ref_start[conn + 1], areas.ref_start[conn] + _MOST_REFS - n_refs)):
+        ref = areas.ref[k]
+        refs[n_refs], ref_at[n_refs] = ref, begins_at + areas.place[ref // 2, ref % 2]
+        n_refs += 1
+    return n_refs
+
+
+@njit(cache=True)
 def _look_ahead(i, stays, graph, areas, reach_m, lanes, offsets, refs, ref_at):  # type: ignore[no-untyped-def] # numba infers these
     """Write the path of stay ``i`` into the four arrays and return (lanes written, references written)."""
     lane, step, guess = stays.lane[i], i, stays.guess[i]
@@ -164,10 +174,7 @@ def _look_ahead(i, stays, graph, areas, reach_m, lanes, offsets, refs, ref_at): 
         conn, offset = _choose(lane, step, guess, stays.hop, graph), graph.length[lane]
     limit = graph.length[lane] + reach_m
     while conn >= 0 and offset <= limit and n_lanes < _MOST_LANES - 16:
-        for k in range(areas.ref_start[conn], min(areas.ref_start[conn + 1], areas.ref_start[conn] + _MOST_REFS - n_refs)):
-            place = areas.place[areas.ref[k] // 2, areas.ref[k] % 2]
-            refs[n_refs], ref_at[n_refs] = areas.ref[k], stays.odometer[i] - stays.pos[i] + offset + place
-            n_refs += 1
+        n_refs = _note(conn, stays.odometer[i] - stays.pos[i] + offset, areas, refs, ref_at, n_refs)
         for k in range(graph.conn_lane_start[conn], graph.conn_lane_start[conn + 1]):
             inside = graph.conn_lanes[k]
             if offset + graph.conn_offset[inside] > 0.0:

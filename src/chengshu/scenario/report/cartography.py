@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chengshu.kernel.text import Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.scenario.report.charts import drawing
-from chengshu.scenario.report.markup import Markup, element, joined, points
+from chengshu.scenario.report.markup import NOTHING, Markup, element, joined, points
 from chengshu.scenario.report.reading import Row, counted, real, text_of, whole
 
 WIDTH = 1000.0
@@ -116,18 +116,18 @@ def radius(n: int, most: int) -> float:
 
 
 def size_key(spots: Sequence[Spot]) -> Markup:
-    """Return the legend of the circles' sizes: the smallest, a middle and the largest count."""
+    """Return the legend of the circles' sizes, at the map's own scale: the smallest, a middle and the largest count."""
     counts = sorted({spot.n for spot in spots})
-    chosen = sorted({counts[0], counts[len(counts) // 2], counts[-1]}) if counts else []
-    items = []
-    for n in chosen:
-        r = radius(n, counts[-1])
-        side = points(2 * r + 4)
-        attributes = {"class": "size", "viewBox": f"0 0 {side} {side}", "width": side, "height": side, "aria-hidden": "true"}
-        circle = element("circle", {"class": "spot", "cx": points(r + 2), "cy": points(r + 2), "r": points(r)})
+    if not counts:
+        return NOTHING
+    marks = []
+    for place, n in enumerate(sorted({counts[0], counts[len(counts) // 2], counts[-1]})):
+        left = 30.0 + 300.0 * place
+        marks.append(element("circle", {"class": "spot", "cx": points(left), "cy": 32, "r": points(radius(n, counts[-1]))}))
         words = Text(f"{n:,} in the cell", f"本格 {n:,} 起")
-        items.append(element("li", {}, element("svg", attributes, circle), words))
-    return element("ul", {"class": "key sizes"}, joined(items)) if items else Markup("")
+        marks.append(element("text", {"class": "scale-name", "x": points(left + 38), "y": 37}, words))
+    # Hidden from screen readers, which get the counts from the table below the map.
+    return element("svg", {"class": "map sizes", "viewBox": f"0 0 {points(WIDTH)} 64", "aria-hidden": "true"}, *marks)
 
 
 def _projected(geometry: Mapping[str, Any], frame: LocalFrame) -> shapely.Geometry:
@@ -174,7 +174,8 @@ def _roads(lines: NDArray[Any], widths: NDArray[np.float64], sheet: Sheet) -> li
 
 def _path(xy: NDArray[np.float64], sheet: Sheet, *, close: bool) -> str:
     placed = [f"{points(x)} {points(y)}" for x, y in sheet.place(xy).tolist()]
-    return f"M{'L'.join(dict.fromkeys(placed))}{'Z' if close else ''}" if len(placed) > 1 else ""
+    fresh = [spot for spot, before in zip(placed, [None, *placed], strict=False) if spot != before]
+    return f"M{'L'.join(fresh)}{'Z' if close else ''}" if len(fresh) > 1 else ""
 
 
 def _rings(shape: shapely.Geometry, sheet: Sheet) -> str:
@@ -195,7 +196,8 @@ def _zone_edge(zone: Zone, sheet: Sheet) -> Markup:
 def _zone_name(zone: Zone, sheet: Sheet) -> Markup:
     west, _, _, north = shapely.bounds(zone.shape)
     x, y = sheet.place(np.array([[west, north]], dtype=np.float64))[0]
-    x, y = min(max(x + 8, 12.0), sheet.width - 260), min(max(y + 22, 26.0), sheet.height - 60)
+    room = 12.0 * max(len(zone.name.en), len(zone.name.zh))  # what the longer name may take, at most
+    x, y = max(min(x + 8, sheet.width - room), 12.0), min(max(y + 22, 26.0), sheet.height - 60)
     return element("text", {"class": "zone-name", "x": points(x), "y": points(y)}, zone.name)
 
 

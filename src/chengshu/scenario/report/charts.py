@@ -97,7 +97,7 @@ def lines(series: Sequence[Line], *, label_id: str) -> Markup:
     first, last = leads[0], leads[-1] if leads[-1] > leads[0] else leads[0] + 1
 
     def place(x: float, share: float) -> tuple[float, float]:
-        return 38 + 208 * (x - first) / (last - first), 14 + 176 * (1 - share)
+        return 44 + 180 * (x - first) / (last - first), 14 + 176 * (1 - share)
 
     marks = [_level(place(first, level / 100)[1], level) for level in (0, 25, 50, 75, 100)]
     marks += [_under(place(lead, 0)[0], lead) for lead in leads]
@@ -113,7 +113,7 @@ def lines(series: Sequence[Line], *, label_id: str) -> Markup:
 
 
 def spread(heights: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
-    """Return the heights moved as little as needed so that neighbours are ``gap`` apart within low and high, in the given order of places."""
+    """Return the heights moved until neighbours are ``gap`` apart, within low and high; their order from top to bottom stays."""
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     placed = list(heights)
     edge = low
@@ -131,7 +131,8 @@ def key(*entries: tuple[str, Content]) -> Markup:
     """Return a legend: (css class of the mark, words)."""
     mark = {"class": "swatch", "viewBox": "0 0 12 12", "aria-hidden": "true"}
     items = [
-        element("li", {}, element("svg", mark, element("circle", {"class": css, "cx": 6, "cy": 6, "r": 5})), words) for css, words in entries
+        element("li", {}, element("svg", mark, element("circle", {"class": css, "cx": 6, "cy": 6, "r": 5})), words)
+        for css, words in entries
     ]
     return element("ul", {"class": "key"}, joined(items))
 
@@ -149,10 +150,9 @@ def _tick(x: float, value: float) -> Markup:
 
 
 def _level(y: float, level: int) -> Markup:
-    line = element("line", {"class": "grid", "x1": 38, "x2": 246, "y1": points(y), "y2": points(y)})
-    return joined([line, element("text", {"class": "axis", "x": 32, "y": points(y + 4), "text-anchor": "end"}, f"{level} %")])
+    line = element("line", {"class": "grid", "x1": 44, "x2": 224, "y1": points(y), "y2": points(y)})
+    return joined([line, element("text", {"class": "axis", "x": 38, "y": points(y + 4), "text-anchor": "end"}, f"{level} %")])
 
 
 def _under(x: float, lead: float) -> Markup:
-    words = element("text", {"class": "axis", "x": points(x), "y": 212, "text-anchor": "middle"}, f"{lead:g} s")
-    return words
+    return element("text", {"class": "axis", "x": points(x), "y": 212, "text-anchor": "middle"}, f"{lead:g} s")

@@ -146,7 +146,7 @@ def _cell(value: Any) -> Content:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+            return f"{value:,.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.3g}"
         case str():
             return value
         case _:

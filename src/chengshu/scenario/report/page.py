@@ -11,7 +11,8 @@ from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.scenario.model import Pack
 from chengshu.scenario.report import cartography, charts, dealings, proof, worth
-from chengshu.scenario.report.markup import Markup, both, sentence
+from chengshu.scenario.report.headline import JOB, Seen, counted_seen, headline
+from chengshu.scenario.report.markup import both, sentence
 from chengshu.scenario.report.reading import Cast, Row, Table, absence, cast_of, fixed, job, part, parts, rows, text_of, whole
 
 
@@ -71,23 +72,23 @@ def _run(play: Row) -> list[tuple[Text, str]]:
 
 
 def _worth(play: Row, cast: Cast) -> dict[str, object]:
-    head = worth.headline(play, cast)
-    seen = worth.counted_seen(play, cast)
+    head = headline(play, cast)
+    seen = counted_seen(play, cast)
     series, lead_table = worth.by_lead(play, cast)
     eta, lift = worth.arrival(play, cast)
-    hazards = job(play, worth.JOB)
+    hazards = job(play, JOB)
     return {
         "head": head,
         "whisker": charts.whisker(value=head.value, low=head.low, high=head.high, label_id="caption-interval"),
         "dots": _dots(seen),
         "seen": seen,
         "misses": worth.misses(play, cast),
-        "no_hazards": absence(play, worth.JOB, table="coalitions"),
+        "no_hazards": absence(play, JOB, table="coalitions"),
         "lead_chart": charts.lines(series, label_id="caption-leads"),
         "lead_table": lead_table,
         "encounters": worth.by_encounter(play, cast),
         "accuracy": worth.accuracy(play, cast),
-        "no_accuracy": absence(play, worth.JOB, table="accuracy"),
+        "no_accuracy": absence(play, JOB, table="accuracy"),
         "eta": eta,
         "lift": lift,
         "notes": [text_of(note) for note in hazards.get("notes") or []],
@@ -95,7 +96,7 @@ def _worth(play: Row, cast: Cast) -> dict[str, object]:
     }
 
 
-def _dots(seen: worth.Seen | None) -> dict[str, object] | None:
+def _dots(seen: Seen | None) -> dict[str, object] | None:
     if seen is None or seen.fused < seen.best:
         return None
     gained, missed = seen.fused - seen.best, seen.n - seen.fused
@@ -110,7 +111,7 @@ def _dots(seen: worth.Seen | None) -> dict[str, object] | None:
 
 
 def _map(play: Row, *, lanes: pa.Table | None, frame: LocalFrame | None, zones: Mapping[str, Any] | None) -> dict[str, object]:
-    found = rows(play, worth.JOB, "hotspots")
+    found = rows(play, JOB, "hotspots")
     spots = cartography.spots_of(found, frame)
     areas = cartography.zones_of(zones, frame)
     columns = (Text("Latitude", "纬度"), Text("Longitude", "经度"), Text("Encounters", "险情数"))
@@ -118,11 +119,11 @@ def _map(play: Row, *, lanes: pa.Table | None, frame: LocalFrame | None, zones: 
     caption = Text("Hot-spots, by 100 m cell", "险情热点（100 米网格）")
     return {
         "map": cartography.network_map(lanes, areas, spots, label_id="caption-map"),
-        "sizes": cartography.size_key(spots) if spots else Markup(""),
+        "sizes": cartography.size_key(spots),
         "spots": len(spots),
         "zones": len(areas),
         "no_roads": lanes is None or lanes.num_rows == 0,
-        "no_spots": absence(play, worth.JOB, table="hotspots"),
+        "no_spots": absence(play, JOB, table="hotspots"),
         "spot_table": Table(caption, columns, cells, frozenset({0, 1, 2})) if cells else None,
     }
 
@@ -133,6 +134,9 @@ def _dealings(play: Row, cast: Cast) -> dict[str, object]:
     return {
         "rules": table,
         "rules_words": words,
+        "rules_key": charts.key(
+            ("plain", Text("compliant", "合规")), ("main", Text("violation", "违规")), ("open", Text("unknown", "未知"))
+        ),
         "no_rules": absence(play, "compliance", table="rules"),
         "contracts": dealings.contracts(play, cast),
         "allowed": allowed,

@@ -142,7 +142,12 @@ def set_aside(play: Row) -> Table | None:
 def clocks(play: Row) -> Table | None:
     """Return how far each source's clock was found to be off."""
     cells = tuple(
-        (element("code", {}, str(row.get("source") or "—")), fixed(row.get("offset_ms"), digits=0), term(row.get("state")), counted(row.get("n")))
+        (
+            element("code", {}, str(row.get("source") or "—")),
+            fixed(row.get("offset_ms"), digits=0),
+            term(row.get("state")),
+            counted(row.get("n")),
+        )
         for row in rows(play, "hazards", "alignment")
     )
     columns = (Text("Source", "来源"), Text("Offset, ms", "偏差（毫秒）"), Text("State", "状态"), Text("Compared", "比较样本数"))
@@ -211,7 +216,9 @@ def _ratio(share: Fraction | None) -> Markup:
 
 def _verdict(log: Row) -> Markup:
     good = bool(log.get("verified"))
-    state = element("span", {"class": "state" if good else "state alarm"}, Text("intact", "完好") if good else Text("not verified", "未通过"))
+    state = element(
+        "span", {"class": "state" if good else "state alarm"}, Text("intact", "完好") if good else Text("not verified", "未通过")
+    )
     words = sentences(log.get("words"))
     if not words:
         return state
@@ -236,4 +243,15 @@ def _finding(finding: Row) -> Markup:
     begin = element("span", {}, Text(f" (first: {first})", f"（首行：{first}）")) if first else Markup("")
     hints = joined([element("p", {"class": "quiet"}, hint) for hint in sentences(finding.get("hint"))])
     rule = element("code", {}, short(finding.get("rule"), most=40))
-    return joined([rule, where, Markup(" · "), element("span", {}, count), begin, Markup(" · "), element("span", {}, term(finding.get("severity"))), hints])
+    return joined(
+        [
+            rule,
+            where,
+            Markup(" · "),
+            element("span", {}, count),
+            begin,
+            Markup(" · "),
+            element("span", {}, term(finding.get("severity"))),
+            hints,
+        ]
+    )

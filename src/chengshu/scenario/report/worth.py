@@ -1,9 +1,8 @@
-"""What fusing was worth, in a form to be shown: the multiplier, misses, lead times, detection and arrival times."""
-
-from dataclasses import dataclass
+"""Who could have seen what, in a form to be shown: misses, lead times, detection and arrival times."""
 
 from chengshu.kernel.text import Text
 from chengshu.scenario.report.charts import Line, bar
+from chengshu.scenario.report.headline import JOB
 from chengshu.scenario.report.markup import Content, Markup, element
 from chengshu.scenario.report.reading import (
     Cast,
@@ -19,80 +18,9 @@ from chengshu.scenario.report.reading import (
     whole,
 )
 
-JOB = "hazards"
 TOGETHER = Text("All together", "多方融合")
 NO_LIFT = 1.05
 """A ratio of arrival-time errors below this is called no lift: it lies within what another recording would change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How many of ``n`` encounters were seen in time by the best single party, and by all together."""
-
-    best_role: str
-    best: int
-    fused: int
-    n: int
-    parties: int
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The multiplier as a person reads it: the number, what it rests on, what it says; ``low``/``high``/``value`` for drawing."""
-
-    measured: bool
-    number: Text
-    interval: Text | None
-    means: Text
-    established: Text | None
-    facts: tuple[tuple[Text, Content], ...]
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-def headline(play: Row, cast: Cast) -> Headline:
-    """Return the multiplier in words; where it is not measured, the reason takes the number's place."""
-    found = rows(play, JOB, "multiplier")
-    row: Row = found[0] if found else {}
-    status = str(row.get("status") or "not-measured").replace(" ", "-")
-    value, low, high = (real(row.get(name)) for name in ("value", "low", "high"))
-    facts = _facts(row, cast, counted_seen(play, cast))
-    if status == "measured" and value is not None:
-        return Headline(
-            True, _same(times(value)), _interval(low, high, value), _means(row, play, cast), _established(low), facts, value, low, high
-        )
-    if status == "lower-bound" and (value is not None or low is not None):
-        least = value if value is not None else low
-        number = _same(f"≥ {times(least or 0.0)}")
-        words = Text(
-            "All together missed nothing, so there is no ratio; this is the lower bound at 95 % confidence.",
-            "融合后没有漏报，因此不存在比值；此为 95 % 置信度下的下界。",
-        )
-        return Headline(True, number, words, _means(row, play, cast), None, facts, None, least, None)
-    if status == "undefined":
-        number = Text("not defined", "无定义")
-        words = Text(
-            "Nothing was missed with all data together and there is no baseline to compare with: a ratio would divide by zero.",
-            "融合后没有漏报，且无可比基线：该比值的分母为零。",
-        )
-        return Headline(False, number, None, words, None, facts, None, None, None)
-    why = absence(play, JOB, table="multiplier") or Text(
-        "There was no baseline or no dangerous encounter to compare on, so no number is given.",
-        "没有可比基线或没有险情，因此不给出数字。",
-    )
-    return Headline(False, Text("not measured", "未测得"), None, why, None, facts, None, None, None)
-
-
-def counted_seen(play: Row, cast: Cast) -> Seen | None:
-    """Return the counts behind the multiplier from the coalitions that were released; None where they were held back."""
-    seen = {cast.members(row.get("coalition")): (whole(row.get("seen")), whole(row.get("n"))) for row in rows(play, JOB, "coalitions")}
-    everyone = frozenset[str]().union(*seen)
-    singles = {next(iter(members)): count for members, count in seen.items() if len(members) == 1}
-    if not singles or everyone not in seen or not seen[everyone][1]:
-        return None
-    best = min(singles, key=lambda role: (-singles[role][0], role))
-    return Seen(best, singles[best][0], *seen[everyone], parties=len(everyone))
 
 
 def misses(play: Row, cast: Cast) -> Table | None:
@@ -105,7 +33,9 @@ def misses(play: Row, cast: Cast) -> Table | None:
     shown.sort(key=lambda one: (one[0] == everyone, one[1][0], sorted(one[0])))
     cells = tuple(_miss_row(cast, members, count, main=members == everyone) for members, count in shown)
     caption = Text("Dangerous encounters not seen in time", "未能及时发现的险情")
-    return Table(caption, (Text("Whose data", "使用谁的数据"), Text("Share missed", "漏报占比"), Text("Missed", "漏报")), cells, frozenset({2}))
+    return Table(
+        caption, (Text("Whose data", "使用谁的数据"), Text("Share missed", "漏报占比"), Text("Missed", "漏报")), cells, frozenset({2})
+    )
 
 
 def by_lead(play: Row, cast: Cast) -> tuple[list[Line], Table | None]:
@@ -141,9 +71,8 @@ def by_encounter(play: Row, cast: Cast) -> Table | None:
     for encounter, seen in sorted(groups.items()):
         everyone = frozenset[str]().union(*seen)
         singles = sorted((members for members in seen if len(members) == 1), key=lambda one: (-seen[one][0], sorted(one)))
-        for members in dict.fromkeys([*singles[:1], everyone]):
-            if members in seen:
-                cells.append((term(encounter), *_miss_row(cast, members, seen[members], main=members == everyone)))
+        shown = [members for members in dict.fromkeys([*singles[:1], everyone]) if members in seen]
+        cells += [(term(encounter), *_miss_row(cast, members, seen[members], main=members == everyone)) for members in shown]
     if not cells:
         return None
     columns = (Text("Encounter", "类型"), Text("Whose data", "使用谁的数据"), Text("Share missed", "漏报占比"), Text("Missed", "漏报"))
@@ -202,11 +131,6 @@ def arrival(play: Row, cast: Cast) -> tuple[Table | None, Text]:
     return table, _lift(errors, cast)
 
 
-def times(value: float) -> str:
-    """Return a ratio with its sign: two digits below 2, where they matter, one above."""
-    return f"{value:.2f}×" if value < 2 else f"{value:.1f}×"
-
-
 def _lift(errors: dict[str, float], cast: Cast) -> Text:
     singles = {source: error for source, error in errors.items() if source not in {"fused", "free_flow"}}
     if not singles or not errors.get("fused"):
@@ -214,73 +138,21 @@ def _lift(errors: dict[str, float], cast: Cast) -> Text:
     best = min(singles, key=lambda source: (singles[source], source))
     ratio = singles[best] / errors["fused"]
     name = cast.title(best)
+    if ratio < 1 / NO_LIFT:
+        return Text(
+            f"No lift, on the contrary: all together err more than the best single party ({name.en}; ratio {ratio:.2f}).",
+            f"没有提升，反而更差：多方融合的误差大于最佳单一方（{name.zh}；比值 {ratio:.2f}）。",
+        )
     if ratio < NO_LIFT:
         return Text(
-            f"No lift. The best single party ({name.en}) is as good as all together (ratio {ratio:.2f}): signal waiting times, "
-            "not missing probes, make up most of the error.",
-            f"没有提升。最佳单一方（{name.zh}）与多方融合相当（比值 {ratio:.2f}）：误差主要来自信号灯等待，而非缺少浮动车数据。",
+            f"No lift. The best single party ({name.en}) is as good as all together (ratio {ratio:.2f}). "
+            "Waiting at signals, which probes do not foretell, is the likely reason.",
+            f"没有提升。最佳单一方（{name.zh}）与多方融合相当（比值 {ratio:.2f}）。可能的原因是信号灯等待，浮动车数据无法预示。",
         )
     return Text(
         f"The best single party ({name.en}) errs {ratio:.2f} times as much as all together. No interval is given: read it with care.",
         f"最佳单一方（{name.zh}）的误差是多方融合的 {ratio:.2f} 倍。未给出区间，请谨慎解读。",
     )
-
-
-def _facts(row: Row, cast: Cast, seen: Seen | None) -> tuple[tuple[Text, Content], ...]:
-    n = row.get("n") if real(row.get("n")) is not None else (seen.n if seen else None)
-    best = row.get("best_single") or (seen.best_role if seen else None)
-    lead = real(row.get("lead_s"))
-    return (
-        (Text("Dangerous encounters", "险情数 n"), counted(n)),
-        (Text("Seen ahead by at least", "至少提前"), "—" if lead is None else f"{lead:g} s"),
-        (Text("Junctions with roadside sensors", "路侧设备覆盖路口"), percent(real(row.get("roadside_share")), digits=0)),
-        (Text("Best single party", "最佳单一方"), cast.chip(best) if best else "—"),
-    )
-
-
-def _interval(low: float | None, high: float | None, value: float) -> Text:
-    digits = 2 if value < 2 else 1
-    left = "—" if low is None else f"{low:.{digits}f}"
-    if high is None:
-        return Text(f"95 % interval: from {left}, no upper limit", f"95 % 区间：自 {left} 起，无上限")
-    return Text(f"95 % interval: {left} to {high:.{digits}f}", f"95 % 区间：{left} 至 {high:.{digits}f}")
-
-
-def _established(low: float | None) -> Text:
-    if low is None or low <= 1:
-        return Text(
-            "The interval reaches down to 1 (no gain): this sample alone does not establish that fusing helped.",
-            "该区间包含 1（无增益）：仅凭本样本不能确认融合有效。",
-        )
-    return Text("The whole interval lies above 1 (no gain).", "整个区间都高于 1（无增益）。")
-
-
-def _means(row: Row, play: Row, cast: Cast) -> Text:
-    lead = fixed(row.get("lead_s"), digits=0)
-    seen = counted_seen(play, cast)
-    if seen is not None:
-        name = cast.title(seen.best_role)
-        best, fused = seen.n - seen.best, seen.n - seen.fused
-        return Text(
-            f"Of {seen.n:,} dangerous encounters, {best:,} could not be seen {lead} seconds ahead with the best single party's data "
-            f"({name.en}). With the data of all {seen.parties} parties, {fused:,} could not.",
-            f"在 {seen.n:,} 起险情中，仅用最佳单一方（{name.zh}）的数据，有 {best:,} 起无法提前 {lead} 秒发现；"
-            f"融合全部 {seen.parties} 方数据后，为 {fused:,} 起。",
-        )
-    name = cast.title(row.get("best_single"))
-    best_share, fused_share = (_rate(row.get(side), row.get("n")) for side in ("miss_best", "miss_fused"))
-    return Text(
-        f"With the best single party's data ({name.en}), {best_share} of dangerous encounters could not be seen {lead} seconds ahead; "
-        f"with all data together, {fused_share}.",
-        f"仅用最佳单一方（{name.zh}）的数据，{best_share} 的险情无法提前 {lead} 秒发现；融合后为 {fused_share}。",
-    )
-
-
-def _rate(missed: object, n: object) -> str:
-    number, cases = real(missed), real(n)
-    if number is not None and isinstance(missed, int) and cases:
-        return percent(number / cases)
-    return percent(number)
 
 
 def _miss_row(cast: Cast, members: frozenset[str], count: tuple[int, int], *, main: bool) -> tuple[Content, ...]:
@@ -305,7 +177,3 @@ def _of(part: object, n: object) -> Markup:
 def _graded(value: object) -> Markup:
     number = real(value)
     return element("span", {"class": "graded"}, bar(share=number), f"{number:.3f}" if number is not None else "—")
-
-
-def _same(words: str) -> Text:
-    return Text(words, words)
