@@ -32,11 +32,12 @@ from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.service import Transfers
-from chengshu.transfer.streams.arrow import from_stream
+from chengshu.transfer.streams.arrow import into_file
 
 KEYS = "keys"
 LOG = "log"
 DATA = "data"
+WORK = "work"
 DATABASE = "node.db"
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
@@ -106,7 +107,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
-    nodes = HttpNodes(identity, credentials=credentials, read_stream=partial(from_stream, limit_bytes=MAX_PRODUCT_BYTES))
+    nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
     transfers = Transfers(database, evidence=evidence, clock=clock, new_id=new_id)
     holder = Holder(
         database,
@@ -137,7 +138,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         nodes=nodes,
         engine=DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s),
         methods=ProcessEngine(timeout_s=limits.timeout_s),
-        limits=Limits(timedelta(seconds=limits.input_wait_s)),
+        limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK),
         tasks=tasks,
         evidence=evidence,
         is_signed_by=_is_signed_by,

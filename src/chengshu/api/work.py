@@ -22,6 +22,7 @@ class Workers:
     def start(self) -> None:
         """Take back what a dead process held, then start."""
         self._node.worker.recover()
+        self._node.room.recover()
         for thread in self._threads:
             thread.start()
 

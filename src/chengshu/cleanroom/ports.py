@@ -1,9 +1,9 @@
 """What this room needs from outside."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 IsSignedBy = Callable[[str, bytes, bytes], bool]
@@ -33,6 +33,6 @@ class Nodes(Protocol):
         """Send a message to a party's node and return its answer; raise Unavailable when it does not answer."""
         ...
 
-    def pull(self, party: str, token: str) -> pa.Table:
-        """Return the product that ``token`` grants, from a party's node."""
+    def pull(self, party: str, token: str, into: Path) -> None:
+        """Write the product that ``token`` grants, from a party's node, into an Arrow file."""
         ...

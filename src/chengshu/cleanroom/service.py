@@ -5,6 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +15,7 @@ import pyarrow as pa
 from chengshu import plugins
 from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
-from chengshu.cleanroom.engines.process import ProcessEngine
+from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
@@ -37,9 +40,10 @@ KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED":
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long the room waits for a holder that does not answer."""
+    """How long the room waits for a holder that does not answer, and where it keeps a job's products while the job runs."""
 
     input_wait: timedelta
+    workspace: Path
 
 
 class Cleanroom:
@@ -71,6 +75,10 @@ class Cleanroom:
         self._evidence = evidence
         self._is_signed_by = is_signed_by
         self._clock = clock
+
+    def recover(self) -> None:
+        """Remove what jobs that a crash ended have left in the workspace; call before the room's workers start."""
+        rmtree(self._limits.workspace, ignore_errors=True)
 
     def receive(self, document: Mapping[str, Any], *, signature: str, sender: str) -> None:
         """Take in a job from its asker; vet it and, if it passes, defer running it. A repeat changes nothing.
@@ -111,8 +119,10 @@ class Cleanroom:
         if found.outcome is not None:
             return
         job = Job.parse(found.document)
+        self._limits.workspace.mkdir(exist_ok=True)
         try:
-            outcome = self._outcome(job, found)
+            with TemporaryDirectory(dir=self._limits.workspace) as folder:
+                outcome = self._outcome(job, found, Path(folder))
         except ChengshuError as error:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
         self._end(job, found.document, outcome)
@@ -155,16 +165,16 @@ class Cleanroom:
             case MethodQuestion(method=name):
                 return _method_verdict(name, job)
 
-    def _outcome(self, job: Job, found: store.RoomJob) -> Outcome:
+    def _outcome(self, job: Job, found: store.RoomJob, folder: Path) -> Outcome:
         optional = _sealed(job).optional if isinstance(job.question, MethodQuestion) else frozenset[str]()
-        tables: dict[str, pa.Table] = {}
+        files: dict[str, Path] = {}
         notes: list[str] = []
-        for part in job.inputs:
-            collected = self._collect(part, found)
+        for place, part in enumerate(job.inputs):
+            collected = self._collect(part, found, folder / f"{place}.arrow")
             name = part.alias.partition(".")[2]
             match collected:
-                case pa.Table():
-                    tables[part.alias] = collected
+                case Path():
+                    files[part.alias] = collected
                 case Refused() if name not in optional:
                     return Outcome("REFUSED", {}, tuple(notes), collected)
                 case Refused():
@@ -174,9 +184,9 @@ class Cleanroom:
                 case Unavailable():
                     notes.append(f"without {part.alias}: its holder did not answer within {self._limits.input_wait.total_seconds():g} s")
         self._save_state(job.id, state="RUNNING", waits_for="the computation")
-        return self._computed(job, tables, notes)
+        return self._computed(job, files, notes)
 
-    def _collect(self, part: JobInput, found: store.RoomJob) -> pa.Table | Refused | Unavailable:
+    def _collect(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused | Unavailable:
         """Ask one holder for its product until it answers or the wait is over; the job's state names the holder meanwhile."""
         self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
         until = self._clock() + self._limits.input_wait
@@ -186,20 +196,23 @@ class Cleanroom:
                 answer = self._nodes.post(part.provider, "/room/inputs", message)
                 if "refused" in answer:
                     return parse_refusal(answer["refused"])
-                return self._nodes.pull(part.provider, answer["token"])
+                self._nodes.pull(part.provider, answer["token"], into)
             except Unavailable as error:
                 if self._clock() >= until:
                     return error
                 self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
                 time.sleep(RETRY_PAUSE_S)
+            else:
+                return into
 
-    def _computed(self, job: Job, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
+    def _computed(self, job: Job, files: Mapping[str, Path], notes: list[str]) -> Outcome:
         match job.question:
             case SqlQuestion(sql=sql):
+                tables = {alias: open_table(path) for alias, path in files.items()}
                 return self._answered(job, vet(sql, _terms(job)), tables, notes)
             case MethodQuestion(method=name, parameters=parameters):
-                inputs = {alias.partition(".")[2]: table for alias, table in tables.items()}
-                results = self._methods.run(name, tables=inputs, parameters=parameters)
+                inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
+                results = self._methods.run(name, files=inputs, parameters=parameters)
                 return _gated(_sealed(job), results, smallest=max(one.schema.minimum_group for one in job.inputs), notes=notes)
 
     def _answered(self, job: Job, vetted: VettedQuery | Refused, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:

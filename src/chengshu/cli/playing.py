@@ -1,12 +1,15 @@
 """Playing a pack from the command line: progress on the way, summary and report at the end, nothing left behind when interrupted."""
 
 import json
+import multiprocessing
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,8 @@ from chengshu.kernel.clock import iso, system_clock
 from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.methods.recording import read_meta
-from chengshu.scenario.model import Pack, find, load
-from chengshu.scenario.play import Observe, Play, write_product
+from chengshu.scenario.model import Pack, SourcePart, find, load
+from chengshu.scenario.play import Play, write_sample
 from chengshu.scenario.report import write_report
 from chengshu.scenario.summary import summarise
 
@@ -48,7 +51,7 @@ def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) ->
     started_at, began = system_clock(), time.monotonic()
     try:
         with ProcessStage(folder) as stage, _progress(output, steps=STEPS + len(pack.jobs)) as steps:
-            play = Play(pack, stage=stage, observe=observer(pack), progress=steps, folder=folder)
+            play = Play(pack, stage=stage, unpack=partial(unpack, pack), progress=steps, folder=folder)
             bill = play.perform(bindings=bindings.files, only_bound=bindings.only_bound)
             steps.step(Text("Writing the report", "生成报告"))
     except KeyboardInterrupt:
@@ -67,20 +70,20 @@ def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) ->
     return None
 
 
-def write_sample(name: str, folder: Path) -> list[dict[str, Any]]:
-    """Write the recorded sample as one Parquet file a product, and return what was written."""
+def sample_of(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Write the recorded sample as one file a product, and return what was written."""
     pack = load(find(plugins.pack_roots(), name))
-    written = []
-    for product, table in observer(pack)(pack.source.recording, pack.source.parameters).items():
-        file = write_product(table, folder, product)
-        written.append({"product": product, "file": str(file), "rows": table.num_rows, "label": pack.label.en})
-    return written
+    return [{"product": product, "file": str(file), "label": pack.label.en} for product, file in unpack(pack, folder).items()]
 
 
-def observer(pack: Pack) -> Observe:
-    """Return the method that turns the pack's recording into what each party holds."""
-    observe: Observe = plugins.source(pack.source.method)
-    return observe
+def unpack(pack: Pack, folder: Path) -> dict[str, Path]:
+    """Write a pack's sample into ``folder`` from a process of its own, whose memory goes when it is done."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_unpack, pack.source, folder).result()
+
+
+def _unpack(source: SourcePart, folder: Path) -> dict[str, Path]:
+    return write_sample(source.recording, source.parameters, observe=plugins.source(source.method), folder=folder)
 
 
 def _report(pack: Pack, result: Mapping[str, Any], *, folder: Path, language: Language) -> Path:

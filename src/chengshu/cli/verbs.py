@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from chengshu import config
 from chengshu.catalog.inference import infer_contract
 from chengshu.catalog.model import Acceptance
@@ -159,6 +161,7 @@ def publish(node: Node, file: Path, *, contract: Path | None, policy: Document, 
     """
     document = read_document(contract) if contract else document_of(infer_contract(file, owner=node.settings.node.handle))
     outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance)
+    pa.default_memory_pool().release_unused()
     if isinstance(outcome, Refused):
         return outcome
     return {

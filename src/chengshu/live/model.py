@@ -10,15 +10,13 @@ from typing import Any
 from chengshu.kernel.errors import Conflict, Denied, Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
-from chengshu.methods.pilot.permit import Permit
+from chengshu.methods.pilot.permit import RULE_IDS, Permit, permits_vehicle
 from chengshu.methods.pilot.reading import Node
-from chengshu.methods.pilot.rules import RULES
-from chengshu.methods.pilot.rules.admission import permits_vehicle
 from chengshu.methods.pilot.windows import intervals
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-GROUNDS = (*(rule.rule_id for rule in RULES), "application", "admission", "assessment", "expiry")
+GROUNDS = (*RULE_IDS, "application", "admission", "assessment", "expiry")
 """Why a permit moves: a rule of the table, or a stage of the admission pilot (申报, 准入, 评估调整) or its end."""
 
 

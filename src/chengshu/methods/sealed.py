@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -29,11 +30,18 @@ class OutputTable:
 class SealedMethod:
     """A pure function on Arrow tables with its declared inputs and outputs.
 
-    ``run`` takes the input tables by product name and JSON parameters and returns the declared tables; it MUST NOT touch
-    files, the network or the clock. ``required`` inputs must be there; ``optional`` ones may be missing, and the output says so.
+    ``run`` names the function as ``module:function``, so that a room can read the declaration without loading the method's code; it takes
+    the input tables by product name and JSON parameters, returns the declared tables, and MUST NOT touch files, the network or the
+    clock. ``required`` inputs must be there; ``optional`` ones may be missing, and the output says so.
     """
 
-    run: Run
+    run: str
     required: frozenset[str]
     optional: frozenset[str]
     outputs: Mapping[str, OutputTable]
+
+    def load(self) -> Run:
+        """Return the function itself."""
+        module, _, function = self.run.partition(":")
+        loaded: Run = getattr(import_module(module), function)
+        return loaded

@@ -17,6 +17,9 @@ from chengshu.scenario.ports import Answer, Document, Progress, Stage, Wish
 Observe = Callable[[Path, Mapping[str, Any]], Mapping[str, pa.Table]]
 """Turns a recorded sample into what each party holds: product name to table."""
 
+Unpack = Callable[[Path], Mapping[str, Path]]
+"""Writes a pack's sample into a folder, one file a product, and returns the files by product name."""
+
 
 @dataclass(slots=True)
 class Playbill:
@@ -35,10 +38,10 @@ class Playbill:
 class Play:
     """One performance of a pack on a stage of real nodes."""
 
-    def __init__(self, pack: Pack, *, stage: Stage, observe: Observe, progress: Progress, folder: Path) -> None:
+    def __init__(self, pack: Pack, *, stage: Stage, unpack: Unpack, progress: Progress, folder: Path) -> None:
         self._pack = pack
         self._stage = stage
-        self._observe = observe
+        self._unpack = unpack
         self._progress = progress
         self._folder = folder
         self._agreements: dict[tuple[str, str], Document] = {}
@@ -83,12 +86,9 @@ class Play:
         files |= {part.id: part.document for part in self._pack.products if part.document and part.id not in bindings}
         if only_bound:
             return files
-        source = self._pack.source
         missing = {part.id for part in self._pack.products} - files.keys()
         if missing:
-            for name, table in self._observe(source.recording, source.parameters).items():
-                if name in missing:
-                    files[name] = write_product(table, self._folder / "observed", name)
+            files |= {name: path for name, path in self._unpack(self._folder / "observed").items() if name in missing}
         return files
 
     def _publish(self, part: ProductPart, files: Mapping[str, Path], *, bound: bool) -> Document:
@@ -163,6 +163,11 @@ class Play:
         if job is None or contract is None:
             return self._stage.prove(holder="", product="", job="")
         return self._stage.prove(holder=contract["holder"], product=contract["product"], job=job["job"])
+
+
+def write_sample(recording: Path, parameters: Mapping[str, Any], *, observe: Observe, folder: Path) -> dict[str, Path]:
+    """Write every product of a sample as the file that its holder would have; return the files by product name."""
+    return {name: write_product(table, folder, name) for name, table in observe(recording, parameters).items()}
 
 
 def write_product(table: pa.Table, folder: Path, name: str) -> Path:

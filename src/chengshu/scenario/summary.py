@@ -11,6 +11,7 @@ from chengshu.scenario.report.reading import Cast, Row, cast_of, part, parts, pe
 from chengshu.scenario.report.worth import TOGETHER
 
 MOST_LINES = 20
+MOST_PARTIES = 7
 
 
 def summarise(play: Mapping[str, Any], pack: Pack, language: Language) -> list[str]:
@@ -48,9 +49,11 @@ def _multiplier(play: Row, cast: Cast) -> list[Text]:
 def _seen(play: Row, cast: Cast) -> list[Text]:
     counts = {cast.members(row.get("coalition")): (whole(row.get("seen")), whole(row.get("n"))) for row in rows(play, JOB, "coalitions")}
     everyone = frozenset[str]().union(*counts)
-    shown = [one for one in counts.items() if one[0] and (len(one[0]) == 1 or one[0] == everyone)]
+    singles = sorted(
+        (one for one in counts.items() if len(one[0]) == 1 and one[0] != everyone), key=lambda one: (-one[1][0], sorted(one[0]))
+    )
     lines = []
-    for members, (seen, n) in sorted(shown, key=lambda one: (one[0] == everyone, -one[1][0], sorted(one[0])))[-8:]:
+    for members, (seen, n) in singles[:MOST_PARTIES] + [one for one in counts.items() if one[0] == everyone and everyone]:
         name = TOGETHER if members == everyone else cast.title(next(iter(members)))
         share = percent(seen / n if n else None)
         lines.append(Text(f"  {name.en} saw {seen:,} of {n:,} ({share})", f"  {name.zh}：发现 {seen:,} / {n:,}（{share}）"))

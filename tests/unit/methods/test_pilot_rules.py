@@ -153,7 +153,7 @@ def test_without_any_other_record_no_rule_that_needs_one_is_compliant_and_each_n
 
 
 def test_every_rule_has_a_title_in_both_languages_and_a_source() -> None:
-    assert [rule.rule_id for rule in RULES] == [f"R{i:02d}" for i in range(1, 16)]
+    assert tuple(rule.rule_id for rule in RULES) == RULE_IDS == tuple(f"R{i:02d}" for i in range(1, 16))
     assert all(rule.title.en and rule.title.zh and rule.source for rule in RULES)
 
 

@@ -1,5 +1,7 @@
 from html.parser import HTMLParser
 
+import pyarrow as pa
+
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 
 
@@ -13,7 +15,9 @@ class Node:
         found = []
         for child in self.children:
             if isinstance(child, Node):
-                if (tag is None or child.tag == tag) and all(child.attributes.get(key.rstrip("_")) == value for key, value in wanted.items()):
+                if (tag is None or child.tag == tag) and all(
+                    child.attributes.get(key.rstrip("_")) == value for key, value in wanted.items()
+                ):
                     found.append(child)
                 found += child.all(tag, **wanted)
         return found
@@ -64,3 +68,11 @@ def table(page, caption, language="en"):
                 for row in one.all("tbody")[0].all("tr")
             ]
     raise AssertionError(f"expected a table {caption!r}, got none")
+
+
+def grid_of_lanes(count: int) -> pa.Table:
+    """So many lanes of nine points each, slightly bent, on a plane of 4 km by 4 km."""
+    starts = [((i * 37) % 4000, (i * 91) % 4000) for i in range(count)]
+    xs = [[float(x + 12 * k) for k in range(9)] for x, _ in starts]
+    ys = [[float(y + (k * k) % 7) for k in range(9)] for _, y in starts]
+    return pa.table({"xs": xs, "ys": ys, "width_m": [3.2] * count, "is_internal": [False] * count})

@@ -1,12 +1,23 @@
 """Tables go over the wire whole, or not at all."""
 
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chengshu.kernel.errors import Invalid, Unavailable
-from chengshu.transfer.streams.arrow import BATCH_ROWS, from_stream, to_stream
+from chengshu.transfer.streams.arrow import BATCH_ROWS, into_file, to_stream
+
+
+def _through(chunks: Iterable[bytes], limit_bytes: int) -> pa.Table:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "product.arrow"
+        into_file(chunks, path, limit_bytes=limit_bytes)
+        return pa.ipc.open_file(path.read_bytes()).read_all()
 
 
 @given(rows=st.integers(0, 300), piece=st.integers(1, 97))
@@ -14,7 +25,7 @@ def test_a_table_survives_the_stream_however_it_is_cut(rows: int, piece: int) ->
     table = pa.table({"n": range(rows), "name": [f"row {n}" if n % 3 else None for n in range(rows)]})
     whole = b"".join(to_stream(table))
     cut = [whole[start : start + piece] for start in range(0, len(whole), piece)]
-    assert from_stream(cut, limit_bytes=len(whole)).equals(table)
+    assert _through(cut, len(whole)).equals(table)
 
 
 def test_a_long_table_goes_out_in_pieces() -> None:
@@ -25,11 +36,11 @@ def test_a_long_table_goes_out_in_pieces() -> None:
 def test_a_stream_that_ends_early_is_told() -> None:
     pieces = list(to_stream(pa.table({"n": range(3 * BATCH_ROWS)})))
     with pytest.raises(Unavailable) as caught:
-        from_stream([pieces[0], pieces[1][:100]], limit_bytes=10**9)
+        _through([pieces[0], pieces[1][:100]], 10**9)
     assert caught.value.code == "transfer.broken-stream"
 
 
 def test_a_stream_above_the_limit_is_cut_off() -> None:
     with pytest.raises(Invalid) as caught:
-        from_stream(to_stream(pa.table({"n": range(100_000)})), limit_bytes=1000)
+        _through(to_stream(pa.table({"n": range(100_000)})), 1000)
     assert caught.value.code == "transfer.too-large"

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,14 +21,14 @@ class ProcessEngine:
     def __init__(self, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
 
-    def run(self, method: str, *, tables: Mapping[str, pa.Table], parameters: Mapping[str, Any]) -> dict[str, pa.Table]:
-        """Return what ``method`` returns for ``tables``.
+    def run(self, method: str, *, files: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[str, pa.Table]:
+        """Return what ``method`` returns for the tables in ``files`` (Arrow files by product name, mapped and not copied).
 
         Raises Invalid with a code of its own when the method left by one of our errors, when it crashed, or when it took too
         long; no text of a foreign exception passes, for it could carry a data value.
         """
         ours, theirs = _SPAWN.Pipe(duplex=False)
-        process = _SPAWN.Process(target=_work, args=(theirs, method, dict(tables), dict(parameters)), daemon=True)
+        process = _SPAWN.Process(target=_work, args=(theirs, method, dict(files), dict(parameters)), daemon=True)
         process.start()
         theirs.close()
         try:
@@ -50,15 +51,22 @@ class ProcessEngine:
         raise _stopped(code, message)
 
 
-def _work(out: Connection, method: str, tables: dict[str, pa.Table], parameters: dict[str, Any]) -> None:
+def _work(out: Connection, method: str, files: dict[str, Path], parameters: dict[str, Any]) -> None:
     try:
-        outcome = ("tables", dict(plugins.method(method).run(tables, parameters)))
+        tables = {name: open_table(path) for name, path in files.items()}
+        outcome = ("tables", dict(plugins.method(method).load()(tables, parameters)))
     except ChengshuError as error:
         outcome = ("error", (error.code, error.message))  # type: ignore[assignment]  # the other arm of the pair
     except Exception as error:  # noqa: BLE001  # a foreign exception's text may carry a data value: only its type passes
         outcome = ("error", ("method-failed", f"expected a result, got {type(error).__name__}"))  # type: ignore[assignment]  # as above
     out.send(outcome)
     out.close()
+
+
+def open_table(path: Path) -> pa.Table:
+    """Return the table in an Arrow file; its columns stay in the file and are read as they are used."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
 
 
 def _stopped(code: str, message: str) -> Invalid:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pyarrow as pa
 
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.ports import CredentialSource
@@ -21,17 +21,17 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REASON = 400
 _KINDS: dict[int, type[ChengshuError]] = {400: Invalid, 401: Unidentified, 403: Denied, 404: NotFound, 409: Conflict, 422: Tampered}
 
-ReadStream = Callable[[Iterable[bytes]], pa.Table]
-"""Turns the bytes of a product on the wire into its table."""
+KeepStream = Callable[[Iterable[bytes], Path], None]
+"""Writes the bytes of a product on the wire into a file that holds its table."""
 
 
 class HttpNodes:
     """Speaks to the parties on the trust list and to nobody else; no redirects, no proxies from the environment."""
 
-    def __init__(self, identity: Identity, *, credentials: CredentialSource, read_stream: ReadStream, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, identity: Identity, *, credentials: CredentialSource, keep_stream: KeepStream, timeout_s: float = TIMEOUT_S) -> None:
         self._identity = identity
         self._credentials = credentials
-        self._read_stream = read_stream
+        self._keep_stream = keep_stream
         self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"})
 
     def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,10 +45,10 @@ class HttpNodes:
             raise Invalid("peer.answer", "expected a JSON object as answer, got another kind", hint=_THEIR_WORDS)
         return answer
 
-    def pull(self, party: str, token: str) -> pa.Table:
-        """Return the product that ``token`` grants; raises as :meth:`post`, and Unavailable for a stream that ends early."""
+    def pull(self, party: str, token: str, into: Path) -> None:
+        """Write the product that ``token`` grants into a file; raises as :meth:`post`, and Unavailable for a stream that ends early."""
         with self._sent(party, "/room/data", {"token": token}) as response:
-            return self._read_stream(response.iter_raw())
+            self._keep_stream(response.iter_raw(), into)
 
     @contextmanager
     def _sent(self, did: str, path: str, message: Mapping[str, Any]) -> Iterator[httpx.Response]:

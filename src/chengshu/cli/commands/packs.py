@@ -8,7 +8,7 @@ import typer
 from chengshu import plugins
 from chengshu.cli.options import AsJson, Lang, examples, render
 from chengshu.cli.output import Output
-from chengshu.cli.playing import Bindings, play_pack, write_sample
+from chengshu.cli.playing import Bindings, play_pack, sample_of
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.scenario import check as checking
@@ -82,7 +82,7 @@ def sample(
     lang: Lang = "",
 ) -> None:
     """Write the recorded sample as the files that each party would hold: a pattern for your own."""
-    render(lambda _output: write_sample(pack, folder), as_json=as_json, lang=lang)
+    render(lambda _output: sample_of(pack, folder), as_json=as_json, lang=lang)
 
 
 def _binding(text: str) -> tuple[str, str]:

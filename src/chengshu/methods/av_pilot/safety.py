@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.methods.align import Alignment
+from chengshu.methods.av_pilot.declared import TABLES
 from chengshu.methods.conflicts.detect import detect_conflicts
 from chengshu.methods.conflicts.grading import grade
 from chengshu.methods.conflicts.parameters import ConflictParameters
@@ -21,7 +22,7 @@ from chengshu.methods.groundtruth import followed, true_states
 from chengshu.methods.hazards import CoalitionValues, HazardParameters, coalition_values
 from chengshu.methods.multiplier import Multiplier, best_single, miss_rate_multiplier, not_measured
 from chengshu.methods.projection import LocalFrame
-from chengshu.methods.sealed import Kind, OutputTable, SealedMethod, Tables
+from chengshu.methods.sealed import Tables
 from chengshu.methods.sightings import SOURCES, SetAside, Sightings
 from chengshu.methods.perception.parameters import TERMS
 
@@ -45,7 +46,7 @@ class _Truth:
 def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, pa.Table]:
     """Return the hazards found, how well, what every coalition of parties saw in time, and the multiplier.
 
-    ``parameters``: ``proj`` (PROJ text) and ``net_offset`` ([x, y], m) of the map's local metres. Inputs and outputs: see :data:`HAZARDS`.
+    ``parameters``: ``proj`` (PROJ text) and ``net_offset`` ([x, y], m) of the map's local metres. Inputs and outputs: see :data:`~chengshu.methods.av_pilot.declared.HAZARDS`.
     Without ground truth nothing is graded: the hazards are found all the same, and the multiplier is "not measured".
     """
     frame = _frame(parameters)
@@ -143,7 +144,7 @@ def _multiplier_table(measured: Multiplier, values: CoalitionValues | None, tabl
         "roadside_share": _roadside_share(tables),
         "n": len(values.hazards) if values is not None else 0,
     }
-    return pa.Table.from_pylist([row], schema=_MULTIPLIER)
+    return pa.Table.from_pylist([row], schema=TABLES["multiplier"])
 
 
 def _roadside_share(tables: Tables) -> float | None:
@@ -176,7 +177,7 @@ def _accuracy(found: pa.Table, picture: FusedPicture, truth: _Truth, tables: Tab
                     "precision": row["precision"],
                 }
             )
-    return pa.Table.from_pylist(rows, schema=_ACCURACY)
+    return pa.Table.from_pylist(rows, schema=TABLES["accuracy"])
 
 
 def _with_av(conflicts: pa.Table, automated: set[int]) -> pa.Table:
@@ -219,7 +220,7 @@ def _renumbered(conflicts: pa.Table, owner: Mapping[int, int]) -> pa.Table:
 
 def _eta(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, frame: LocalFrame) -> pa.Table:
     if "lane" not in truth.tracks.column_names:
-        return _ETA.empty_table()
+        return TABLES["eta"].empty_table()
     report = eta_report(
         trips(truth.tracks, tables["map_lane"], started_ms=0), tables["map_lane"], positions, frame=frame, seed=BOOTSTRAP_SEED
     )
@@ -228,83 +229,14 @@ def _eta(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, frame
         {"source": row["predictor"], "mae_s": row["mae_s"], "bias_s": row["bias_s"], "covered": row["covered"], "n": row["trips"]}
         for row in errors.to_pylist()
     ]
-    return pa.Table.from_pylist(rows, schema=_ETA)
+    return pa.Table.from_pylist(rows, schema=TABLES["eta"])
 
 
 def _alignment(clocks: tuple[Alignment, ...]) -> pa.Table:
     rows = [{"source": one.party, "offset_ms": one.offset_ms, "state": one.verdict, "n": one.tracks} for one in clocks]
-    return pa.Table.from_pylist(rows, schema=_ALIGNMENT)
+    return pa.Table.from_pylist(rows, schema=TABLES["alignment"])
 
 
 def _set_aside(aside: tuple[SetAside, ...]) -> pa.Table:
     rows = [{"source": one.source, "rule": one.reason, "kept": one.kept, "n": one.rows} for one in aside if one.rows]
-    return pa.Table.from_pylist(rows, schema=_ASIDE)
-
-
-_MULTIPLIER = pa.schema(
-    [
-        ("status", pa.string()),
-        ("value", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("method", pa.string()),
-        ("best_single", pa.string()),
-        ("missed_best", pa.int64()),
-        ("missed_fused", pa.int64()),
-        ("miss_best", pa.float64()),
-        ("miss_fused", pa.float64()),
-        ("lead_s", pa.float64()),
-        ("roadside_share", pa.float64()),
-        ("n", pa.int64()),
-    ]
-)
-_ACCURACY = pa.schema(
-    [
-        ("picture", pa.string()),
-        ("encounter", pa.string()),
-        ("measure", pa.string()),
-        ("n", pa.int64()),
-        ("found", pa.int64()),
-        ("matched", pa.int64()),
-        ("recall", pa.float64()),
-        ("precision", pa.float64()),
-    ]
-)
-_ETA = pa.schema([("source", pa.string()), ("mae_s", pa.float64()), ("bias_s", pa.float64()), ("covered", pa.float64()), ("n", pa.int64())])
-_ALIGNMENT = pa.schema([("source", pa.string()), ("offset_ms", pa.float64()), ("state", pa.string()), ("n", pa.int64())])
-_ASIDE = pa.schema([("source", pa.string()), ("rule", pa.string()), ("kept", pa.bool_()), ("n", pa.int64())])
-_TABLES: dict[str, pa.Schema] = {
-    "coalitions": pa.schema([("coalition", pa.string()), ("seen", pa.int64()), ("n", pa.int64())]),
-    "multiplier": _MULTIPLIER,
-    "leads": pa.schema([("lead_s", pa.float64()), ("coalition", pa.string()), ("seen", pa.int64()), ("n", pa.int64())]),
-    "encounters": pa.schema([("encounter", pa.string()), ("coalition", pa.string()), ("seen", pa.int64()), ("n", pa.int64())]),
-    "false_tracks": pa.schema([("source", pa.string()), ("n", pa.int64()), ("false_tracks", pa.int64())]),
-    "accuracy": _ACCURACY,
-    "hotspots": pa.schema([("lat", pa.float64()), ("lon", pa.float64()), ("n", pa.int64())]),
-    "eta": _ETA,
-    "alignment": _ALIGNMENT,
-    "set_aside": _ASIDE,
-}
-_KINDS: dict[pa.DataType, Kind] = {pa.string(): "text", pa.int64(): "integer", pa.float64(): "double", pa.bool_(): "boolean"}
-
-HAZARDS = SealedMethod(
-    run=value_of_fusing,
-    required=frozenset({"av_state", "map_lane"}),
-    optional=frozenset(
-        {
-            "av_objects",
-            "rsu_objects",
-            "spat",
-            "map_foes",
-            "fleet_gnss",
-            "probe_gnss",
-            "hazard_truth",
-            "conflict_truth",
-            "truth_tracks",
-        }
-    ),
-    outputs={
-        name: OutputTable(columns={field.name: _KINDS[field.type] for field in schema}, most_rows=2000) for name, schema in _TABLES.items()
-    },
-)
-"""The entry point ``av_pilot.hazards``."""
+    return pa.Table.from_pylist(rows, schema=TABLES["set_aside"])

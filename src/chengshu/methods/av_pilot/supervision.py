@@ -13,7 +13,7 @@ from chengshu.methods.pilot.context import PilotContext
 from chengshu.methods.pilot.directive import Directive
 from chengshu.methods.pilot.permit import Permit
 from chengshu.methods.pilot.rules import RULES
-from chengshu.methods.sealed import OutputTable, SealedMethod, Tables
+from chengshu.methods.sealed import Tables
 
 _RECORDS = {
     "vehicles": pa.schema([("veh_pid", pa.string()), ("vehicle_type", pa.string()), ("operator", pa.string())]),
@@ -92,27 +92,3 @@ def _document(table: pa.Table, name: str) -> dict[str, Any]:
             hint=Text("Publish the document as a .json file.", "请以 .json 文件发布该文档。"),
         )
     return document
-
-
-COMPLIANCE = SealedMethod(
-    run=supervise,
-    required=frozenset({"av_state", "permit"}),
-    optional=frozenset({"pilot_register"}),
-    outputs={
-        "rules": OutputTable(
-            columns={
-                "rule": "text",
-                "title_en": "text",
-                "title_zh": "text",
-                "source": "text",
-                "n": "integer",
-                "compliant": "integer",
-                "violation": "integer",
-                "unknown": "integer",
-                "missing_from": "text",
-            },
-            most_rows=len(RULES),
-        )
-    },
-)
-"""The entry point ``av_pilot.compliance``."""

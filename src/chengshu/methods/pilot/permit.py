@@ -31,6 +31,9 @@ ITEMS: Mapping[str, tuple[str, ...]] = {
 }
 """The ten items of 《自动驾驶汽车运输安全服务指南（试行）》 (MoT, 2023-12) and the telemetry columns that carry each."""
 
+RULE_IDS = tuple(f"R{number:02d}" for number in range(1, 16))
+"""The ids of the pilot rules, in order; what they decide is in :mod:`chengshu.methods.pilot.rules`."""
+
 IF_ANY = frozenset({"remote_commands", "faults"})
 """Items that the guideline asks for "if any": the column must be there, its cells may be empty."""
 
@@ -171,6 +174,15 @@ class Permit:
             digest=digest(document),
             notes=zone_notes + road_notes,
         )
+
+
+def permits_vehicle(permit: Permit, *, type_code: str, pid: str, version: str) -> bool:
+    """Say whether the permit allows this vehicle with this software: what R03 decides tick by tick, asked before the drive."""
+    numbers = sw_version(version)
+    return numbers is not None and any(
+        each.type_code == type_code and (each.pids is None or pid in each.pids) and each.sw_min <= numbers <= each.sw_max
+        for each in permit.vehicles
+    )
 
 
 def sw_version(text: str) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""The map as markup: roads, permitted zones and hazard hot-spots on one plane, simplified until it is small."""
+"""The map as markup: roads, permitted zones and conflict hot-spots on one plane, simplified until it is small."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ Bounds = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A hot-spot on the plane: the centre of its cell in metres, and how many encounters it holds."""
+    """A hot-spot on the plane: the centre of its cell in metres, and how many conflicts it holds."""
 
     x: float
     y: float
@@ -84,8 +84,8 @@ def zones_of(collection: Mapping[str, Any] | None, frame: LocalFrame | None) -> 
         geometry = feature.get("geometry") or {}
         if geometry.get("type") in {"Polygon", "MultiPolygon"}:
             properties = feature.get("properties") or {}
-            name = text_of(properties.get("label") or properties.get("name") or feature.get("id"))
-            zones.append(Zone(name, _projected(geometry, frame)))
+            name = properties.get("label") or properties.get("name") or feature.get("id")
+            zones.append(Zone(_named(name), _projected(geometry, frame)))
     return zones
 
 
@@ -128,6 +128,12 @@ def size_key(spots: Sequence[Spot]) -> Markup:
         marks.append(element("text", {"class": "scale-name", "x": points(left + 38), "y": 37}, words))
     # Hidden from screen readers, which get the counts from the table below the map.
     return element("svg", {"class": "map sizes", "viewBox": f"0 0 {points(WIDTH)} 64", "aria-hidden": "true"}, *marks)
+
+
+def _named(name: object) -> Text:
+    english, between, chinese = str(name).partition(" · ")
+    # Permits of this house name a zone once, as "English · Chinese"; any other name stands as it is.
+    return Text(english, chinese) if isinstance(name, str) and between and english and chinese else text_of(name)
 
 
 def _projected(geometry: Mapping[str, Any], frame: LocalFrame) -> shapely.Geometry:
@@ -203,7 +209,7 @@ def _zone_name(zone: Zone, sheet: Sheet) -> Markup:
 
 def _spot(spot: Spot, most: int, sheet: Sheet) -> Markup:
     x, y = sheet.place(np.array([[spot.x, spot.y]], dtype=np.float64))[0]
-    tip = element("title", {}, f"{counted(spot.n)} · 险情 / dangerous encounters")
+    tip = element("title", {}, f"{counted(spot.n)} · 冲突 / conflicts")
     return element("circle", {"class": "spot", "cx": points(x), "cy": points(y), "r": points(radius(spot.n, most))}, tip)
 
 

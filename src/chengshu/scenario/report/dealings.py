@@ -8,7 +8,22 @@ from typing import Any
 from chengshu.kernel.text import Text
 from chengshu.scenario.report.charts import stacked
 from chengshu.scenario.report.markup import Content, Markup, element, joined
-from chengshu.scenario.report.reading import Cast, Row, Table, counted, folded, part, parts, real, rows, sentences, short, term, whole
+from chengshu.scenario.report.reading import (
+    Cast,
+    Row,
+    Table,
+    counted,
+    folded,
+    part,
+    parts,
+    real,
+    reasons,
+    rows,
+    sentences,
+    short,
+    term,
+    whole,
+)
 
 MOST_ANSWERS = 12
 
@@ -50,6 +65,17 @@ def compliance(play: Row) -> tuple[Table | None, Text]:
         Text("Unknown", "未知"),
     )
     return Table(Text("The permit, rule by rule", "逐条核验许可"), columns, cells, frozenset({2, 4, 5, 6})), words
+
+
+def standing(play: Row) -> Text | None:
+    """Return where the permit itself stands, or None where none was put in force."""
+    permit = part(play, "permit")
+    if not permit:
+        return None
+    state, why = term(permit.get("state")), reasons(permit.get("reason"))
+    name, digest = str(permit.get("permit") or "—"), short(permit.get("digest"))
+    en, zh = (" ".join(getattr(one, side) for one in why) for side in ("en", "zh"))
+    return Text(f"Permit {name} ({digest}): {state.en}. {en}".strip(), f"许可 {name}（{digest}）：{state.zh}。{zh}".strip())
 
 
 def contracts(play: Row, cast: Cast) -> Table | None:
@@ -112,7 +138,7 @@ def _terms(row: Row) -> Markup:
 def _ending(row: Row) -> Markup:
     state = element("span", {"class": "state"}, term(row.get("state")))
     extra = folded(row.get("agreement")) if row.get("agreement") else Markup("")
-    reason = joined([element("p", {"class": "quiet"}, text) for text in sentences(row.get("reason"))])
+    reason = joined([element("p", {"class": "quiet"}, text) for text in reasons(row.get("reason"))])
     return joined([state, extra, reason])
 
 

@@ -46,7 +46,7 @@ def headline(play: Row, cast: Cast) -> Headline:
         return Headline(
             True, _same(times(value)), _interval(low, high, value), _means(row, play, cast), _established(low), facts, value, low, high
         )
-    if status == "lower-bound" and (value is not None or low is not None):
+    if status in {"lower-bound", "undefined"} and (value is not None or low is not None):
         least = value if value is not None else low
         number = _same(f"≥ {times(least or 0.0)}")
         words = Text(

@@ -114,9 +114,9 @@ def _map(play: Row, *, lanes: pa.Table | None, frame: LocalFrame | None, zones: 
     found = rows(play, JOB, "hotspots")
     spots = cartography.spots_of(found, frame)
     areas = cartography.zones_of(zones, frame)
-    columns = (Text("Latitude", "纬度"), Text("Longitude", "经度"), Text("Encounters", "险情数"))
+    columns = (Text("Latitude", "纬度"), Text("Longitude", "经度"), Text("Conflicts", "冲突数"))
     cells = tuple((fixed(row.get("lat"), digits=4), fixed(row.get("lon"), digits=4), f"{whole(row.get('n')):,}") for row in found)
-    caption = Text("Hot-spots, by 100 m cell", "险情热点（100 米网格）")
+    caption = Text("Hot-spots, by 100 m cell", "冲突热点（100 米网格）")
     return {
         "map": cartography.network_map(lanes, areas, spots, label_id="caption-map"),
         "sizes": cartography.size_key(spots),
@@ -134,6 +134,7 @@ def _dealings(play: Row, cast: Cast) -> dict[str, object]:
     return {
         "rules": table,
         "rules_words": words,
+        "standing": dealings.standing(play),
         "rules_key": charts.key(
             ("plain", Text("compliant", "合规")), ("main", Text("violation", "违规")), ("open", Text("unknown", "未知"))
         ),

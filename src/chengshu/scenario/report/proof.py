@@ -18,6 +18,7 @@ from chengshu.scenario.report.reading import (
     part,
     parts,
     percent,
+    reasons,
     rows,
     sentences,
     short,
@@ -132,11 +133,11 @@ def products(play: Row, cast: Cast) -> Table | None:
 def set_aside(play: Row) -> Table | None:
     """Return what the hazard job left out, and why."""
     cells = tuple(
-        (element("code", {}, str(row.get("source") or "—")), term(row.get("rule")), counted(row.get("n")))
+        (element("code", {}, str(row.get("source") or "—")), term(row.get("rule")), _kept(row), counted(row.get("n")))
         for row in rows(play, "hazards", "set_aside")
     )
-    columns = (Text("Source", "来源"), Text("Why", "原因"), Text("Rows", "行数"))
-    return Table(Text("Set aside inside the clean room", "净室内搁置的数据"), columns, cells, frozenset({2})) if cells else None
+    columns = (Text("Source", "来源"), Text("Why", "原因"), Text("Then", "处理"), Text("Rows", "行数"))
+    return Table(Text("Set aside inside the clean room", "净室内搁置的数据"), columns, cells, frozenset({3})) if cells else None
 
 
 def clocks(play: Row) -> Table | None:
@@ -152,6 +153,10 @@ def clocks(play: Row) -> Table | None:
     )
     columns = (Text("Source", "来源"), Text("Offset, ms", "偏差（毫秒）"), Text("State", "状态"), Text("Compared", "比较样本数"))
     return Table(Text("Clocks compared", "时钟比对"), columns, cells, frozenset({1, 3})) if cells else None
+
+
+def _kept(row: Row) -> Text:
+    return Text("used, marked", "仍使用，已标记") if row.get("kept") is True else Text("left out", "未使用")
 
 
 def _payments(cast: Cast, shares: Mapping[str, Fraction], payments: Mapping[str, int], paid: int) -> Table:
@@ -228,11 +233,14 @@ def _verdict(log: Row) -> Markup:
 
 def _findings(product: Row) -> Markup:
     found = parts(product, "findings")
+    why = joined([element("p", {"class": "quiet"}, one) for one in reasons(product.get("reason"))])
+    if not found and why.text:
+        return why
     if not found:
         nothing = Text("nothing to check", "无可检查") if product.get("state") == "absent" else Text("none", "无")
         return element("span", {"class": "quiet"}, nothing)
     summary = element("summary", {}, Text(f"{len(found)} findings" if len(found) > 1 else "1 finding", f"{len(found)} 项"))
-    return element("details", {}, summary, element("ul", {}, joined([element("li", {}, _finding(one)) for one in found])))
+    return element("details", {}, summary, element("ul", {}, joined([element("li", {}, _finding(one)) for one in found])), why)
 
 
 def _finding(finding: Row) -> Markup:

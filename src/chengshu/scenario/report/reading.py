@@ -16,6 +16,7 @@ _TERMS: Mapping[str, Text] = {
     "all": Text("all", "全部"),
     "fused": Text("all together", "多方融合"),
     "free_flow": Text("speed limit only", "仅按限速推算"),
+    "true-tracks": Text("true tracks (detector alone)", "真实轨迹（仅检测器）"),
     "ttc": Text("time to collision", "碰撞时间 TTC"),
     "pet": Text("post-encroachment time", "后侵入时间 PET"),
     "drac": Text("braking needed", "避撞减速度 DRAC"),
@@ -35,6 +36,7 @@ _TERMS: Mapping[str, Text] = {
     "FINALIZED": Text("finalized", "已成立"),
     "TERMINATED": Text("terminated", "已终止"),
     "REFUSED": Text("refused", "已拒绝"),
+    "ACTIVE": Text("in force", "生效中"),
     "RELEASED": Text("released", "已放行"),
     "FAILED": Text("failed", "失败"),
 }
@@ -125,9 +127,11 @@ def absence(play: Row, name: str, *, table: str) -> Text | None:
             f"Not available: the job “{name}” was refused ({en.get('rule', '?')}): {en.get('message', 'no reason was given')}",
             f"无法提供：作业“{name}”被拒绝（{zh.get('rule', '?')}）：{zh.get('message', '未给出原因')}",
         )
+    state = term(done.get("state"))
+    notes = "".join(f" {note}" for note in done.get("notes") or [])
     return Text(
-        f"Not available: the job “{name}” (state {done.get('state', 'unknown')}) released no table “{table}”.",
-        f"无法提供：作业“{name}”（状态：{done.get('state', '未知')}）未放行表“{table}”。",
+        f"Not available: the job “{name}” (state: {state.en}) released no table “{table}”.{notes}",
+        f"无法提供：作业“{name}”（状态：{state.zh}）未放行表“{table}”。{notes}",
     )
 
 
@@ -153,6 +157,15 @@ def sentences(value: object) -> list[Text]:
     en += zh[len(en) :]
     zh += en[len(zh) :]
     return [Text(left or right or "—", right or left or "—") for left, right in zip(en, zh, strict=True)]
+
+
+def reasons(value: object) -> list[Text]:
+    """Return why something ended as it did, from a sentence or from an error or refusal told in both languages."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("en") or value.get("zh"), Mapping):
+        return sentences(value)
+    en, zh = (part(value, side) or part(value, other) for side, other in (("en", "zh"), ("zh", "en")))
+    pairs = [(en.get(name), zh.get(name)) for name in ("message", "hint", "would_pass")]
+    return [Text(str(left or right), str(right or left)) for left, right in pairs if left or right]
 
 
 def whole(value: object) -> int:

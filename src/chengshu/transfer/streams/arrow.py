@@ -1,7 +1,8 @@
-"""Tables as Arrow IPC streams, written and read in bounded pieces."""
+"""Tables as Arrow IPC streams on the wire and as Arrow files on disk, written and read in bounded pieces."""
 
 from collections.abc import Iterable, Iterator
 from io import BufferedIOBase, BytesIO
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,20 +24,26 @@ def to_stream(table: pa.Table) -> Iterator[bytes]:
     yield _drain(sink)
 
 
-def from_stream(chunks: Iterable[bytes], *, limit_bytes: int) -> pa.Table:
-    """Return the table that :func:`to_stream` wrote.
+def into_file(chunks: Iterable[bytes], path: Path, *, limit_bytes: int) -> None:
+    """Write the table that :func:`to_stream` sent into a file, one record batch in memory at a time, for :func:`open_file` to map.
 
-    Raises Unavailable when the stream ends early and Invalid when it is no Arrow stream or is above ``limit_bytes``.
+    Raises Unavailable when the stream ends early (no file is left then) and Invalid when it is above ``limit_bytes``.
     """
     try:
         with pa.ipc.open_stream(pa.PythonFile(_Chunks(chunks, limit_bytes), mode="r")) as reader:
-            return reader.read_all()
+            with pa.ipc.new_file(path, reader.schema) as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
     except (pa.ArrowInvalid, EOFError, OSError) as error:
+        path.unlink(missing_ok=True)
         raise Unavailable(
             "transfer.broken-stream",
             "expected a whole Arrow stream, got one that ends early or cannot be read",
             hint=Text("The transfer may be tried again under a new grant.", "可以用新的授权重新传输。"),
         ) from error
+    except Invalid:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _drain(sink: BytesIO) -> bytes:

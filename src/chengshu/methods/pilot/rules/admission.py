@@ -116,8 +116,3 @@ def _judge(permit: Permit, type_code: str, pid: str, version: str | None) -> int
     if numbers is None:
         return _SW_UNREADABLE
     return _TYPE_OK if any(each.sw_min <= numbers <= each.sw_max for each in classes) else _SW_WRONG
-
-
-def permits_vehicle(permit: Permit, *, type_code: str, pid: str, version: str) -> bool:
-    """Say whether the permit allows this vehicle with this software: the decision of R03, for admission before the drive."""
-    return _judge(permit, type_code, pid, version) == _TYPE_OK
