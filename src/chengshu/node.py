@@ -84,7 +84,7 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     with node.database.write() as tx:
         node.evidence.append(tx, "node.started", node.identity.did, {"handle": settings.node.handle})
     name = settings.node
-    node.identity.add(node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address)
+    node.identity.add(node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address, handle=name.handle)
     return node
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError
@@ -16,7 +14,6 @@ from chengshu.kernel.text import Language, Text
 from chengshu.node import KEYS, LOG, PROTOCOL_PATH, Node, open_node
 
 LOW_DISK_BYTES = 512 * 1024 * 1024
-PROBE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +77,7 @@ def _disk(folder: Path) -> Complaint:
 
 def _serving(node: Node) -> Complaint:
     serving = node.settings.serve
-    try:
-        answer = httpx.get(serving.address + "/health", timeout=PROBE_S, trust_env=False).json()
-    except (httpx.HTTPError, ValueError):
-        answer = None
+    answer = verbs.health(serving.address)
     if answer is None and verbs.port_is_free(serving.host, serving.port):
         return Complaint(
             "serve",
@@ -125,10 +119,7 @@ def _peers(node: Node) -> Iterator[Complaint]:
         if party.did == node.identity.did:
             continue
         root = party.address.removesuffix(PROTOCOL_PATH)
-        try:
-            answer = httpx.get(root + "/health", timeout=PROBE_S, trust_env=False).json()
-        except (httpx.HTTPError, ValueError):
-            answer = {}
+        answer = verbs.health(root) or {}
         if answer.get("node") != party.did:
             what = Text("another node answers at its address", "其地址由另一节点应答") if answer else Text("does not answer", "无应答")
             yield Complaint(

@@ -7,6 +7,7 @@ import typer
 from chengshu import __version__
 from chengshu.cli.commands import contracts, demo, evidence, jobs, nodes, packs, peers, permits, products, statements
 from chengshu.cli.options import examples
+from chengshu.kernel.memory import give_back_early
 
 app = typer.Typer(
     name="chengshu",
@@ -48,4 +49,5 @@ app.add_typer(packs.app, name="pack")
 
 def main() -> None:
     """Run the command line."""
+    give_back_early()
     app()

@@ -37,7 +37,7 @@ class Output:
     @property
     def console(self) -> Console:
         """A console on standard output."""
-        return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        return Console(file=sys.stdout, highlight=False, emoji=False, soft_wrap=True)
 
     def say(self, text: Text) -> None:
         """Print a sentence, unless a program reads the output."""
@@ -67,7 +67,7 @@ class Output:
             sys.stdout.write(json.dumps({"refused": refusal.as_dict(self.language)}, ensure_ascii=False, indent=2) + "\n")
         else:
             word, passes = ("拒绝", "可行做法") if self.language == "zh" else ("refused", "what would pass")
-            console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+            console = Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
             console.print(f"{word} [{refusal.rule}]: {refusal.message}", markup=False)
             console.print(f"{passes}: {refusal.would_pass.of(self.language)}", markup=False)
         return REFUSED_EXIT
@@ -78,7 +78,7 @@ class Output:
             sys.stdout.write(json.dumps({"error": error.as_dict(self.language)}, ensure_ascii=False, indent=2) + "\n")
         else:
             word, hint = ("错误", "处理办法") if self.language == "zh" else ("error", "what to do")
-            console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+            console = Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
             console.print(f"{word} [{error.code}]: {error.message}", markup=False)
             console.print(f"{hint}: {error.hint.of(self.language)}", markup=False)
         return FAILED_EXIT

@@ -22,6 +22,7 @@ from chengshu import __version__, plugins
 from chengshu.cli.output import Output
 from chengshu.cli.stage import ProcessStage, clear
 from chengshu.kernel.clock import iso, system_clock
+from chengshu.kernel.memory import give_back_early
 from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.methods.recording import read_meta
@@ -83,6 +84,7 @@ def unpack(pack: Pack, folder: Path) -> dict[str, Path]:
 
 
 def _unpack(source: SourcePart, folder: Path) -> dict[str, Path]:
+    give_back_early()
     return write_sample(source.recording, source.parameters, observe=plugins.source(source.method), folder=folder)
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from chengshu.catalog.model import Acceptance
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
@@ -183,21 +181,10 @@ class ProcessStage:
         return Answer(standing.job, standing.state, outcome.tables, outcome.notes, standing.receipt, outcome.refusal)
 
     def _await_service(self, role: str) -> None:
-        until = time.monotonic() + START_S
-        address = self._nodes[role].settings.serve.address
-        while time.monotonic() < until:
-            if self._processes[role].poll() is not None:
-                break
-            try:
-                if httpx.get(address + "/health", timeout=2.0, trust_env=False).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.05)
-        raise Unavailable(
-            "stage.node-silent",
-            f"expected the node of {role} to serve within {START_S:g} s, got no answer",
-            hint=Text(f"Look at {self._folder}/nodes/{role}/serve.log.", f"请查看 {self._folder}/nodes/{role}/serve.log。"),
-        )
+        try:
+            verbs.await_service(self._nodes[role], timeout_s=START_S)
+        except Unavailable as error:
+            raise _silent(self._folder, role) from error
 
 
 def _named(words: Text, names: Mapping[str, str]) -> Document:
@@ -205,6 +192,14 @@ def _named(words: Text, names: Mapping[str, str]) -> Document:
     for did, role in names.items():
         en, zh = en.replace(did, role), zh.replace(did, role)
     return {"en": en, "zh": zh}
+
+
+def _silent(folder: Path, role: str) -> Unavailable:
+    return Unavailable(
+        "stage.node-silent",
+        f"expected the node of {role} to serve within {START_S:g} s, got no answer",
+        hint=Text(f"Look at {folder}/nodes/{role}/serve.log.", f"请查看 {folder}/nodes/{role}/serve.log。"),
+    )
 
 
 def clear(folder: Path, *, mark: str) -> None:
@@ -229,7 +224,7 @@ def _serve(folder: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
     finally:

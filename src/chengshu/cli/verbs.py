@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import httpx
 
 from chengshu import config
 from chengshu.catalog.inference import infer_contract
@@ -41,6 +41,7 @@ from chengshu.policy.odrl import to_odrl
 
 Document = dict[str, Any]
 POLL_S = 0.1
+PROBE_S = 2.0
 CLEAN_ROOM = "clean-room"
 """The role under which a party is listed when its node runs a clean room."""
 
@@ -90,22 +91,29 @@ def describe(node: Node) -> Document:
 
 def add_peer(node: Node, card: Mapping[str, Any]) -> Document:
     """Trust another node: pin its id, name and address, as :func:`describe` printed them there."""
-    missing = [key for key in ("id", "name_en", "name_zh", "address") if not card.get(key)]
+    missing = [key for key in ("id", "handle", "name_en", "name_zh", "address") if not card.get(key)]
     if missing:
         raise Invalid(
             "peer.card",
-            f"expected a card with id, name_en, name_zh and address, got none of {', '.join(missing)}",
+            f"expected a card with id, handle, name_en, name_zh and address, got none of {', '.join(missing)}",
             hint=Text("Ask the other node for 'chengshu node show --json'.", "请让对方运行 chengshu node show --json。"),
         )
     roles = [CLEAN_ROOM] if card.get("clean_room") else []
-    party = node.identity.add(card["id"], name_en=card["name_en"], name_zh=card["name_zh"], address=card["address"], roles=roles)
-    return {"id": party.did, "name_en": party.name_en, "name_zh": party.name_zh, "address": party.address, "roles": list(party.roles)}
+    names = {key: str(card[key]) for key in ("name_en", "name_zh", "handle")}
+    party = node.identity.add(card["id"], address=str(card["address"]), roles=roles, **names)
+    return {
+        "id": party.did,
+        "handle": party.handle,
+        "name_en": party.name_en,
+        "name_zh": party.name_zh,
+        "address": party.address,
+        "roles": list(party.roles),
+    }
 
 
 def party_id(node: Node, name: str) -> str:
-    """Return the id of a party given by id or by name in either language; one's own name and ``me`` are oneself."""
-    own = node.settings.node
-    if name in {"me", own.name_en, own.name_zh, own.handle, node.identity.did}:
+    """Return the id of a party given by id, by handle or by name in either language; ``me`` is oneself."""
+    if name == "me":
         return node.identity.did
     return node.identity.get(name).did if name.startswith("did:") else node.identity.find_by_name(name).did
 
@@ -161,7 +169,6 @@ def publish(node: Node, file: Path, *, contract: Path | None, policy: Document, 
     """
     document = read_document(contract) if contract else document_of(infer_contract(file, owner=node.settings.node.handle))
     outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance)
-    pa.default_memory_pool().release_unused()
     if isinstance(outcome, Refused):
         return outcome
     return {
@@ -285,6 +292,32 @@ def _no_object(path: Path, got: str) -> Invalid:
         f"{path}: expected a readable JSON object, got {got}",
         hint=Text("Check the path and the file's content.", "请检查路径与文件内容。"),
     )
+
+
+def await_service(node: Node, *, timeout_s: float) -> Document:
+    """Wait until the node is being served; return what it says of itself. Raises Unavailable after ``timeout_s`` seconds."""
+    address = node.settings.serve.address
+    until = time.monotonic() + timeout_s
+    while True:
+        answer = health(address)
+        if answer is not None and answer.get("node") == node.identity.did:
+            return answer
+        if time.monotonic() >= until:
+            raise Unavailable(
+                "serve.silent",
+                f"expected the node to answer at {address} within {timeout_s:g} s, got no answer of its own",
+                hint=Text(f"Serve it with 'chengshu serve --node {node.folder}'.", f"请用 chengshu serve --node {node.folder} 启动节点。"),
+            )
+        time.sleep(POLL_S)
+
+
+def health(address: str) -> Document | None:
+    """Return what the node at ``address`` says of itself, or None when nothing answers as a node would."""
+    try:
+        answer = httpx.get(address + "/health", timeout=PROBE_S, trust_env=False).json()
+    except (httpx.HTTPError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -16,7 +16,8 @@ _PREFIX = "did:key:z"
 class Party:
     """One participant that this node's operator decided to know: a pinned id and the one address it is reached at.
 
-    ``address`` is the party's versioned Dataspace Protocol base URL (``https://host/2025-1``), without a trailing slash.
+    ``handle`` is the party's part of ``party.product`` in questions; None for a connector that asks none. ``address`` is its versioned Dataspace Protocol
+    base URL (``https://host/2025-1``), without a trailing slash.
     """
 
     did: str
@@ -25,6 +26,7 @@ class Party:
     address: str
     roles: tuple[str, ...]
     added_at: datetime
+    handle: str | None = None
 
     def owns(self, url: str) -> bool:
         """Say whether ``url`` has this party's scheme, host and port, so that nobody can make us call a stranger."""

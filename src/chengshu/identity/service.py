@@ -1,6 +1,7 @@
 """The node's own id and the list of parties that it knows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from chengshu.identity import store
@@ -25,14 +26,14 @@ class Identity:
         self.address = checked_address(address)
         self.did = did_key(signer.public_key)
 
-    def add(self, did: str, *, name_en: str, name_zh: str, address: str, roles: Sequence[str] = ()) -> Party:
+    def add(self, did: str, *, name_en: str, name_zh: str, address: str, roles: Sequence[str] = (), handle: str | None = None) -> Party:
         """Add a party to the trust list and return it; adding it again unchanged changes nothing.
 
         Raises Invalid for an id that is no Ed25519 did:key, an address that is no URL or an empty name, and Conflict where the id or
         a name is already another party's.
         """
         public_key_of(did)
-        party = Party(did, _named(name_en), _named(name_zh), checked_address(address), tuple(roles), self._clock())
+        party = Party(did, _named(name_en), _named(name_zh), checked_address(address), tuple(roles), self._clock(), handle)
         with self._database.write() as tx:
             known = store.get(tx, did)
             if known is not None and _same(known, party):
@@ -59,7 +60,7 @@ class Identity:
             return store.get(tx, did) is not None
 
     def find_by_name(self, name: str) -> Party:
-        """Return the party with this English or Chinese name; raise NotFound where there is none."""
+        """Return the party with this English or Chinese name or handle; raise NotFound where there is none."""
         with self._database.read() as tx:
             found = store.find(tx, name)
         if not found:
@@ -89,7 +90,7 @@ def _named(name: str) -> str:
 
 
 def _same(known: Party, party: Party) -> bool:
-    return (known.name_en, known.name_zh, known.address, known.roles) == (party.name_en, party.name_zh, party.address, party.roles)
+    return replace(known, added_at=party.added_at) == party
 
 
 def _unknown(key: str) -> NotFound:

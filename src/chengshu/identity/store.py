@@ -17,6 +17,7 @@ parties = Table(
     Column("did", String(128), primary_key=True),
     Column("name_en", String(120), nullable=False, unique=True),
     Column("name_zh", String(120), nullable=False, unique=True),
+    Column("handle", String(64), unique=True),
     Column("address", String(512), nullable=False),
     Column("roles", JSON, nullable=False),
     Column("added_at", String(32), nullable=False),
@@ -32,7 +33,7 @@ seen_tokens = Table(
 
 
 def add(tx: Connection, party: Party) -> bool:
-    """Keep a party; return False where its id or one of its names is taken."""
+    """Keep a party; return False where its id, its handle or one of its names is taken."""
     try:
         with tx.begin_nested():
             tx.execute(
@@ -40,6 +41,7 @@ def add(tx: Connection, party: Party) -> bool:
                     did=party.did,
                     name_en=party.name_en,
                     name_zh=party.name_zh,
+                    handle=party.handle,
                     address=party.address,
                     roles=list(party.roles),
                     added_at=iso(party.added_at),
@@ -57,8 +59,8 @@ def get(tx: Connection, did: str) -> Party | None:
 
 
 def find(tx: Connection, name: str) -> list[Party]:
-    """Return the parties whose English or Chinese name is ``name``."""
-    named = or_(parties.c.name_en == name, parties.c.name_zh == name)
+    """Return the parties whose English name, Chinese name or handle is ``name``."""
+    named = or_(parties.c.name_en == name, parties.c.name_zh == name, parties.c.handle == name)
     return [_party(dict(row)) for row in tx.execute(select(parties).where(named)).mappings()]
 
 
@@ -85,4 +87,5 @@ def _party(row: Mapping[str, Any]) -> Party:
         address=row["address"],
         roles=tuple(row["roles"]),
         added_at=from_iso(row["added_at"]),
+        handle=row["handle"],
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from chengshu import plugins
 from chengshu.kernel.errors import ChengshuError, Invalid
+from chengshu.kernel.memory import give_back_early
 from chengshu.kernel.text import Text
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -52,6 +53,7 @@ class ProcessEngine:
 
 
 def _work(out: Connection, method: str, files: dict[str, Path], parameters: dict[str, Any]) -> None:
+    give_back_early()
     try:
         tables = {name: open_table(path) for name, path in files.items()}
         outcome = ("tables", dict(plugins.method(method).load()(tables, parameters)))

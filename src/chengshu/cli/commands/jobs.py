@@ -103,7 +103,7 @@ def inputs_of(node: Node, sql: str) -> list[InputChoice]:
 
     Only names whose party is known are taken for products; whatever else the text says is for the vetting to judge.
     """
-    handles = {one.handle: one.did for one in node.known_handles()}
+    handles = {party.handle: party.did for party in node.identity.list()}
     named = sorted({(party, product) for party, product in _NAMED.findall(sql) if party in handles})
     return [InputChoice(handles[party], product, verbs.agreement_for(node, handles[party], product)) for party, product in named]
 

@@ -25,6 +25,7 @@ INIT_EXAMPLES = examples(
     "chengshu node init room --handle space_operator --name 'Space operator' --name-zh 空间运营方 --port 8702 --clean-room",
 )
 SHOW_EXAMPLES = examples("chengshu node show --node road", "chengshu node show --node road --json > road.card.json")
+WAIT_EXAMPLES = examples("chengshu serve --node road & chengshu node wait --node road")
 SERVE_EXAMPLES = examples("chengshu serve --node road", "CHENGSHU_NODE=road chengshu serve")
 DOCTOR_EXAMPLES = examples("chengshu doctor --node road", "chengshu doctor --node road --json")
 
@@ -54,6 +55,17 @@ def init(
 def show(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """Show who this node is: the card that another operator adds with 'chengshu peer add'."""
     render(lambda _output: verbs.describe(open_node(node)), as_json=as_json, lang=lang)
+
+
+@app.command("wait", epilog=WAIT_EXAMPLES)
+def wait(
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at the most.")] = 20.0,
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Wait until the node is being served."""
+    render(lambda _output: verbs.await_service(open_node(node), timeout_s=timeout), as_json=as_json, lang=lang)
 
 
 def serve(

@@ -76,10 +76,12 @@ def upgrade() -> None:
         sa.Column("did", sa.String(length=128), nullable=False),
         sa.Column("name_en", sa.String(length=120), nullable=False),
         sa.Column("name_zh", sa.String(length=120), nullable=False),
+        sa.Column("handle", sa.String(length=64), nullable=True),
         sa.Column("address", sa.String(length=512), nullable=False),
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("added_at", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("did", name=op.f("pk_parties")),
+        sa.UniqueConstraint("handle", name=op.f("uq_parties_handle")),
         sa.UniqueConstraint("name_en", name=op.f("uq_parties_name_en")),
         sa.UniqueConstraint("name_zh", name=op.f("uq_parties_name_zh")),
     )

@@ -1,0 +1,23 @@
+"""Memory that a process has finished with goes back to the system at once."""
+
+import ctypes
+import ctypes.util
+
+import pyarrow as pa
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGE_BYTES = 128 * 1024
+
+
+def give_back_early() -> None:
+    """Have large arrays and tables returned to the system as soon as they are freed; call once, when a process starts.
+
+    A node handles few large tables and many small messages: what a table leaves behind in an allocator's pools would otherwise stay with
+    every one of its processes for ever. Sets glibc's thresholds (mallopt(3)); where the C library has none, only Arrow's pool is set.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    library = ctypes.CDLL(ctypes.util.find_library("c"))
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
+        library.mallopt(_M_ARENA_MAX, 2)
