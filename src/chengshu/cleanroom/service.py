@@ -19,8 +19,8 @@ from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
-from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
 from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
 from chengshu.cleanroom.vetting import vet
 from chengshu.kernel.canonical import canonical, digest
 from chengshu.kernel.clock import Clock, iso

@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  # the shape that the command-line library calls
+def _version(wanted: bool) -> None:  # the shape that the command-line library calls
     if wanted:
         typer.echo(f"chengshu {__version__}")
         raise typer.Exit

@@ -19,7 +19,7 @@ FAILED_EXIT = 1
 
 
 def terminal_language(environment: Mapping[str, str] = os.environ) -> Language:
-    """Return the terminal's language: Chinese where its locale says so, English elsewhere (POSIX precedence of LC_ALL, LC_MESSAGES, LANG)."""
+    """Return the terminal's language: Chinese where LC_ALL, LC_MESSAGES or LANG (the first that is set) says so, English elsewhere."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         value = environment.get(name, "")
         if value:

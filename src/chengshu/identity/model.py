@@ -16,8 +16,8 @@ _PREFIX = "did:key:z"
 class Party:
     """One participant that this node's operator decided to know: a pinned id and the one address it is reached at.
 
-    ``handle`` is the party's part of ``party.product`` in questions; None for a connector that asks none. ``address`` is its versioned Dataspace Protocol
-    base URL (``https://host/2025-1``), without a trailing slash.
+    ``handle`` is the party's part of ``party.product`` in questions; None for a connector that asks none. ``address`` is its
+    versioned Dataspace Protocol base URL (``https://host/2025-1``), without a trailing slash.
     """
 
     did: str

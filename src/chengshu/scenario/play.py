@@ -49,11 +49,12 @@ class Play:
 
     def perform(self, *, bindings: Mapping[str, Path], only_bound: bool) -> Playbill:
         """Play the whole pack; ``bindings`` puts a user's own file in a product's place. Raises Invalid for an unknown product."""
-        unknown = sorted(bindings.keys() - {product.id for product in self._pack.products})
+        known = [product.id for product in self._pack.products]
+        unknown = sorted(bindings.keys() - set(known))
         if unknown:
             raise Invalid(
                 "pack.unknown-product",
-                f"expected products of {self._pack.id} ({', '.join(product.id for product in self._pack.products)}), got {', '.join(unknown)}",
+                f"expected products of {self._pack.id} ({', '.join(known)}), got {', '.join(unknown)}",
                 hint=Text("Bind with --bind PRODUCT=FILE.", "请使用 --bind 产品=文件 进行绑定。"),
             )
         self._say("Starting the nodes", "启动各方节点")

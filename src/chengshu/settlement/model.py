@@ -85,13 +85,11 @@ def settle(order: Order, *, at: datetime) -> Statement:
     Raises Invalid when a coalition is missing, double, or counts more than there is.
     """
     values = _values(order)
-    players = sorted(max(values, key=len))
+    players = sorted(frozenset[str]().union(*values))
     shares = shapley_with_copies(values, players, same=find_copies(values, players))
     positive = {party: max(share, Fraction(0)) for party, share in shares.items()}
-    if any(positive.values()):
-        payments = split_by_largest_remainder(order.price, positive)
-    else:
-        payments = dict.fromkeys(positive, Fen(0))
+    worth = any(positive.values())
+    payments = split_by_largest_remainder(order.price, positive) if worth else dict.fromkeys(positive, Fen(0))
     return Statement(order=order, shares=shares, payments=payments, computed_at=at)
 
 

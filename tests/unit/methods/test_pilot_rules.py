@@ -17,7 +17,7 @@ from chengshu.kernel.errors import Invalid
 from chengshu.methods.pilot.compliance import EPISODES, evaluate
 from chengshu.methods.pilot.context import PilotContext
 from chengshu.methods.pilot.directive import Directive
-from chengshu.methods.pilot.permit import Permit
+from chengshu.methods.pilot.permit import RULE_IDS, Permit
 from chengshu.methods.pilot.rules import RULES
 from chengshu.methods.pilot.verdict import Result
 

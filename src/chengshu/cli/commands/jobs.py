@@ -20,7 +20,7 @@ from chengshu.node import Node, open_node
 app = typer.Typer(no_args_is_help=True, help="Jobs that this node asked for.")
 
 QUERY_EXAMPLES = examples(
-    "chengshu query 'SELECT edge_id, avg(speed_mps) FROM navigation_platform.link_speed GROUP BY edge_id' --purpose proactive-safety --node fleet",
+    "chengshu query 'SELECT edge_id, avg(speed_mps) FROM navi.link_speed GROUP BY edge_id' --purpose proactive-safety --node fleet",
     "chengshu query --file question.sql --purpose proactive-safety --node fleet --json",
 )
 RUN_EXAMPLES = examples(

@@ -22,7 +22,7 @@ MOVE_EXAMPLES = examples(
     "chengshu permit move suspend adlershof-pilot-2026 --rule R01 --evidence sha256:… --reason 'left the zone twice' --node regulator"
 )
 ADMIT_EXAMPLES = examples(
-    "chengshu permit admit adlershof-pilot-2026 --vehicle av-17 --type PILOT-TAXI-1 --software 4.2.1 --operator fleet_operator --node regulator"
+    "chengshu permit admit pilot-2026 --vehicle av-17 --type PILOT-TAXI-1 --software 4.2.1 --operator fleet_operator --node regulator"
 )
 PermitId = Annotated[str, typer.Argument(help="The permit's id.")]
 MOVES = ("submit", "approve", "publish", "lift", "suspend", "reinstate", "terminate", "expire")

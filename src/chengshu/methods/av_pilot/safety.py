@@ -21,10 +21,10 @@ from chengshu.methods.fusion import FusedPicture, fuse
 from chengshu.methods.groundtruth import followed, true_states
 from chengshu.methods.hazards import CoalitionValues, HazardParameters, coalition_values
 from chengshu.methods.multiplier import Multiplier, best_single, miss_rate_multiplier, not_measured
+from chengshu.methods.perception.parameters import TERMS
 from chengshu.methods.projection import LocalFrame
 from chengshu.methods.sealed import Tables
 from chengshu.methods.sightings import SOURCES, SetAside, Sightings
-from chengshu.methods.perception.parameters import TERMS
 
 CELL_M = 100.0
 GATE_M = 1.5
@@ -46,7 +46,8 @@ class _Truth:
 def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, pa.Table]:
     """Return the hazards found, how well, what every coalition of parties saw in time, and the multiplier.
 
-    ``parameters``: ``proj`` (PROJ text) and ``net_offset`` ([x, y], m) of the map's local metres. Inputs and outputs: see :data:`~chengshu.methods.av_pilot.declared.HAZARDS`.
+    ``parameters``: ``proj`` (PROJ text) and ``net_offset`` ([x, y], m) of the map's local metres. Inputs and outputs:
+    see :data:`~chengshu.methods.av_pilot.declared.HAZARDS`.
     Without ground truth nothing is graded: the hazards are found all the same, and the multiplier is "not measured".
     """
     frame = _frame(parameters)
@@ -164,19 +165,19 @@ def _accuracy(found: pa.Table, picture: FusedPicture, truth: _Truth, tables: Tab
     fused = _with_av(_renumbered(found, owner), automated)
     rows = []
     for name, conflicts in (("true-tracks", exact), ("fused", fused)):
-        for row in grade(conflicts, truth.conflicts).to_pylist():
-            rows.append(
-                {
-                    "picture": name,
-                    "encounter": row["encounter"],
-                    "measure": row["measure"],
-                    "n": row["n_truth"],
-                    "found": row["n_found"],
-                    "matched": row["n_matched"],
-                    "recall": row["recall"],
-                    "precision": row["precision"],
-                }
-            )
+        rows += [
+            {
+                "picture": name,
+                "encounter": row["encounter"],
+                "measure": row["measure"],
+                "n": row["n_truth"],
+                "found": row["n_found"],
+                "matched": row["n_matched"],
+                "recall": row["recall"],
+                "precision": row["precision"],
+            }
+            for row in grade(conflicts, truth.conflicts).to_pylist()
+        ]
     return pa.Table.from_pylist(rows, schema=TABLES["accuracy"])
 
 

@@ -30,10 +30,10 @@ def into_file(chunks: Iterable[bytes], path: Path, *, limit_bytes: int) -> None:
     Raises Unavailable when the stream ends early (no file is left then) and Invalid when it is above ``limit_bytes``.
     """
     try:
-        with pa.ipc.open_stream(pa.PythonFile(_Chunks(chunks, limit_bytes), mode="r")) as reader:
-            with pa.ipc.new_file(path, reader.schema) as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
+        source = pa.PythonFile(_Chunks(chunks, limit_bytes), mode="r")
+        with pa.ipc.open_stream(source) as reader, pa.ipc.new_file(path, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
     except (pa.ArrowInvalid, EOFError, OSError) as error:
         path.unlink(missing_ok=True)
         raise Unavailable(

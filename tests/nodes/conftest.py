@@ -1,0 +1,54 @@
+"""What the tests of whole nodes share: a space of real nodes on loopback, and a plug-in installed for the time of a test."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from small_space import PURPOSE, agree, counts, publish
+
+from chengshu.cleanroom.asker import InputChoice
+from chengshu.cli import verbs
+from chengshu.node import Node
+from chengshu.testing import Space
+
+
+@dataclass(frozen=True)
+class Town:
+    """A served space with products under agreement."""
+
+    space: Space
+    road: Node
+    fleet: Node
+    firm: Node
+    room: Node
+    agreements: dict[str, str]
+
+    def choice(self, product: str = "counts", *, agreement: str | None = None) -> InputChoice:
+        """A product of the road operator under the firm's agreement on it."""
+        holder = self.fleet if product == "trips" else self.road
+        return InputChoice(holder.identity.did, product, self.agreements[product] if agreement is None else agreement)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    with Space(tmp_path_factory.mktemp("town")) as space:
+        road, fleet, firm = (space.add(name) for name in ("road", "fleet", "firm"))
+        room = space.add("room", clean_room=True)
+        terms = verbs.Terms(room.identity.did, [PURPOSE])
+        publish(road, "counts", policy=verbs.offer_of(terms))
+        publish(road, "other", policy=verbs.offer_of(terms))
+        publish(road, "twice", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE], uses=2)))
+        publish(fleet, "trips", policy=verbs.offer_of(terms), table=counts(vehicles=range(30, 60)))
+        agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
+        agreements["trips"] = agree(firm, fleet, "trips")
+        yield Town(space, road, fleet, firm, room, agreements)
+
+
+@pytest.fixture
+def plug_in() -> Iterator[None]:
+    folder = str(Path(__file__).parent / "plug_in")
+    sys.path.insert(0, folder)
+    yield
+    sys.path.remove(folder)

@@ -1,0 +1,132 @@
+"""A road operator, a fleet, a firm that asks, and a clean room: the smallest space in which a job has all of its sides."""
+
+import base64
+import socket
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengshu import config
+from chengshu.catalog.model import Column, DataContract, LogicalType, Product, Role
+from chengshu.catalog.odcs import document_of
+from chengshu.cleanroom.asker import InputChoice, Standing
+from chengshu.cleanroom.model import Job, JobInput, Question, SqlQuestion
+from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cli import verbs
+from chengshu.identity.keys.file import FileKeys
+from chengshu.kernel.canonical import canonical
+from chengshu.kernel.ids import new_id
+from chengshu.kernel.text import Text
+from chengshu.node import KEYS, Node, open_node
+from chengshu.testing import Space
+from chengshu.transfer.streams.arrow import into_file
+
+WAIT_S = 30.0
+PURPOSE = "traffic-study"
+SECRET = 7331.25
+BY_ROAD = "SELECT road, COUNT(DISTINCT vehicle) AS vehicles, AVG(speed) AS speed FROM road.counts GROUP BY road ORDER BY road"
+RAW = "SELECT vehicle, speed FROM road.counts"
+
+
+def counts(*, vehicles: range = range(40)) -> pa.Table:
+    """Five sightings of each vehicle; even ones drive on the ring, odd ones through the gate, and one speed is nobody else's business."""
+    rows = [
+        {"road": "gate" if one % 2 else "ring", "vehicle": f"v{one:03d}", "speed": SECRET if (one, k) == (7, 0) else 10.0 + one % 2 + k}
+        for one in vehicles
+        for k in range(5)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def contract_for(name: str, *, owner: str, version: str = "1.0.0") -> DataContract:
+    """The data contract of one product with the columns of :func:`counts`."""
+    return DataContract(
+        id=name,
+        version=version,
+        table=name,
+        name=Text(f"Sightings {name}", f"观测 {name}"),
+        owner=owner,
+        description="vehicles seen on roads",
+        columns=(
+            Column("road", LogicalType.STRING, "string", required=True, role=Role.GROUP),
+            Column("vehicle", LogicalType.STRING, "string", required=True, role=Role.KEY),
+            Column("speed", LogicalType.NUMBER, "float64", role=Role.MEASURE, aggregates=("count", "sum", "avg")),
+        ),
+        privacy_unit="vehicle",
+        minimum_group=5,
+    )
+
+
+def publish(node: Node, name: str, *, policy: dict[str, Any], table: pa.Table | None = None) -> Product:
+    """Publish :func:`counts` (or another table of its columns) as a product of ``node``."""
+    file = node.folder / "data" / f"{name}.parquet"
+    pq.write_table(counts() if table is None else table, file)
+    document = document_of(contract_for(name, owner=node.settings.node.handle))
+    product = node.catalog.publish(document, source=file, policy=policy)
+    assert isinstance(product, Product)
+    return product
+
+
+def agree(asker: Node, holder: Node, product: str) -> str:
+    """Negotiate the offered contract over the wire and return the agreement's id once it is in force on both sides."""
+    negotiation = verbs.request(asker, holder.identity.did, product)
+    (outcome,) = verbs.await_agreements(asker, [negotiation], timeout_s=WAIT_S)
+    assert outcome["state"] == "FINALIZED"
+    return str(outcome["agreement"])
+
+
+def ask(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None, purpose: str = PURPOSE) -> Standing:
+    """Ask and follow to the end."""
+    question = question or SqlQuestion(BY_ROAD)
+    return verbs.ask(asker, question, room=room.identity.did, purpose=purpose, inputs=inputs, timeout_s=WAIT_S)
+
+
+def signed_job(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None) -> tuple[dict[str, Any], str]:
+    """A job as its asker signs it, for a messenger that does with it what it should not."""
+    parts = tuple(JobInput(asker.asker.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
+    document = Job(new_id(), asker.identity.did, room.identity.did, PURPOSE, question or SqlQuestion(BY_ROAD), parts).as_document()
+    return document, sign(asker, document)
+
+
+def sign(node: Node, document: dict[str, Any]) -> str:
+    """The node's own signature over a document."""
+    return base64.b64encode(FileKeys(node.folder / KEYS).load().sign(canonical(document))).decode()
+
+
+def wire(node: Node) -> HttpNodes:
+    """What ``node`` can say to others, in its own name, about anything it likes."""
+    return HttpNodes(node.identity, credentials=node.credentials, keep_stream=partial(into_file, limit_bytes=1 << 24))
+
+
+def kinds(node: Node, subject: str | None = None) -> list[str]:
+    """The kinds of the entries in a node's log, in order; those about one subject where it is given."""
+    return [one.kind for one in node.evidence.entries(0, node.evidence.size()) if subject in {None, one.subject}]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread or process is doing."""
+    last = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < last, "expected it to come about while waiting"
+        time.sleep(0.05)
+
+
+def hasty_room(space: Space, folder: Path, *, input_wait_s: float) -> Node:
+    """A clean room that gives a silent holder less time than usual, as its operator may choose in chengshu.toml."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    verbs.init(folder, verbs.Birth("hasty", "Hasty room", "急净室", port=listener.getsockname()[1], clean_room=True))
+    settings = config.load(folder)
+    config.write(folder, settings.model_copy(update={"cleanroom": settings.cleanroom.model_copy(update={"input_wait_s": input_wait_s})}))
+    node = open_node(folder)
+    for other in space.nodes.values():
+        verbs.add_peer(other, verbs.describe(node))
+        verbs.add_peer(node, verbs.describe(other))
+    space.nodes["hasty"] = node
+    space._serve(node, listener)
+    return node

@@ -1,0 +1,306 @@
+"""One job and everything that can be wrong with it, on real nodes: who may ask, what is counted, what each log holds afterwards."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import Town
+from small_space import (
+    BY_ROAD,
+    PURPOSE,
+    RAW,
+    SECRET,
+    agree,
+    ask,
+    contract_for,
+    hasty_room,
+    kinds,
+    publish,
+    sign,
+    signed_job,
+    until,
+    wire,
+)
+
+from chengshu.catalog.odcs import document_of
+from chengshu.cleanroom.asker import InputChoice, Standing
+from chengshu.cleanroom.model import SqlQuestion
+from chengshu.cleanroom.outcome import check_receipt
+from chengshu.cli import verbs
+from chengshu.evidence.verify import verify_log, verify_use
+from chengshu.identity.model import public_key_of
+from chengshu.kernel.clock import system_clock
+from chengshu.kernel.crypto import is_signed_by
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, NotFound, Tampered
+from chengshu.kernel.refusal import Refused
+from chengshu.node import LOG, Node, open_node
+from chengshu.testing import Space
+
+
+def _signed(party: str, signature: bytes, message: bytes) -> bool:
+    return is_signed_by(public_key_of(party), signature=signature, message=message)
+
+
+def _rule(standing: Standing) -> str | None:
+    assert standing.outcome is not None
+    assert dict(standing.outcome.tables) == {}
+    return standing.outcome.refusal and standing.outcome.refusal.rule
+
+
+# --- an answer
+
+
+def test_a_question_under_contract_is_answered_in_groups_with_a_receipt_that_verifies(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice()])
+    assert standing.state == "RELEASED"
+    assert standing.outcome is not None
+    assert [(row["road"], row["vehicles"]) for row in standing.outcome.tables["answer"].to_pylist()] == [("gate", 20), ("ring", 20)]
+    assert standing.receipt is not None
+    receipt = standing.receipt["receipt"]
+    assert (receipt["job"], receipt["consumer"], receipt["room"], receipt["state"]) == (
+        standing.job,
+        town.firm.identity.did,
+        town.room.identity.did,
+        "RELEASED",
+    )
+    assert receipt["inputs"] == [{"provider": town.road.identity.did, "product": "counts", "agreement": town.agreements["counts"]}]
+
+
+def test_a_receipt_for_another_outcome_or_by_another_signer_is_found(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    wire(town.firm).post(town.room.identity.did, "/room/jobs", {"job": document, "signature": signature})
+    until(lambda: town.room.room.standing(document["id"], sender=town.firm.identity.did)["state"] == "RELEASED")
+    ended = town.room.room.standing(document["id"], sender=town.firm.identity.did)
+    receipt, outcome = ended["receipt"], ended["outcome"]
+    check_receipt(receipt, outcome=outcome, job=document, is_signed_by=_signed)
+    forged = {**receipt, "signature": sign(town.road, receipt["receipt"])}
+    for wrong in (
+        {"signed": forged, "outcome": outcome, "job": document},
+        {"signed": receipt, "outcome": {**outcome, "notes": ["changed"]}, "job": document},
+        {"signed": receipt, "outcome": outcome, "job": {**document, "purpose": "another"}},
+    ):
+        with pytest.raises(Tampered):
+            check_receipt(wrong["signed"], outcome=wrong["outcome"], job=wrong["job"], is_signed_by=_signed)
+
+
+def test_a_holder_asks_about_its_own_product_without_a_contract(town: Town) -> None:
+    standing = ask(town.road, town.room, [InputChoice(town.road.identity.did, "counts", "own")])
+    assert standing.state == "RELEASED"
+
+
+def test_own_is_no_word_for_somebody_elses_product(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice(agreement="own")])
+    assert standing.state in {"REFUSED", "FAILED"}
+    assert standing.outcome is not None
+    assert dict(standing.outcome.tables) == {}
+
+
+def test_two_products_of_two_holders_are_joined_in_one_answer(town: Town) -> None:
+    sql = "SELECT c.road, COUNT(DISTINCT c.vehicle) AS both FROM road.counts c JOIN fleet.trips t ON c.vehicle = t.vehicle GROUP BY c.road"
+    standing = ask(town.firm, town.room, [town.choice(), town.choice("trips")], question=SqlQuestion(sql))
+    assert standing.state == "RELEASED"
+    assert standing.outcome is not None
+    assert sorted((row["road"], row["both"]) for row in standing.outcome.tables["answer"].to_pylist()) == [("gate", 5), ("ring", 5)]
+
+
+def test_nobody_but_its_asker_can_follow_a_job(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice()])
+    with pytest.raises(NotFound) as caught:
+        wire(town.fleet).post(town.room.identity.did, "/room/jobs/standing", {"job": standing.job})
+    assert caught.value.code == "cleanroom.unknown-job"
+
+
+# --- contracts
+
+
+def test_without_an_agreement_nothing_is_computed(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice(agreement="urn:uuid:00000000-0000-4000-8000-000000000000")])
+    assert standing.state in {"REFUSED", "FAILED"}
+    assert standing.outcome is not None
+    assert dict(standing.outcome.tables) == {}
+    told = json.dumps([*standing.outcome.notes, standing.outcome.refusal and standing.outcome.refusal.as_dict()])
+    assert "agreement" in told
+    assert "transfer.started" not in kinds(town.road, standing.job)
+
+
+def test_an_agreement_of_another_party_does_not_carry(town: Town) -> None:
+    standing = ask(town.fleet, town.room, [town.choice()])
+    assert _rule(standing) in {"recipient", "agreement-of-another"}
+    assert "use.metered" not in kinds(town.road, standing.job)
+
+
+def test_an_agreement_on_another_product_does_not_carry(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice(agreement=town.agreements["other"])])
+    assert _rule(standing) == "agreement-of-another"
+
+
+def test_a_purpose_that_the_contract_does_not_name_is_refused(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice()], purpose="advertising")
+    assert _rule(standing) == "purpose"
+    assert standing.outcome is not None
+    assert standing.outcome.refusal is not None
+    assert PURPOSE in standing.outcome.refusal.would_pass.en
+    assert PURPOSE in standing.outcome.refusal.would_pass.zh
+    assert [entry.body.get("rule") for entry in town.road.evidence.entries(0, 10_000) if entry.subject == standing.job][0] == "purpose"
+
+
+def test_a_use_beyond_the_agreed_count_is_refused_and_a_repeat_of_one_is_not_a_second(town: Town) -> None:
+    sql = BY_ROAD.replace("road.counts", "road.twice")
+    first, signature = signed_job(town.firm, town.room, [town.choice("twice")], question=SqlQuestion(sql))
+    for _ in range(3):  # the room's own repetitions after a lost answer
+        answer = wire(town.room).post(
+            town.road.identity.did, "/room/inputs", {"job": first, "signature": signature, "product": "twice"}
+        )
+        assert "token" in answer
+    assert ask(town.firm, town.room, [town.choice("twice")], question=SqlQuestion(sql)).state == "RELEASED"
+    assert _rule(ask(town.firm, town.room, [town.choice("twice")], question=SqlQuestion(sql))) == "count-limit"
+    again = wire(town.room).post(town.road.identity.did, "/room/inputs", {"job": first, "signature": signature, "product": "twice"})
+    assert "token" in again  # the first use was counted when it was approved, and stays that one use
+    assert kinds(town.road, first["id"]).count("job.approved") == 1
+
+
+# --- dishonest messengers
+
+
+def test_a_job_signed_with_another_key_is_denied_by_the_room(town: Town) -> None:
+    document, _ = signed_job(town.firm, town.room, [town.choice()])
+    with pytest.raises(Denied) as caught:
+        wire(town.firm).post(town.room.identity.did, "/room/jobs", {"job": document, "signature": sign(town.fleet, document)})
+    assert caught.value.code == "cleanroom.signature"
+
+
+def test_a_job_in_anothers_name_is_denied_by_the_room(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    with pytest.raises(Denied) as caught:
+        wire(town.fleet).post(town.room.identity.did, "/room/jobs", {"job": document, "signature": signature})
+    assert caught.value.code == "cleanroom.not-yours"
+
+
+def test_another_job_under_a_known_id_is_a_conflict_and_a_repeat_changes_nothing(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    for _ in range(2):
+        wire(town.firm).post(town.room.identity.did, "/room/jobs", {"job": document, "signature": signature})
+    assert kinds(town.room, document["id"]).count("job.submitted") == 1
+    other = {**document, "purpose": "another"}
+    with pytest.raises(Conflict) as caught:
+        wire(town.firm).post(town.room.identity.did, "/room/jobs", {"job": other, "signature": sign(town.firm, other)})
+    assert caught.value.code == "cleanroom.other-job"
+
+
+def test_a_room_that_alters_the_question_is_denied_by_the_holder(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    altered = {**document, "question": {"sql": "SELECT COUNT(*) FROM road.counts"}}
+    with pytest.raises(Denied) as caught:
+        town.road.holder.approve(altered, signature=signature, product="counts", room=town.room.identity.did)
+    assert caught.value.code == "cleanroom.signature"
+    with pytest.raises(Denied):
+        wire(town.room).post(town.road.identity.did, "/room/inputs", {"job": altered, "signature": signature, "product": "counts"})
+    assert kinds(town.road, document["id"]) == []
+
+
+def test_a_room_that_skips_its_own_vetting_is_stopped_by_the_holder(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()], question=SqlQuestion(RAW))
+    answer = wire(town.room).post(
+        town.road.identity.did, "/room/inputs", {"job": document, "signature": signature, "product": "counts"}
+    )
+    assert answer["refused"]["rule"] == "raw-rows"
+    assert kinds(town.road, document["id"]) == ["job.refused"]
+
+
+def test_the_room_itself_refuses_raw_rows_before_any_holder_is_asked(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice()], question=SqlQuestion(RAW))
+    assert _rule(standing) == "raw-rows"
+    assert str(SECRET) not in json.dumps(standing.outcome and standing.outcome.as_document())
+    assert not {"job.vetted", "job.approved", "transfer.started"} & set(kinds(town.road, standing.job))
+
+
+def test_a_node_that_is_not_the_jobs_room_cannot_fetch_for_it(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    with pytest.raises(Denied) as caught:
+        wire(town.fleet).post(town.road.identity.did, "/room/inputs", {"job": document, "signature": signature, "product": "counts"})
+    assert caught.value.code == "cleanroom.other-room"
+
+
+def test_a_job_that_carries_a_laxer_schema_than_its_holder_publishes_is_refused(town: Town) -> None:
+    document, _ = signed_job(town.firm, town.room, [town.choice()], question=SqlQuestion("SELECT vehicle, COUNT(*) FROM road.counts GROUP BY vehicle"))
+    (part,) = document["inputs"]
+    lax = {**part["schema"], "minimum_group": 1, "columns": [{**one, "role": "free"} for one in part["schema"]["columns"]]}
+    for column in lax["columns"]:
+        column.pop("aggregates", None)
+    document["inputs"] = [{**part, "schema": lax}]
+    message = {"job": document, "signature": sign(town.firm, document), "product": "counts"}
+    assert wire(town.room).post(town.road.identity.did, "/room/inputs", message)["refused"]["rule"] == "schema-changed"
+
+
+def test_a_receipt_by_another_than_the_room_is_denied_by_the_holder(town: Town) -> None:
+    standing = ask(town.firm, town.room, [town.choice()])
+    assert standing.receipt is not None
+    with pytest.raises(Denied) as caught:
+        wire(town.fleet).post(town.road.identity.did, "/room/receipts", standing.receipt)
+    assert caught.value.code == "cleanroom.receipt"
+
+
+# --- grants
+
+
+def _token(town: Town) -> str:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    message = {"job": document, "signature": signature, "product": "counts"}
+    return str(wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"])
+
+
+def test_a_grant_opens_once(town: Town, tmp_path: Path) -> None:
+    token = _token(town)
+    wire(town.room).pull(town.road.identity.did, token, tmp_path / "first.arrow")
+    with pytest.raises(Denied) as caught:
+        wire(town.room).pull(town.road.identity.did, token, tmp_path / "second.arrow")
+    assert caught.value.code == "transfer.grant-used"
+    assert not (tmp_path / "second.arrow").exists()
+
+
+def test_a_grant_is_for_its_recipient_alone(town: Town, tmp_path: Path) -> None:
+    token = _token(town)
+    with pytest.raises(Denied) as caught:
+        wire(town.firm).pull(town.road.identity.did, token, tmp_path / "stolen.arrow")
+    assert caught.value.code == "transfer.grant-of-another"
+    wire(town.room).pull(town.road.identity.did, token, tmp_path / "rightful.arrow")
+
+
+def test_a_grant_expires(town: Town) -> None:
+    token = _token(town)
+    later = open_node(town.road.folder, clock=lambda: system_clock() + timedelta(minutes=6))
+    with pytest.raises(Denied) as caught:
+        later.transfers.start(token, recipient=town.room.identity.did)
+    assert caught.value.code == "transfer.grant-expired"
+
+
+def test_an_unknown_grant_is_not_found(town: Town, tmp_path: Path) -> None:
+    with pytest.raises(NotFound) as caught:
+        wire(town.room).pull(town.road.identity.did, "guessed", tmp_path / "none.arrow")
+    assert caught.value.code == "transfer.unknown-grant"
+
+
+# --- holders that do not answer, rooms that are not the contract's
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory: pytest.TempPathFactory, town: Town) -> "tuple[Town, Node]":
+    """The town with a second clean room that waits a second for a silent holder, and contracts that name it."""
+    room = hasty_room(town.space, tmp_path_factory.mktemp("hasty") / "hasty", input_wait_s=1.0)
+    terms = verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE]))
+    for holder, name in ((town.road, "hasty_counts"), (town.fleet, "hasty_trips")):
+        publish(holder, name, policy=terms)
+    agreements = {
+        "counts": agree(town.firm, town.road, "hasty_counts"),
+        "trips": agree(town.firm, town.fleet, "hasty_trips"),
+    }
+    return Town(town.space, town.road, town.fleet, town.firm, room, agreements), room
+
+
+def test_a_room_that_the_contract_does_not_name_is_refused(town: Town, sparse: "tuple[Town, Node]") -> None:
+    _, hasty = sparse
+    standing = ask(town.firm, hasty, [town.choice()])
+    assert _rule(standing) == "environment"
