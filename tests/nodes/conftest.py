@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_space import PURPOSE, agree, counts, publish
+from small_space import PURPOSE, agree, counts, hang_up, publish
 
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cli import verbs
@@ -44,6 +44,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
         agreements["trips"] = agree(firm, fleet, "trips")
         yield Town(space, road, fleet, firm, room, agreements)
+        hang_up()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ WAIT_S = 30.0
 PURPOSE = "traffic-study"
 SECRET = 7331.25
 BY_ROAD = "SELECT road, COUNT(DISTINCT vehicle) AS vehicles, AVG(speed) AS speed FROM road.counts GROUP BY road ORDER BY road"
+_WIRES: dict[Path, HttpNodes] = {}
 RAW = "SELECT vehicle, speed FROM road.counts"
 
 
@@ -100,7 +101,15 @@ def sign(node: Node, document: dict[str, Any]) -> str:
 
 def wire(node: Node) -> HttpNodes:
     """What ``node`` can say to others, in its own name, about anything it likes."""
-    return HttpNodes(node.identity, credentials=node.credentials, keep_stream=partial(into_file, limit_bytes=1 << 24))
+    if node.folder not in _WIRES:
+        _WIRES[node.folder] = HttpNodes(node.identity, credentials=node.credentials, keep_stream=partial(into_file, limit_bytes=1 << 24))
+    return _WIRES[node.folder]
+
+
+def hang_up() -> None:
+    """Close every line that :func:`wire` opened."""
+    while _WIRES:
+        _WIRES.popitem()[1]._client.close()
 
 
 def kinds(node: Node, subject: str | None = None) -> list[str]:

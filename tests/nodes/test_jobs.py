@@ -2,42 +2,22 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from conftest import Town
-from small_space import (
-    BY_ROAD,
-    PURPOSE,
-    RAW,
-    SECRET,
-    agree,
-    ask,
-    contract_for,
-    hasty_room,
-    kinds,
-    publish,
-    sign,
-    signed_job,
-    until,
-    wire,
-)
+from small_space import BY_ROAD, PURPOSE, RAW, SECRET, ask, kinds, sign, signed_job, until, wire
 
-from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.outcome import check_receipt
-from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.identity.model import public_key_of
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.crypto import is_signed_by
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, NotFound, Tampered
-from chengshu.kernel.refusal import Refused
-from chengshu.node import LOG, Node, open_node
-from chengshu.testing import Space
+from chengshu.node import LOG, open_node
 
 
 def _signed(party: str, signature: bytes, message: bytes) -> bool:
@@ -243,6 +223,18 @@ def test_a_receipt_by_another_than_the_room_is_denied_by_the_holder(town: Town) 
     assert caught.value.code == "cleanroom.receipt"
 
 
+@pytest.mark.xfail(strict=True, reason="Holder.take_receipt records the outcome of a job whatever room signed the receipt")
+def test_a_strangers_receipt_does_not_take_the_place_of_the_rooms(town: Town) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    message = {"job": document, "signature": signature, "product": "counts"}
+    wire(town.room).post(town.road.identity.did, "/room/inputs", message)
+    strangers = {"job": document["id"], "room": town.fleet.identity.did, "state": "FAILED"}
+    wire(town.fleet).post(town.road.identity.did, "/room/receipts", {"receipt": strangers, "signature": sign(town.fleet, strangers)})
+    rooms = {**strangers, "room": town.room.identity.did, "state": "RELEASED"}
+    wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": rooms, "signature": sign(town.room, rooms)})
+    assert "job.released" in kinds(town.road, document["id"])
+
+
 # --- grants
 
 
@@ -283,24 +275,62 @@ def test_an_unknown_grant_is_not_found(town: Town, tmp_path: Path) -> None:
     assert caught.value.code == "transfer.unknown-grant"
 
 
-# --- holders that do not answer, rooms that are not the contract's
+# --- what the logs hold
 
 
-@pytest.fixture(scope="module")
-def sparse(tmp_path_factory: pytest.TempPathFactory, town: Town) -> "tuple[Town, Node]":
-    """The town with a second clean room that waits a second for a silent holder, and contracts that name it."""
-    room = hasty_room(town.space, tmp_path_factory.mktemp("hasty") / "hasty", input_wait_s=1.0)
-    terms = verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE]))
-    for holder, name in ((town.road, "hasty_counts"), (town.fleet, "hasty_trips")):
-        publish(holder, name, policy=terms)
-    agreements = {
-        "counts": agree(town.firm, town.road, "hasty_counts"),
-        "trips": agree(town.firm, town.fleet, "hasty_trips"),
+def test_each_node_logs_the_steps_it_took_and_its_log_verifies(town: Town) -> None:
+    job = ask(town.firm, town.room, [town.choice()]).job
+    until(lambda: "job.released" in kinds(town.road, job))  # the receipt is sent once the job has ended
+    assert kinds(town.firm, job) == ["job.submitted", "job.released"]
+    assert kinds(town.room, job) == ["job.submitted", "job.vetted", "job.run", "job.released"]
+    steps = ["job.vetted", "job.approved", "transfer.started", "transfer.completed", "use.metered"]
+    found = kinds(town.road, job)
+    assert [kind for kind in found if kind in steps] == steps
+    assert sorted(found) == sorted([*steps, "job.released"])
+    before = kinds(town.road)
+    assert before[0] == "node.started"
+    assert {"peer.added", "product.published", "negotiation.requested", "agreement.signed", "negotiation.finalized"} <= set(before)
+    for node in (town.firm, town.road, town.room, town.fleet):
+        node.evidence.publish()
+        verdict = verify_log(node.folder / LOG, node.evidence.vkey)
+        assert sum(verdict.kinds.values()) == verdict.checkpoint.size
+
+
+def test_one_use_of_one_product_is_proved_from_the_holders_files_alone(town: Town, tmp_path: Path) -> None:
+    job = ask(town.firm, town.room, [town.choice()]).job
+    town.road.evidence.publish()
+    copy = shutil.copytree(town.road.folder / LOG, tmp_path / "copied")
+    verdict = verify_use(copy, product="counts", job=job, vkey=town.road.evidence.vkey)
+    assert verdict.holds
+    assert {claim.name: claim.finding.value for claim in verdict.claims if claim.required} == {
+        "agreement-before-use": "proved",
+        "metered-once": "proved",
     }
-    return Town(town.space, town.road, town.fleet, town.firm, room, agreements), room
+    with pytest.raises(NotFound):
+        verify_use(copy, product="other", job=job, vkey=town.road.evidence.vkey)
 
 
-def test_a_room_that_the_contract_does_not_name_is_refused(town: Town, sparse: "tuple[Town, Node]") -> None:
-    _, hasty = sparse
-    standing = ask(town.firm, hasty, [town.choice()])
-    assert _rule(standing) == "environment"
+def test_one_flipped_byte_in_any_file_of_a_nodes_log_is_found(town: Town, tmp_path: Path) -> None:
+    town.road.evidence.publish()
+    files = sorted(path.relative_to(town.road.folder / LOG) for path in (town.road.folder / LOG).rglob("*") if path.is_file())
+    assert any("entries" in str(name) for name in files)
+    for number, name in enumerate(files):
+        copy = shutil.copytree(town.road.folder / LOG, tmp_path / f"copy{number}")
+        raw = bytearray((copy / name).read_bytes())
+        if not raw:
+            continue  # a lock file holds no byte
+        raw[len(raw) // 2] ^= 1
+        (copy / name).write_bytes(raw)
+        with pytest.raises(ChengshuError) as caught:
+            verify_log(copy, town.road.evidence.vkey)
+        assert isinstance(caught.value, Tampered), name
+
+
+def test_no_cell_of_any_product_is_in_any_log_or_any_message(town: Town) -> None:
+    for question in (BY_ROAD, RAW, "SELECT nothing FROM road.counts", "SELECT road, AVG(speed) FROM road.counts WHERE vehicle = 'v007' GROUP BY road"):
+        ask(town.firm, town.room, [town.choice()], question=SqlQuestion(question))
+    for node in (town.firm, town.road, town.room):
+        told = b"".join(path.read_bytes() for path in (node.folder / LOG).rglob("*") if path.is_file())
+        told += repr([dict(entry.body) for entry in node.evidence.entries(0, node.evidence.size())]).encode()
+        assert str(SECRET).encode() not in told
+        assert b"v007" not in told

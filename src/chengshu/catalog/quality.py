@@ -14,6 +14,9 @@ from chengshu.catalog.rules.sheet import NO_ROWS, Hit, Sheet
 from chengshu.catalog.sources.files import FileSource
 from chengshu.kernel.text import Text
 
+Further = Callable[[pa.Table, DataContract, str], QualityReport]
+"""A check beyond the contract, such as against a map: table, contract and the file's name to its findings."""
+
 Rule = Callable[[Sheet], Iterator[Hit] | None]
 
 RULES: tuple[tuple[str, Rule], ...] = (

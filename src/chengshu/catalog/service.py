@@ -13,7 +13,7 @@ from chengshu.catalog import store
 from chengshu.catalog.model import Acceptance, DataContract, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence
-from chengshu.catalog.quality import Intake, intake, usable_rows
+from chengshu.catalog.quality import Further, Intake, intake, usable_rows
 from chengshu.catalog.sources.files import FileSource
 from chengshu.kernel.canonical import digest
 from chengshu.kernel.clock import Clock
@@ -61,18 +61,25 @@ class Catalog:
         self._folder = folder
 
     def publish(
-        self, document: Mapping[str, Any], *, source: Path, policy: Mapping[str, Any], acceptance: Acceptance = Acceptance.CLEAN
+        self,
+        document: Mapping[str, Any],
+        *,
+        source: Path,
+        policy: Mapping[str, Any],
+        acceptance: Acceptance = Acceptance.CLEAN,
+        further: Further | None = None,
     ) -> Product | Refused:
         """Publish one version of a product: its ODCS document as received, the file behind it, and the ODRL Offer it is offered under.
 
         An earlier published version of the same id is superseded. Returns Refused, with the source recorded as quarantined, when
-        the file has quality errors and ``acceptance`` is CLEAN. Raises Invalid for a contract, a policy or a file that cannot be
-        understood, and Conflict for a version that was published before or a file that changes while it is read.
+        the file has quality errors, its own or those of the ``further`` check, and ``acceptance`` is CLEAN. Raises Invalid for a
+        contract, a policy or a file that cannot be understood, and Conflict for a version that was published before or a file that
+        changes while it is read.
         """
         contract = contract_of(document, file="data contract")
         offer = self._offer(policy)
         path = source.resolve()
-        taken, data_digest = self._taken_in(path, contract)
+        taken, data_digest = self._taken_in(path, contract, further)
         product = Product(
             id=contract.id,
             version=contract.version,
@@ -178,11 +185,13 @@ class Catalog:
         aside = any(finding["severity"] == Severity.ROWS for finding in product.quality["findings"])
         return usable_rows(table, product.contract) if aside else table
 
-    def _taken_in(self, path: Path, contract: DataContract) -> tuple[Intake, str]:
+    def _taken_in(self, path: Path, contract: DataContract, further: Further | None) -> tuple[Intake, str]:
         """The intake of a file and the digest of the very bytes it was made from."""
         FileSource(path, contract, within=self._folder).check_file()
         before = file_digest(path)
         taken = intake(path, contract, within=self._folder)
+        if further is not None and taken.accepted is not None:
+            taken = taken.also(further(taken.accepted, contract, path.name))
         if file_digest(path) != before:
             raise Conflict(
                 "product.file-changed",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chengshu import __version__, plugins
+from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cli.output import Output
 from chengshu.cli.stage import ProcessStage, clear
 from chengshu.kernel.clock import iso, system_clock
@@ -35,6 +37,7 @@ MARK = ".chengshu-run"
 REPORT = "report.html"
 RESULT = "result.json"
 STEPS = 10
+COMPILE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,28 @@ def sample_of(name: str, folder: Path) -> list[dict[str, Any]]:
     """Write the recorded sample as one file a product, and return what was written."""
     pack = load(find(plugins.pack_roots(), name))
     return [{"product": product, "file": str(file), "label": pack.label.en} for product, file in unpack(pack, folder).items()]
+
+
+def compile_methods(name: str) -> list[dict[str, Any]]:
+    """Run every method of a pack once on its sample, so that the hot loops are compiled and cached before somebody waits for them."""
+    pack = load(find(plugins.pack_roots(), name))
+    compiled = []
+    with TemporaryDirectory() as folder:
+        files = unpack(pack, Path(folder)) | {part.id: part.document for part in pack.products if part.document}
+        for job in pack.jobs:
+            began = time.monotonic()
+            inputs = {product: _as_arrow(files[product], Path(folder) / f"{product}.arrow") for product in job.products}
+            ProcessEngine(timeout_s=COMPILE_S).run(job.method, files=inputs, parameters=job.parameters)
+            compiled.append({"method": job.method, "seconds": round(time.monotonic() - began, 1)})
+    return compiled
+
+
+def _as_arrow(file: Path, into: Path) -> Path:
+    document = pa.table({"document": [file.read_text(encoding="utf-8")]}) if file.suffix == ".json" else None
+    table = pq.read_table(file) if document is None else document
+    with pa.ipc.new_file(into, table.schema) as writer:
+        writer.write_table(table)
+    return into
 
 
 def unpack(pack: Pack, folder: Path) -> dict[str, Path]:

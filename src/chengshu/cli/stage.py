@@ -24,7 +24,7 @@ from chengshu.kernel.text import Text
 from chengshu.node import LOG, Node, open_node
 from chengshu.policy.words import rule_words
 from chengshu.scenario.model import JobPart, QueryPart, Role
-from chengshu.scenario.ports import Answer, Document, Wish
+from chengshu.scenario.ports import Answer, Document, RoadMap, Wish
 from chengshu.settlement.model import differences
 
 START_S = 40.0
@@ -88,10 +88,12 @@ class ProcessStage:
             self._await_service(role.id)
         return [{"role": role.id, "title": {"en": role.title.en, "zh": role.title.zh}, **cards[role.id]} for role in roles]
 
-    def publish(self, role: str, *, file: Path, contract: Path, policy: Document) -> Document:
+    def publish(self, role: str, *, file: Path, contract: Path, policy: Document, road_map: RoadMap | None) -> Document:
         """Publish a file under a data contract and a policy on the role's node; a file that is not what it promises is set aside."""
+        reference = verbs.MapReference(road_map.file, road_map.part.proj, road_map.part.net_offset) if road_map else None
+        node = self._nodes[role]
         try:
-            outcome = verbs.publish(self._nodes[role], file, contract=contract, policy=policy, acceptance=Acceptance.CLEAN)
+            outcome = verbs.publish(node, file, contract=contract, policy=policy, acceptance=Acceptance.CLEAN, road_map=reference)
         except ChengshuError as error:
             return {"state": "set-aside", "reason": {"en": error.as_dict("en"), "zh": error.as_dict("zh")}, "findings": []}
         if isinstance(outcome, Refused):

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengshu import config
 from chengshu.catalog.inference import infer_contract
-from chengshu.catalog.model import Acceptance
+from chengshu.catalog.model import Acceptance, DataContract, QualityReport
 from chengshu.catalog.odcs import document_of, read_document
+from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Question
 from chengshu.contract.model import Negotiation, State
@@ -21,6 +24,7 @@ from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
+from chengshu.methods.projection import LocalFrame
 from chengshu.node import Node, create_node
 from chengshu.policy.model import (
     Basis,
@@ -162,13 +166,26 @@ def offer_of(terms: Terms) -> Document:
     return to_odrl(Policy(tuple(rules), (Pay(Basis.CONTRIBUTION),) if terms.paid else ()))
 
 
-def publish(node: Node, file: Path, *, contract: Path | None, policy: Document, acceptance: Acceptance) -> Document | Refused:
+@dataclass(frozen=True, slots=True)
+class MapReference:
+    """A map that positions are held against: a file of lanes, and where its local metres lie (PROJ text, offset in m)."""
+
+    file: Path
+    proj: str
+    offset: tuple[float, float]
+
+
+def publish(
+    node: Node, file: Path, *, contract: Path | None, policy: Document, acceptance: Acceptance, road_map: MapReference | None = None
+) -> Document | Refused:
     """Publish a file as a data product; return it with its findings, or the refusal when the file is not what its contract says.
 
-    Without a contract one is inferred from the file: numbers are measures, everything else is hidden.
+    With a map, positions that are not on its roads (shifted coordinates) or beside their lanes (a bias) are findings too. Without a
+    contract one is inferred from the file: numbers are measures, everything else is hidden.
     """
     document = read_document(contract) if contract else document_of(infer_contract(file, owner=node.settings.node.handle))
-    outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance)
+    further = against(road_map) if road_map else None
+    outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance, further=further)
     if isinstance(outcome, Refused):
         return outcome
     return {
@@ -179,6 +196,24 @@ def publish(node: Node, file: Path, *, contract: Path | None, policy: Document, 
         "policy_digest": outcome.policy_digest,
         "findings": list(outcome.quality["findings"]),
     }
+
+
+def against(road_map: MapReference) -> Further:
+    """Return the check that holds a table's positions against a map; raise Invalid when its file holds no lanes."""
+    try:
+        lanes = pq.read_table(road_map.file, columns=["xs", "ys"])
+    except (OSError, ValueError) as error:
+        raise Invalid(
+            "map.file",
+            f"{road_map.file}: expected a Parquet file of lanes with the columns xs and ys, got {type(error).__name__}",
+            hint=Text("The pilot's product map_lane is a pattern for it.", "可参照试点产品 map_lane。"),
+        ) from error
+    frame = LocalFrame(road_map.proj, *road_map.offset)
+
+    def check(table: pa.Table, contract: DataContract, file: str) -> QualityReport:
+        return check_position(table, contract, file=file, lanes=lanes, from_wgs84=frame.from_wgs84)
+
+    return check
 
 
 def products(node: Node) -> list[Document]:

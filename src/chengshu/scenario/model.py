@@ -69,6 +69,19 @@ class SourcePart:
 
 
 @dataclass(frozen=True, slots=True)
+class MapPart:
+    """Which product is the map that positions are held against, and where its local metres lie (PROJ text, offset in m)."""
+
+    product: str
+    proj: str
+    net_offset: tuple[float, float]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the frame as the parameters of a method that reads the map."""
+        return {"proj": self.proj, "net_offset": list(self.net_offset)}
+
+
+@dataclass(frozen=True, slots=True)
 class SettlementPart:
     """Which job's coalition counts are paid for, by whom, and at what price in fen."""
 
@@ -95,6 +108,7 @@ class Pack:
     source: SourcePart
     settlement: SettlementPart
     permit: str | None
+    map: MapPart | None
     licences: tuple[str, ...]
 
     def role(self, role_id: str) -> Role:
@@ -165,11 +179,12 @@ def _pack(root: Path, document: dict[str, Any]) -> Pack:
         clauses=tuple(document["clauses"]),
         roles=tuple(Role(role["id"], _text(role), role.get("clean_room", False)) for role in document["roles"]),
         products=tuple(_product(root, product) for product in document["products"]),
-        jobs=tuple(_job(job) for job in document["jobs"]),
+        jobs=tuple(_job(job, document.get("map")) for job in document["jobs"]),
         queries=tuple(_queries(root, document["queries"])),
         source=SourcePart(source["method"], root / source["recording"], source.get("parameters", {})),
         settlement=SettlementPart(settlement["job"], settlement["payer"], int(settlement["price_fen"])),
         permit=document.get("permit"),
+        map=_map(document["map"]) if "map" in document else None,
         licences=tuple(document["licences"]),
     )
 
@@ -183,7 +198,14 @@ def _product(root: Path, part: Mapping[str, Any]) -> ProductPart:
     return ProductPart(part["id"], part["owner"], root / part["contract"], document)
 
 
-def _job(part: Mapping[str, Any]) -> JobPart:
+def _map(part: Mapping[str, Any]) -> MapPart:
+    east, north = part["net_offset"]
+    return MapPart(part["product"], str(part["proj"]), (float(east), float(north)))
+
+
+def _job(part: Mapping[str, Any], map_part: Mapping[str, Any] | None) -> JobPart:
+    """Read a job; one that reads the pack's map is told where the map lies."""
+    frame = _map(map_part).parameters() if map_part and map_part["product"] in part["products"] else {}
     return JobPart(
         id=part["id"],
         title=_text(part["title"]),
@@ -191,7 +213,7 @@ def _job(part: Mapping[str, Any]) -> JobPart:
         method=part["method"],
         purpose=part["purpose"],
         products=tuple(part["products"]),
-        parameters=part.get("parameters", {}),
+        parameters={**frame, **part.get("parameters", {})},
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.scenario.model import JobPart, Pack, ProductPart, QueryPart
-from chengshu.scenario.ports import Answer, Document, Progress, Stage, Wish
+from chengshu.scenario.ports import Answer, Document, Progress, RoadMap, Stage, Wish
 
 Observe = Callable[[Path, Mapping[str, Any]], Mapping[str, pa.Table]]
 """Turns a recorded sample into what each party holds: product name to table."""
@@ -97,7 +97,9 @@ class Play:
         if part.id not in files:
             return {"id": part.id, "owner": part.owner, "state": "absent", "origin": "none", "findings": []}
         policy = resolve_policy(self._pack, part, parties=self._stage.parties())
-        outcome = self._stage.publish(part.owner, file=files[part.id], contract=part.contract, policy=policy)
+        reference = self._pack.map
+        road_map = RoadMap(files[reference.product], reference) if reference and reference.product in files else None
+        outcome = self._stage.publish(part.owner, file=files[part.id], contract=part.contract, policy=policy, road_map=road_map)
         return {**outcome, "id": part.id, "owner": part.owner, "origin": origin}
 
     def _permit(self, files: Mapping[str, Path]) -> Document | None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
-from chengshu.scenario.model import JobPart, QueryPart, Role
+from chengshu.scenario.model import JobPart, MapPart, QueryPart, Role
 
 Document = dict[str, Any]
 
@@ -24,6 +24,14 @@ class Answer:
     notes: tuple[str, ...]
     receipt: Document | None
     refusal: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoadMap:
+    """A map to hold positions against: the lanes' file, and where its local metres lie."""
+
+    file: Path
+    part: MapPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,11 @@ class Stage(Protocol):
         """Create and serve a node for every role and make them known to one another; return each one's name, id and address."""
         ...
 
-    def publish(self, role: str, *, file: Path, contract: Path, policy: Document) -> Document:
-        """Publish a file under a data contract and a policy on the role's node; return the product with its findings."""
+    def publish(self, role: str, *, file: Path, contract: Path, policy: Document, road_map: RoadMap | None) -> Document:
+        """Publish a file under a data contract and a policy on the role's node, its positions held against a map.
+
+        Returns the product with its findings, or why it was set aside.
+        """
         ...
 
     def permit(self, role: str, file: Path) -> Document:

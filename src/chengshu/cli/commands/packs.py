@@ -8,7 +8,7 @@ import typer
 from chengshu import plugins
 from chengshu.cli.options import AsJson, Lang, examples, render
 from chengshu.cli.output import Output
-from chengshu.cli.playing import Bindings, play_pack, sample_of
+from chengshu.cli.playing import Bindings, compile_methods, play_pack, sample_of
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.scenario import check as checking
@@ -24,6 +24,8 @@ RUN_EXAMPLES = examples(
     "chengshu pack run transport/av_pilot --only-bound --bind av_state=av.parquet --bind map_lane=map.parquet",
 )
 SAMPLE_EXAMPLES = examples("chengshu pack sample transport/av_pilot sample")
+
+COMPILE_EXAMPLES = examples("chengshu pack compile transport/av_pilot")
 
 PackName = Annotated[str, typer.Argument(help="A pack's id, or its folder.")]
 
@@ -83,6 +85,17 @@ def sample(
 ) -> None:
     """Write the recorded sample as the files that each party would hold: a pattern for your own."""
     render(lambda _output: sample_of(pack, folder), as_json=as_json, lang=lang)
+
+
+@app.command("compile", epilog=COMPILE_EXAMPLES)
+def compile_(pack: PackName, as_json: AsJson = False, lang: Lang = "") -> None:
+    """Compile a pack's methods ahead, so that the first run is as quick as every later one."""
+
+    def work(output: Output) -> Any:
+        output.say(Text("compiling the methods' hot loops, once", "正在一次性编译方法中的热点循环"))
+        return compile_methods(pack)
+
+    render(work, as_json=as_json, lang=lang)
 
 
 def _binding(text: str) -> tuple[str, str]:

@@ -36,6 +36,9 @@ def publish(
     room: Annotated[str | None, typer.Option(help="The clean room that may compute on it; the only known one when left out.")] = None,
     uses: Annotated[int | None, typer.Option(help="How many uses one contract allows.")] = None,
     group: Annotated[int, typer.Option(help="The smallest group that an answer may be about.")] = 5,
+    road_map: Annotated[Path | None, typer.Option("--map", help="A Parquet file of lanes (xs, ys) to hold positions against.")] = None,
+    map_proj: Annotated[str, typer.Option(help="With --map: where its local metres lie, as PROJ text.")] = "",
+    map_offset: Annotated[tuple[float, float], typer.Option(help="With --map: its offset, east and north in metres.")] = (0.0, 0.0),
     accept_flagged: Annotated[
         bool, typer.Option("--accept-flagged", help="Publish although the file is not what its contract says.")
     ] = False,
@@ -49,7 +52,8 @@ def publish(
         opened = open_node(node)
         offer = verbs.read_json(policy) if policy else verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
         acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
-        return verbs.publish(opened, file, contract=contract, policy=offer, acceptance=acceptance)
+        reference = verbs.MapReference(road_map, map_proj, map_offset) if road_map else None
+        return verbs.publish(opened, file, contract=contract, policy=offer, acceptance=acceptance, road_map=reference)
 
     render(work, as_json=as_json, lang=lang)
 
