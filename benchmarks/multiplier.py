@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=Path, required=True)
     parser.add_argument("--networks", nargs="+", default=["berlin-adlershof", "braunschweig"])
-    parser.add_argument("--simulations", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--simulations", type=int, nargs="+", default=list(range(1, 11)))
     parser.add_argument("--views", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=int, default=960)
     parser.add_argument("--sumo-python", default=sys.executable)

@@ -1,4 +1,4 @@
-"""What the tests of whole nodes share: a space of real nodes on loopback, and a plug-in installed for the time of a test."""
+"""What the tests of whole nodes share: a space of real nodes on loopback, and a plug-in installed for the time of a module."""
 
 import sys
 from collections.abc import Iterator
@@ -44,10 +44,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
         agreements["trips"] = agree(firm, fleet, "trips")
         yield Town(space, road, fleet, firm, room, agreements)
-        hang_up()
+        hang_up(*space.nodes.values())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plug_in() -> Iterator[None]:
     folder = str(Path(__file__).parent / "plug_in")
     sys.path.insert(0, folder)

@@ -4,7 +4,7 @@ Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything 
 the data may not leave.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,9 +57,10 @@ def warn(
     lanes: pa.Table,
     foes: pa.Table | None,
     conflicts: pa.Table | None = None,
+    parties: Collection[str] = tuple(PARTY_PRODUCTS),
     parameters: WarningParameters | None = None,
 ) -> pa.Table:
-    """Return how the detector did for each party alone and for all: one row a view and encounter ("all" first).
+    """Return how the detector did for each of ``parties`` alone and for all together: one row a view and encounter ("all" first).
 
     Columns: view, encounter, hazards, warned, in_time, warnings, true_warnings, recall, recall_in_time, precision (null without a
     denominator). ``warned``: hazards whose two vehicles a warning named at that time. A warning is true when it names a hazard, or one of
@@ -67,7 +68,9 @@ def warn(
     about an automated vehicle count where its maker's reports tell which vehicles those are. Raises Invalid when a product lacks a column.
     """
     chosen = parameters or WarningParameters()
-    views = {party: {name: products[name] for name in names if name in products} for party, names in PARTY_PRODUCTS.items()}
+    views = {
+        party: {name: products[name] for name in names if name in products} for party, names in PARTY_PRODUCTS.items() if party in parties
+    }
     rows: list[dict[str, object]] = []
     for view, seen in {**views, "all": dict(products)}.items():
         found = _warnings(seen, truth_tracks, frame=frame, lanes=lanes, foes=foes, parameters=chosen)
@@ -96,7 +99,7 @@ def _warnings(
     fused = fuse(products, frame, parameters=parameters.fusion).tracks
     fused = fused.filter(fused["for_ttc"])
     found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=parameters.detector)
-    vehicle = _vehicle_of(fused, truth_tracks, parameters.gate_m)
+    vehicle = vehicle_of(fused, truth_tracks, gate_m=parameters.gate_m)
     track, bits = np.asarray(fused["track"], dtype=np.int64), np.asarray(fused["sources"], dtype=np.int64)
     is_av = np.zeros(len(vehicle), np.bool_)
     is_av[track[bits & AV_BIT > 0]] = True
@@ -111,7 +114,9 @@ def _warnings(
     )
 
 
-def _vehicle_of(fused: pa.Table, truth_tracks: pa.Table, gate_m: float) -> Ints:
+def vehicle_of(fused: pa.Table, truth_tracks: pa.Table, *, gate_m: float) -> Ints:
+    """Return for each fused track number the true vehicle that it moves with, judged from positions alone; -1 for nobody."""
+
     def column(name: str) -> Floats:
         return np.asarray(fused[name], dtype=np.float64)
 

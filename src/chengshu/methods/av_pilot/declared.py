@@ -44,6 +44,18 @@ TABLES: dict[str, pa.Schema] = {
     "encounters": pa.schema([("encounter", pa.string()), ("coalition", pa.string()), ("seen", pa.int64()), ("n", pa.int64())]),
     "false_tracks": pa.schema([("source", pa.string()), ("n", pa.int64()), ("false_tracks", pa.int64())]),
     "accuracy": _ACCURACY,
+    "warnings": pa.schema(
+        [
+            ("view", pa.string()),
+            ("n", pa.int64()),
+            ("warned", pa.int64()),
+            ("in_time", pa.int64()),
+            ("warnings", pa.int64()),
+            ("true_warnings", pa.int64()),
+            ("recall", pa.float64()),
+            ("precision", pa.float64()),
+        ]
+    ),
     "hotspots": pa.schema([("lat", pa.float64()), ("lon", pa.float64()), ("n", pa.int64())]),
     "eta": _ETA,
     "alignment": _ALIGNMENT,

@@ -18,16 +18,15 @@ from chengshu.methods.conflicts.grading import grade
 from chengshu.methods.conflicts.parameters import ConflictParameters
 from chengshu.methods.eta import eta_report, trips
 from chengshu.methods.fusion import FusedPicture, fuse
-from chengshu.methods.groundtruth import followed, true_states
 from chengshu.methods.hazards import CoalitionValues, HazardParameters, coalition_values
 from chengshu.methods.multiplier import Multiplier, best_single, miss_rate_multiplier, not_measured
-from chengshu.methods.perception.parameters import TERMS
 from chengshu.methods.projection import LocalFrame
 from chengshu.methods.sealed import Tables
-from chengshu.methods.sightings import SOURCES, SetAside, Sightings
+from chengshu.methods.sightings import SOURCES, SetAside
+from chengshu.methods.warn import vehicle_of, warn
 
 CELL_M = 100.0
-GATE_M = 1.5
+GATE_M = 3.0
 BOOTSTRAP_SEED = 7
 EXACT = ConflictParameters()
 MEASURED = ConflictParameters(min_ticks=3, smooth_s=1.0)
@@ -64,6 +63,7 @@ def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, 
         return {**results, "multiplier": _multiplier_table(not_measured("no ground truth was given"), None, tables)}
     values = coalition_values(positions, truth.hazards, truth.tracks, frame=frame)
     results |= _valued(values, tables)
+    results["warnings"] = _warnings(tables, positions, truth, frame=frame, best=best_single(values.singles))
     results["accuracy"] = _accuracy(found, picture, truth, tables)
     results["eta"] = _eta(tables, positions, truth, frame)
     return results
@@ -161,8 +161,7 @@ def _accuracy(found: pa.Table, picture: FusedPicture, truth: _Truth, tables: Tab
     renamed = truth.tracks.rename_columns(["track" if name == "veh" else name for name in truth.tracks.column_names])
     automated = set(pc.unique(renamed.filter(pc.field("is_av"))["track"]).to_pylist())
     exact = _with_av(_conflicts(renamed.drop_columns(["is_av"]), tables, EXACT), automated)
-    owner = _owners(picture.tracks, truth)
-    fused = _with_av(_renumbered(found, owner), automated)
+    fused = _with_av(_renumbered(found, vehicle_of(picture.tracks, truth.tracks, gate_m=GATE_M)), automated)
     rows = []
     for name, conflicts in (("true-tracks", exact), ("fused", fused)):
         rows += [
@@ -181,40 +180,33 @@ def _accuracy(found: pa.Table, picture: FusedPicture, truth: _Truth, tables: Tab
     return pa.Table.from_pylist(rows, schema=TABLES["accuracy"])
 
 
+def _warnings(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, *, frame: LocalFrame, best: str) -> pa.Table:
+    """What a warning system would have said from the best single party's data and from all: false alarms count too."""
+    told = warn(
+        positions,
+        truth.hazards,
+        truth.tracks,
+        frame=frame,
+        lanes=tables["map_lane"],
+        foes=tables.get("map_foes"),
+        conflicts=truth.conflicts,
+        parties=(best,),
+    )
+    overall = told.filter(pc.field("encounter") == "all")
+    names = ["view", "hazards", "warned", "in_time", "warnings", "true_warnings", "recall", "precision"]
+    return overall.select(names).rename_columns(["view", "n", *names[2:]])
+
+
 def _with_av(conflicts: pa.Table, automated: set[int]) -> pa.Table:
     pairs = zip(conflicts["track_a"].to_pylist(), conflicts["track_b"].to_pylist(), strict=True)
     return conflicts.filter(pa.array([a in automated or b in automated for a, b in pairs], pa.bool_()))
 
 
-def _owners(tracks: pa.Table, truth: _Truth) -> dict[int, int]:
-    """Return the true vehicle that each fused track moves with, judged from positions alone; tracks of nobody are left out."""
-    names, dense = np.unique(np.asarray(tracks["track"]), return_inverse=True)
-    order = np.lexsort((np.asarray(tracks["t_ms"]), dense))
-    columns = {name: np.asarray(tracks[name], dtype=np.float64)[order] for name in ("x_m", "y_m", "heading_deg", "speed_mps", "sigma_m")}
-    count = len(order)
-    source = Sightings(
-        source="fused",
-        terms=TERMS["av_state"],
-        t_ms=np.asarray(tracks["t_ms"], dtype=np.int64)[order],
-        track=dense[order].astype(np.int64),
-        sensor=np.zeros(count, np.int64),
-        x=columns["x_m"],
-        y=columns["y_m"],
-        heading=columns["heading_deg"],
-        speed=columns["speed_mps"],
-        length=np.zeros(count),
-        width=np.zeros(count),
-        sigma=columns["sigma_m"],
-    )
-    gate: NDArray[np.float64] = np.maximum(GATE_M, 3 * columns["sigma_m"])
-    vehicle = followed(source, true_states(truth.tracks), gate=gate, least_share=0.5).vehicle
-    return {int(name): int(veh) for name, veh in zip(names, vehicle, strict=True) if veh >= 0}
-
-
-def _renumbered(conflicts: pa.Table, owner: Mapping[int, int]) -> pa.Table:
-    """Put true vehicles in the place of fused tracks; a track of nobody keeps a number that no vehicle has, and so counts as false."""
+def _renumbered(conflicts: pa.Table, vehicle: NDArray[np.int64]) -> pa.Table:
+    """Put true vehicles in the place of fused tracks; a track of nobody gets a number that no vehicle has, and so counts as false."""
     for name in ("track_a", "track_b"):
-        numbers = [owner.get(track, -1 - track) for track in conflicts[name].to_pylist()]
+        track = np.asarray(conflicts[name], dtype=np.int64)
+        numbers = np.where(vehicle[track] >= 0, vehicle[track], -1 - track)
         conflicts = conflicts.set_column(conflicts.schema.get_field_index(name), name, pa.array(numbers, pa.int64()))
     return conflicts
 

@@ -88,6 +88,7 @@ def _worth(play: Row, cast: Cast) -> dict[str, object]:
         "lead_table": lead_table,
         "encounters": worth.by_encounter(play, cast),
         "accuracy": worth.accuracy(play, cast),
+        "warnings": worth.warnings(play, cast),
         "no_accuracy": absence(play, JOB, table="accuracy"),
         "eta": eta,
         "lift": lift,

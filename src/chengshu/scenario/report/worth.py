@@ -110,6 +110,41 @@ def accuracy(play: Row, cast: Cast) -> Table | None:
     return Table(Text("The detector against the simulator's record", "检测器与仿真真值对照"), columns, cells, frozenset({3, 4, 5, 6, 7}))
 
 
+def warnings(play: Row, cast: Cast) -> Table | None:
+    """Return what a warning system would really have said, false alarms included; None where that was not measured."""
+    cells = tuple(
+        (
+            cast.title(row.get("view")),
+            counted(row.get("n")),
+            counted(row.get("warned")),
+            counted(row.get("in_time")),
+            counted(row.get("warnings")),
+            counted(row.get("true_warnings")),
+            _graded(row.get("recall")),
+            _graded(row.get("precision")),
+        )
+        for row in rows(play, JOB, "warnings")
+    )
+    if not cells:
+        return None
+    columns = (
+        Text("From the data of", "所用数据"),
+        Text("Hazards", "险情"),
+        Text("Warned", "已预警"),
+        Text("1 s ahead", "提前 1 秒"),
+        Text("Warnings", "预警数"),
+        Text("True", "属实"),
+        Text("Recall", "召回率"),
+        Text("Precision", "精确率"),
+    )
+    return Table(
+        Text("Warnings by the detector, as things stood at the moment", "检测器按当时所知发出的预警"),
+        columns,
+        cells,
+        frozenset(range(1, 8)),
+    )
+
+
 def arrival(play: Row, cast: Cast) -> tuple[Table | None, Text]:
     """Return the errors of estimated arrival times, and a sentence that says whether fusing helped."""
     found = [row for row in rows(play, JOB, "eta") if real(row.get("mae_s")) is not None]

@@ -1,0 +1,273 @@
+"""What the documents say exists, and what exists is in the documents: links, keys, rules, kinds, commands, figures."""
+
+import doctest
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from chengshu import plugins
+from chengshu.api.room import room_router
+from chengshu.catalog.odcs import read_contract
+from chengshu.cli import verbs
+from chengshu.cli.main import app
+from chengshu.config import CleanroomSection, NodeSection, ServeSection, Settings
+from chengshu.evidence.model import KINDS
+from chengshu.live.model import GROUNDS, PermitState, Verb
+from chengshu.methods.perception.parameters import TERMS, ViewParameters
+from chengshu.methods.pilot.permit import ITEMS
+from chengshu.methods.pilot.rules import RULES
+from chengshu.node import open_node
+from chengshu.policy.model import NAMES
+from chengshu.policy.odrl import CS, ODRL
+from chengshu.scenario.model import find, load
+
+ROOT = Path(__file__).parents[2]
+READMES = (ROOT / "README.md", ROOT / "README.zh.md")
+PACK = find(plugins.pack_roots(), "transport/av_pilot")
+DOCUMENTS = [*READMES, ROOT / "ARCHITECTURE.md", ROOT / "SECURITY.md", PACK / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"\bchengshu ((?:[a-z]+ ?){1,2})")
+
+
+def text(name: str) -> str:
+    """Return one document's text."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_relative_link_leads_to_a_file(document: Path) -> None:
+    links = [link.partition("#")[0] for link in LINK.findall(document.read_text(encoding="utf-8"))]
+    missing = [link for link in links if link and "://" not in link and not (document.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_a_readme_is_short_enough_to_enjoy(name: str) -> None:
+    assert len(text(name).splitlines()) <= 180
+
+
+@pytest.mark.parametrize("picture", ["pilot.png", "pilot.zh.png"])
+def test_a_picture_is_light_enough_to_load(picture: str) -> None:
+    assert 10_000 < (ROOT / "docs" / "pictures" / picture).stat().st_size <= 400_000
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_that_is_named_exists(document: Path) -> None:
+    named = {tuple(words.split()) for words in COMMAND.findall(document.read_text(encoding="utf-8"))}
+    nouns = {command[0] for command in commands() if len(command) == 2}
+    asked = {words[:2] if words[0] in nouns else words[:1] for words in named}
+    assert asked - commands() == set()
+
+
+def test_every_command_and_option_of_the_tour_exists() -> None:
+    lines = [line for line in text("README.md").splitlines() if line.startswith("chengshu ")]
+    for line in lines:
+        words = shlex.split(line.rstrip("\\"))[1:]
+        command = tuple(words[:2]) if tuple(words[:2]) in commands() else tuple(words[:1])
+        options = {word for word in words if word.startswith("--")}
+        assert options - options_of(command) == set(), line
+
+
+def test_every_command_is_in_the_node_reference() -> None:
+    reference = re.findall(r"`(?:chengshu )?([a-z]+(?: [a-z]+)?)`", text("docs/reference/node.md"))
+    assert commands() - {tuple(words.split()) for words in reference} == set()
+
+
+def test_every_setting_is_in_the_node_reference_with_its_default() -> None:
+    reference = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| `?([^|`]+?)`? \|", text("docs/reference/node.md"), re.MULTILINE))
+    assert reference == {f"{section}.{key}": default for section, key, default in settings()}
+
+
+def test_every_kind_of_entry_is_in_the_evidence_reference_and_no_other() -> None:
+    rows = re.findall(r"^\| `([a-z.]+)` \| ([^|]+) \| ([^|]+) \|$", text("docs/reference/evidence.md"), re.MULTILINE)
+    assert {kind: (en, zh) for kind, en, zh in rows} == {kind: (title.en, title.zh) for kind, title in KINDS.items()}
+
+
+def test_every_policy_rule_is_in_the_policy_reference_in_the_order_of_evaluation() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| `((?:odrl|cs):[A-Za-z]+)`", text("docs/reference/policy.md"), re.MULTILINE)
+    assert [rule for rule, _ in rows] == list(NAMES.values())
+    assert f"`{ODRL}`" in text("docs/reference/policy.md")
+    assert f"`{CS}`" in text("docs/reference/policy.md")
+
+
+def test_every_key_of_the_pilots_manifest_is_in_the_pack_reference_and_no_other_is_required() -> None:
+    reference = text("docs/reference/pack.md")
+    rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \|", reference.partition("## pack.toml")[2], re.MULTILINE)
+    named = {key for keys, _ in rows for key in re.findall(r"`([^`]+)`", keys)}
+    used = set(keys_of(tomllib.loads((PACK / "pack.toml").read_text(encoding="utf-8"))))
+    assert used - named == set()
+    assert named - used == set()
+
+
+def test_a_manifest_without_a_key_that_the_reference_calls_required_is_refused(tmp_path: Path) -> None:
+    manifest = (PACK / "pack.toml").read_text(encoding="utf-8")
+    for key in ("id", "version", "clauses", "licences"):
+        (tmp_path / "pack.toml").write_text(re.sub(rf"(?m)^{key} = (\[[^\]]*\]|.*)\n", "", manifest, count=1), encoding="utf-8")
+        with pytest.raises(Exception, match=f"expected the key '{key}'"):
+            load(tmp_path)
+
+
+def test_every_key_of_the_pilots_permit_is_in_the_permit_reference() -> None:
+    reference = text("docs/reference/permit.md")
+    permit = json.loads((PACK / "data" / "permit.json").read_text(encoding="utf-8"))
+    words = [*permit, *ITEMS, *permit["windows"][1], *permit["speed"], *permit["odd"], *permit["telemetry"], *permit["valid"]]
+    assert [word for word in words if f"`{word}`" not in reference and f'"{word}"' not in reference] == []
+
+
+def test_every_step_state_and_ground_of_a_permit_is_in_the_permit_reference() -> None:
+    reference = text("docs/reference/permit.md")
+    steps = [verb.value for verb in Verb if verb is not Verb.RESTRICT]
+    assert [word for word in steps if f"`{word}`" not in reference] == []
+    assert [state.value for state in PermitState if state.value not in reference] == []
+    assert [ground for ground in GROUNDS if not ground.startswith("R") and f"`{ground}`" not in reference] == []
+
+
+def test_every_pilot_rule_is_named_in_the_packs_readme() -> None:
+    readme = (PACK / "README.md").read_text(encoding="utf-8")
+    assert [rule.rule_id for rule in RULES if f"{rule.rule_id} " not in readme] == []
+
+
+def test_the_room_reference_lists_the_messages_that_a_room_takes(tmp_path: Path) -> None:
+    listed = re.findall(r"^\| `(/room/[a-z/]+)` \|", text("docs/reference/room.md"), re.MULTILINE)
+    verbs.init(tmp_path / "room", verbs.Birth("room", "Room", "净室", clean_room=True))
+    assert sorted(listed) == sorted(route.path for route in room_router(open_node(tmp_path / "room")).routes)  # type: ignore[attr-defined]  # all of them are paths
+
+
+def test_the_how_to_names_every_column_of_every_product() -> None:
+    rows = dict(re.findall(r"^\| `([a-z_0-9]+)` \| [a-z ]+ \| [^|]+ \| ([^|]+) \|$", text("docs/how-to/your-own-data.md"), re.MULTILINE))
+    parts = {part.id: part for part in load(PACK).products}
+    assert set(rows) == set(parts) - {"hazard_truth", "conflict_truth", "truth_tracks"}
+    for name, cell in rows.items():
+        contract = read_contract(parts[name].contract)
+        expected = [column.name for column in contract.columns] if contract.kind.value == "table" else []
+        assert [column for column in expected if f"`{column}`" not in cell] == [], name
+
+
+def test_the_worked_example_of_the_multiplier_is_what_the_functions_compute() -> None:
+    path = ROOT / "docs" / "explanation" / "multiplier.md"
+    example = doctest.DocTestParser().get_doctest(path.read_text(encoding="utf-8"), {}, path.name, str(path), 0)
+    outcome = doctest.DocTestRunner(verbose=False).run(example)
+    assert outcome.attempted > 10
+    assert outcome.failed == 0
+
+
+def test_the_packs_readme_tells_the_views_assumptions_as_they_are() -> None:
+    readme = (PACK / "README.md").read_text(encoding="utf-8")
+    view = ViewParameters(seed=0)
+    told = (f"{view.range_m:g} m", f"{view.rsu_range_m:g} m", f"{view.fleet_share:.0%}".replace("%", " %"), f"{view.detect_p:g}")
+    assert [words for words in told if words not in readme] == []
+    assert {name: terms.sigma_m for name, terms in TERMS.items()} == {
+        "av_state": 0.1,
+        "av_objects": 0.3,
+        "rsu_objects": 0.4,
+        "fleet_gnss": 3.0,
+        "probe_gnss": 5.0,
+    }
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -> None:
+    words = readme.read_text(encoding="utf-8")
+    conflicts, geofence, multiplier = (result(name) for name in ("conflicts", "geofence", "multiplier"))
+    pool = next(one for one in multiplier["pooled"] if (one["network"], one["coverage"]) == ("all", 0.5))
+    figures = [
+        f"{pool['value']:.2f}",
+        f"{pool['low']:.2f}–{pool['high']:.2f}",
+        f"{conflicts['engines']['ratio_ckdtree_numpy']}",
+        f"{conflicts['engines']['ratio_duckdb_sql']}",
+        f"{conflicts['replay']['times_real_time_wall']}",
+        f"{geofence['ratio_intersects']}",
+    ]
+    assert [figure for figure in figures if figure not in words] == []
+
+
+def test_the_packs_accuracy_table_is_that_of_the_benchmarks_result() -> None:
+    readme = (PACK / "README.md").read_text(encoding="utf-8").replace("**", "")
+    rows = [("this sample, true tracks", "sample", "lanes known"), ("second network, true tracks", "second", "lanes known")]
+    rows += [("this sample, noise", "sample", "map matched, noisy"), ("second network, the same noise", "second", "map matched, noisy")]
+    for label, network, mode in rows:
+        line = next(line for line in readme.splitlines() if line.startswith(f"| {label}"))
+        grades = {(one["encounter"], one["measure"]): one for one in result("ssm_accuracy")["networks"][network]["grades"][mode]}
+        order = [("following", "ttc"), ("merging", "ttc"), ("crossing", "ttc"), ("all", "pet"), ("all", "drac")]
+        cells = [f"{short(grades[key]['recall'])} / {short(grades[key]['precision'])}" for key in order]
+        assert [cell.strip() for cell in line.split("|")[2:-1]] == cells
+
+
+def test_the_packs_multiplier_table_is_that_of_the_benchmarks_result() -> None:
+    readme = (PACK / "README.md").read_text(encoding="utf-8")
+    for pool in result("multiplier")["pooled"]:
+        if pool["network"] == "all":
+            cells = [
+                f"{pool['coverage']:.0%}".replace("%", " %"),
+                short(pool["miss_best"]),
+                short(pool["miss_all"]),
+                f"{pool['value']:.2f}",
+            ]
+            cells.append(f"{pool['low']:.2f}–{pool['high']:.2f}")
+            row = f"| {' | '.join(cells)} |"
+            assert row in readme
+
+
+def short(value: float) -> str:
+    """Return a rate as the tables write it: three decimals, no leading zero."""
+    return f"{value:.3f}".removeprefix("0")
+
+
+def result(name: str) -> Any:
+    """Return one benchmark's stored result."""
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def commands() -> set[tuple[str, ...]]:
+    """Return every command as its words: ``('demo',)``, ``('node', 'init')``."""
+    root = typer.main.get_command(app)
+    found = set()
+    for name, command in root.commands.items():  # type: ignore[attr-defined]  # the root is a group
+        below = getattr(command, "commands", None)
+        found |= {(name, other) for other in below} if below else {(name,)}
+    return found
+
+
+def options_of(command: tuple[str, ...]) -> set[str]:
+    """Return the long options of a command."""
+    found: Any = typer.main.get_command(app)
+    for word in command:
+        found = found.commands[word]
+    return {option for parameter in found.params for option in parameter.opts if option.startswith("--")}
+
+
+def settings() -> Iterator[tuple[str, str, str]]:
+    """Yield section, key and default of every setting, as the reference writes them."""
+    sections = {"node": NodeSection, "serve": ServeSection, "cleanroom": CleanroomSection}
+    assert set(sections) == set(Settings.model_fields)
+    for section, model in sections.items():
+        for key, field in model.model_fields.items():
+            yield section, key, "—" if field.is_required() else written(field.default)
+
+
+def written(default: object) -> str:
+    """Return a default as TOML has it; what has none is called none."""
+    return "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def keys_of(manifest: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Yield a manifest's keys as the reference writes them; titles and parameters are one key each."""
+    for key, value in manifest.items():
+        name = f"{at}{key}"
+        match value:
+            case [dict(), *_]:
+                for one in value:
+                    yield from keys_of(one, f"{name}[].")
+            case dict() if key in {"title", "summary", "label", "parameters"}:
+                yield name
+            case dict():
+                yield from keys_of(value, f"{name}.")
+            case _:
+                yield name
