@@ -163,7 +163,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         settings=settings,
         database=database,
         tasks=tasks,
-        worker=Worker(database, clock=clock, handlers=handlers, on_failed=outbox.on_failed()),
+        worker=Worker(database, clock=clock, handlers=handlers, on_failed={RUN_TASK: room.abandon, **outbox.on_failed()}),
         identity=identity,
         credentials=credentials,
         evidence=evidence,

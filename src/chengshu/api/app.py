@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from chengshu import __version__
@@ -48,7 +49,7 @@ def _lifespan(node: Node) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         workers = Workers(node)
         workers.start()
         yield
-        workers.stop()
+        await run_in_threadpool(workers.stop)
 
     return lifespan
 

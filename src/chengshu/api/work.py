@@ -1,6 +1,7 @@
 """The threads of a serving node: they run due tasks and publish the log."""
 
 import threading
+import time
 
 from chengshu.kernel.errors import ChengshuError
 from chengshu.node import Node
@@ -8,6 +9,7 @@ from chengshu.node import Node
 IDLE_S = 0.1
 PUBLISH_S = 2.0
 THREADS = 2
+STOP_S = 2.0
 
 
 class Workers:
@@ -27,8 +29,11 @@ class Workers:
             thread.start()
 
     def stop(self) -> None:
-        """Ask every thread to end after what it does now."""
+        """Ask every thread to end after what it does now, and wait a little for them; a long job is left to be run again."""
         self._stopping.set()
+        until = time.monotonic() + STOP_S
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
         while not self._stopping.wait(IDLE_S):

@@ -7,7 +7,7 @@ from typing import Any
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
-from chengshu.cleanroom.outcome import Outcome, check_receipt
+from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.kernel.canonical import canonical, digest
 from chengshu.kernel.clock import Clock, iso
@@ -16,8 +16,6 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import NotFound
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.text import Text
-
-KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
 
 
 @dataclass(frozen=True, slots=True)

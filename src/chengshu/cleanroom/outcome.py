@@ -15,6 +15,8 @@ from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
 Document = dict[str, Any]
+KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
+"""The kind of log entry that each end of a job leaves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
-from chengshu.cleanroom.outcome import Outcome, parse_refusal, sign_receipt
+from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
@@ -35,7 +35,6 @@ from chengshu.methods.sealed import OutputTable, SealedMethod
 RUN_TASK = "room.run"
 RECEIPT_TASK = "room.receipt"
 RETRY_PAUSE_S = 0.5
-KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +125,13 @@ class Cleanroom:
         except ChengshuError as error:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
         self._end(job, found.document, outcome)
+
+    def abandon(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
+        """End a job whose running was given up, so that its asker is told."""
+        found = self._find(payload["job"])
+        if found.outcome is None:
+            outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
+            self._end(Job.parse(found.document), found.document, outcome)
 
     def send_receipt(self, payload: Mapping[str, Any]) -> None:
         """Send a receipt to one holder (the handler of ``room.receipt``)."""

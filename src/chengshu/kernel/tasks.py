@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Integer, String, Table, Text, select, update
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, select, update
+from sqlalchemy import Text as LongText
 
 from chengshu.kernel.clock import Clock, from_iso, iso
 from chengshu.kernel.database import Database, metadata
-from chengshu.kernel.errors import ChengshuError, Unavailable
+from chengshu.kernel.errors import ChengshuError, Invalid, Unavailable
+from chengshu.kernel.text import Text
 
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(milliseconds=200)
@@ -37,7 +41,7 @@ tasks = Table(
     Column("due_at", String(32), nullable=False),
     Column("leased_until", String(32)),
     Column("waits_for", String(256), nullable=False),
-    Column("last_error", Text),
+    Column("last_error", LongText),
 )
 
 
@@ -94,7 +98,7 @@ class Tasks:
 
 
 class Worker:
-    """Runs due tasks; ``Unavailable`` is retried with doubling waits, any other error of ours ends the task.
+    """Runs due tasks; ``Unavailable`` is retried with doubling waits, any other error ends the task and is kept.
 
     A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up. Several workers of one
     process may run side by side; a lane is never run by two of them at once.
@@ -143,6 +147,8 @@ class Worker:
                 self._give_up(task, error)
         except ChengshuError as error:
             self._give_up(task, error)
+        except Exception as error:  # noqa: BLE001  # a defect of ours must not leave anybody waiting for ever; its text may carry data
+            self._give_up(task, _defect(error))
         else:
             self._save(task, state=TaskState.DONE, leased_until=None, last_error=None)
 
@@ -158,6 +164,16 @@ class Worker:
     def _save(self, task: Task, **values: Any) -> None:
         with self._database.write() as tx:
             tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(**values))
+
+
+def _defect(error: Exception) -> Invalid:
+    """Say that a handler left by an exception that is not ours: its type and place, never its text."""
+    last = extract_tb(error.__traceback__)[-1]
+    return Invalid(
+        "task.defect",
+        f"expected the task to end, got {type(error).__name__} in {Path(last.filename).name}, line {last.lineno}",
+        hint=Text("This is a defect of the program; report it with this line.", "这是程序缺陷，请附上此行信息进行报告。"),
+    )
 
 
 def _due(tx: Connection, now: datetime) -> list[Task]:

@@ -110,9 +110,7 @@ def test_any_other_error_ends_the_task_at_once(bench: Bench) -> None:
 
 def test_a_task_whose_worker_died_runs_again_when_its_lease_ends(bench: Bench) -> None:
     bench.defer("left")
-    worker = Worker(bench.database, clock=bench.clock, handlers={}, on_failed={})
-    with pytest.raises(KeyError):  # a worker that dies in the middle: nothing is recorded but the lease
-        worker.run_due()
+    _die_while_running(bench)
     assert bench.run() == 0
     bench.clock.now += LEASE
     assert bench.run() == 1
@@ -121,8 +119,30 @@ def test_a_task_whose_worker_died_runs_again_when_its_lease_ends(bench: Bench) -
 
 def test_a_node_that_starts_again_takes_back_what_its_dead_worker_held(bench: Bench) -> None:
     bench.defer("left")
-    worker = Worker(bench.database, clock=bench.clock, handlers={}, on_failed={})
-    with pytest.raises(KeyError):
-        worker.run_due()
-    worker.recover()
+    _die_while_running(bench).recover()
     assert bench.run() == 1
+
+
+def test_a_defect_ends_the_task_and_says_where_without_saying_what(bench: Bench) -> None:
+    def broken(payload: Mapping[str, Any]) -> None:
+        raise ValueError(f"a secret: {payload['name']}")
+
+    bench.defer("poisoned")
+    Worker(bench.database, clock=bench.clock, handlers={"note": broken}, on_failed={}).run_due()
+    with bench.database.read() as tx:
+        (failed,) = bench.tasks.failed(tx)
+    assert failed.last_error is not None
+    assert "ValueError in test_tasks.py" in failed.last_error
+    assert "poisoned" not in failed.last_error
+
+
+def _die_while_running(bench: Bench) -> Worker:
+    """Run the first task in a worker that dies in the middle: nothing is recorded but the lease."""
+
+    def die(_payload: Mapping[str, Any]) -> None:
+        raise SystemExit
+
+    worker = Worker(bench.database, clock=bench.clock, handlers={"note": die}, on_failed={})
+    with pytest.raises(SystemExit):
+        worker.run_due()
+    return worker
