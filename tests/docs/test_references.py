@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import BaseModel
 
 from chengshu import plugins
 from chengshu.api.room import room_router
@@ -81,7 +82,8 @@ def test_every_command_is_in_the_node_reference() -> None:
 
 
 def test_every_setting_is_in_the_node_reference_with_its_default() -> None:
-    reference = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| `?([^|`]+?)`? \|", text("docs/reference/node.md"), re.MULTILINE))
+    keys = text("docs/reference/node.md").partition("## chengshu.toml")[2]
+    reference = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| `?([^|`]+?)`? \|", keys, re.MULTILINE))
     assert reference == {f"{section}.{key}": default for section, key, default in settings()}
 
 
@@ -100,10 +102,10 @@ def test_every_policy_rule_is_in_the_policy_reference_in_the_order_of_evaluation
 def test_every_key_of_the_pilots_manifest_is_in_the_pack_reference_and_no_other_is_required() -> None:
     reference = text("docs/reference/pack.md")
     rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \|", reference.partition("## pack.toml")[2], re.MULTILINE)
-    named = {key for keys, _ in rows for key in re.findall(r"`([^`]+)`", keys)}
+    named = {key: "optional" in kind for keys, kind in rows for key in re.findall(r"`([^`]+)`", keys)}
     used = set(keys_of(tomllib.loads((PACK / "pack.toml").read_text(encoding="utf-8"))))
-    assert used - named == set()
-    assert named - used == set()
+    assert used - named.keys() == set()
+    assert {key for key, is_optional in named.items() if not is_optional} - used == set()
 
 
 def test_a_manifest_without_a_key_that_the_reference_calls_required_is_refused(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_every_key_of_the_pilots_permit_is_in_the_permit_reference() -> None:
     reference = text("docs/reference/permit.md")
     permit = json.loads((PACK / "data" / "permit.json").read_text(encoding="utf-8"))
     words = [*permit, *ITEMS, *permit["windows"][1], *permit["speed"], *permit["odd"], *permit["telemetry"], *permit["valid"]]
-    assert [word for word in words if f"`{word}`" not in reference and f'"{word}"' not in reference] == []
+    assert [word for word in words if not re.search(rf'[`"]{word}(\[\])?[`"]', reference)] == []
 
 
 def test_every_step_state_and_ground_of_a_permit_is_in_the_permit_reference() -> None:
@@ -132,6 +134,12 @@ def test_every_step_state_and_ground_of_a_permit_is_in_the_permit_reference() ->
 def test_every_pilot_rule_is_named_in_the_packs_readme() -> None:
     readme = (PACK / "README.md").read_text(encoding="utf-8")
     assert [rule.rule_id for rule in RULES if f"{rule.rule_id} " not in readme] == []
+
+
+def test_every_table_that_a_method_lets_out_is_named_in_the_packs_readme() -> None:
+    leaves = (PACK / "README.md").read_text(encoding="utf-8").partition("## What leaves")[2].partition("## Method")[0]
+    tables = [table for job in load(PACK).jobs for table in plugins.method(job.method).outputs]
+    assert [table for table in tables if f"`{table}`" not in leaves] == []
 
 
 def test_the_room_reference_lists_the_messages_that_a_room_takes(tmp_path: Path) -> None:
@@ -228,7 +236,7 @@ def result(name: str) -> Any:
 def commands() -> set[tuple[str, ...]]:
     """Return every command as its words: ``('demo',)``, ``('node', 'init')``."""
     root = typer.main.get_command(app)
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for name, command in root.commands.items():  # type: ignore[attr-defined]  # the root is a group
         below = getattr(command, "commands", None)
         found |= {(name, other) for other in below} if below else {(name,)}
@@ -245,7 +253,7 @@ def options_of(command: tuple[str, ...]) -> set[str]:
 
 def settings() -> Iterator[tuple[str, str, str]]:
     """Yield section, key and default of every setting, as the reference writes them."""
-    sections = {"node": NodeSection, "serve": ServeSection, "cleanroom": CleanroomSection}
+    sections: dict[str, type[BaseModel]] = {"node": NodeSection, "serve": ServeSection, "cleanroom": CleanroomSection}
     assert set(sections) == set(Settings.model_fields)
     for section, model in sections.items():
         for key, field in model.model_fields.items():

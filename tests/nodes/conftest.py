@@ -44,7 +44,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
         agreements["trips"] = agree(firm, fleet, "trips")
         yield Town(space, road, fleet, firm, room, agreements)
-        hang_up(*space.nodes.values())
+    hang_up(*space.nodes.values())
 
 
 @pytest.fixture(scope="module")

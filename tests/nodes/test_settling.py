@@ -56,7 +56,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory, plug_in: None) -> Iterator
         for node in (road, fleet, firm):
             until(lambda node=node: node.settlements.every() != [])  # type: ignore[misc]  # mypy does not infer a lambda's default
         yield Settled(road, fleet, firm, room, inputs, standing, signed)
-        hang_up(*space.nodes.values())
+    hang_up(*space.nodes.values())
 
 
 def test_the_payments_are_the_contributions_and_sum_to_the_price(settled: Settled) -> None:

@@ -69,7 +69,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
         jobs["optional"] = signed_job(firm, room, inputs, question=MethodQuestion("small.worth", PARTIES))
         space.stop("fleet")
         yield Quiet(firm, fleet, room, inputs, jobs)
-        hang_up(*space.nodes.values())
+    hang_up(*space.nodes.values())
 
 
 def test_the_state_names_the_party_that_the_job_waits_for(quiet: Quiet) -> None:

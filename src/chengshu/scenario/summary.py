@@ -10,15 +10,17 @@ from chengshu.scenario.report.headline import JOB, headline
 from chengshu.scenario.report.reading import Cast, Row, cast_of, part, parts, percent, real, rows, whole
 from chengshu.scenario.report.worth import TOGETHER
 
-MOST_LINES = 20
+MOST_LINES = 26
 MOST_PARTIES = 7
+MOST_ASIDE = 6
 
 
 def summarise(play: Mapping[str, Any], pack: Pack, language: Language) -> list[str]:
-    """Return at most 20 short lines with the main figures of a play; a part that is missing is said to be."""
+    """Return at most 26 short lines with the main figures of a play; a part that is missing is said to be."""
     cast = cast_of(play, pack)
     texts = [
         Text(f"{pack.title.en} ({pack.label.en})", f"{pack.title.zh}（{pack.label.zh}）"),
+        *_set_aside(play),
         *_multiplier(play, cast),
         *_seen(play, cast),
         _compliance(play),
@@ -58,6 +60,20 @@ def _seen(play: Row, cast: Cast) -> list[Text]:
         share = percent(seen / n if n else None)
         lines.append(Text(f"  {name.en} saw {seen:,} of {n:,} ({share})", f"  {name.zh}：发现 {seen:,} / {n:,}（{share}）"))
     return lines
+
+
+def _set_aside(play: Row) -> list[Text]:
+    """One line a source that the run went on without, first thing after the title, so that nobody takes the figures for whole."""
+    lines = []
+    for row in parts(play, "products"):
+        if row.get("state") == "set-aside":
+            reasons = row.get("reason") or {}
+            en, zh = (reasons.get(language, {}).get("message", "") for language in ("en", "zh"))
+            lines.append(Text(f"Set aside: {row.get('id')} {en}".rstrip(), f"已搁置：{row.get('id')} {zh}".rstrip()))
+    absent = [str(row.get("id")) for row in parts(play, "products") if row.get("state") == "absent"]
+    if absent:
+        lines.append(Text(f"Left out: {', '.join(absent)}", f"未提供：{'、'.join(absent)}"))
+    return lines[:MOST_ASIDE]
 
 
 def _compliance(play: Row) -> Text:

@@ -10,6 +10,8 @@ def job_of(play, name):
 def test_the_summary_tells_the_main_figures(play, pack):
     assert summarise(play, pack, "en") == [
         "An autonomous-driving pilot (simulated traffic on a real network)",
+        "Set aside: link_speed",
+        "Left out: detector_1min",
         "Multiplier: 3.3× (95 % interval: 2.0 to 9.0)",
         "  over 84 dangerous encounters, seen at least 2 s ahead, 50 % of junctions equipped",
         "  Car maker saw 64 of 84 (76.2 %)",
@@ -28,7 +30,7 @@ def test_the_summary_tells_the_main_figures(play, pack):
 
 def test_the_summary_speaks_chinese(play, pack):
     lines = summarise(play, pack, "zh")
-    assert lines[:2] == ["自动驾驶试运营（真实路网上的仿真交通）", "乘数：3.3×（95 % 区间：2.0 至 9.0）"]
+    assert lines[:4:3] == ["自动驾驶试运营（真实路网上的仿真交通）", "乘数：3.3×（95 % 区间：2.0 至 9.0）"]
     assert lines[-1] == "存证：6 / 6 份日志完好，一次使用已证明"
 
 
@@ -40,7 +42,7 @@ def test_the_summary_is_short_even_with_many_parties(play, pack, language):
     ]
     lines = summarise(play, pack, language)
     assert len(lines) <= MOST_LINES
-    named = [line.split("：")[0].split(" saw ")[0].strip() for line in lines[3:11]]
+    named = [line.split("：")[0].split(" saw ")[0].strip() for line in lines[5:13]]
     assert named == ["p29", "p28", "p27", "p26", "p25", "p24", "p23", {"en": "All together", "zh": "多方融合"}[language]]
 
 
@@ -69,4 +71,10 @@ def test_a_question_that_went_otherwise_is_counted(play, pack):
 
 def test_a_multiplier_that_is_only_bounded_is_told_as_a_bound(play, pack):
     job_of(play, "hazards")["tables"]["multiplier"][0].update({"status": "lower-bound", "value": None, "low": 2.9, "high": None})
-    assert summarise(play, pack, "en")[1].startswith("Multiplier: ≥ 2.9× (All together missed nothing")
+    assert summarise(play, pack, "en")[3].startswith("Multiplier: ≥ 2.9× (All together missed nothing")
+
+
+def test_a_source_that_was_set_aside_is_told_first_and_with_its_reason(play, pack):
+    reason = {"en": {"message": "link.csv: speed-unit: expected m/s, got km/h"}, "zh": {"message": "link.csv：速度单位"}}
+    next(row for row in play["products"] if row["state"] == "set-aside")["reason"] = reason
+    assert summarise(play, pack, "en")[1] == "Set aside: link_speed link.csv: speed-unit: expected m/s, got km/h"

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from pydantic import ValidationError
 
 from chengshu.api.app import create_app
 from chengshu.cli import doctor as doctoring
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
-from chengshu.kernel.errors import Unavailable
+from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
 from chengshu.node import open_node
 
@@ -36,7 +37,7 @@ def init(
     handle: Annotated[str, typer.Option(help="The party's part of party.product in questions: lower case.")],
     name: Annotated[str, typer.Option(help="The organisation's name in English.")],
     name_zh: Annotated[str, typer.Option("--name-zh", help="The organisation's name in Chinese.")],
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8700,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8700,
     clean_room: Annotated[bool, typer.Option("--clean-room", help="Run a clean room for others.")] = False,
     as_json: AsJson = False,
     lang: Lang = "",
@@ -44,7 +45,11 @@ def init(
     """Create a node in a folder of its own: key, database, settings."""
 
     def work(output: Output) -> Any:
-        born = verbs.init(folder, verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room))
+        birth = verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room)
+        try:
+            born = verbs.init(folder, birth)
+        except ValidationError as error:
+            raise _not_born(error) from error
         output.say(Text(f"Serve it with 'chengshu serve --node {folder}'.", f"用 chengshu serve --node {folder} 启动节点。"))
         return born
 
@@ -106,6 +111,18 @@ def doctor(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") ->
             raise typer.Exit(1)
 
     render(work, as_json=as_json, lang=lang)
+
+
+def _not_born(error: ValidationError) -> Invalid:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return Invalid(
+        "node.settings",
+        f"at {'.'.join(str(part) for part in first['loc'])}: expected a value that chengshu.toml can hold, got: {first['msg']}",
+        hint=Text(
+            "A handle is lower case letters, digits and _, and begins with a letter; a name has 1 to 120 letters.",
+            "代号由小写字母、数字与下划线组成并以字母开头；名称长度为 1 至 120 个字符。",
+        ),
+    )
 
 
 def _leave_with_parent() -> None:
