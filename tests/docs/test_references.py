@@ -221,6 +221,8 @@ def test_the_packs_multiplier_table_is_that_of_the_benchmarks_result() -> None:
             cells.append(f"{pool['low']:.2f}–{pool['high']:.2f}")
             row = f"| {' | '.join(cells)} |"
             assert row in readme
+        if pool["network"] == "berlin-adlershof":
+            assert f"{pool['value']:.2f}" in readme
 
 
 def short(value: float) -> str:

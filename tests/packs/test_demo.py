@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ def _start(folder: Path, *more: str) -> "subprocess.Popen[str]":
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo") / "run"
     served_by: dict[str, set[int]] = {}
     with _start(folder, "--json") as process:
@@ -61,7 +60,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
                 served_by.setdefault(name, set()).add(pid)
             time.sleep(0.2)
         out, errors = process.communicate(timeout=300)
-    yield Demo(folder, process.returncode, errors, json.loads(out), served_by)
+    return Demo(folder, process.returncode, errors, json.loads(out), served_by)
 
 
 # --- one run
@@ -99,7 +98,7 @@ def test_every_product_was_published_and_every_contract_agreed_over_the_wire(dem
     assert {one["state"] for one in contracts} == {"FINALIZED"}
     assert len({one["agreement"] for one in contracts}) == len(contracts)
     assert all(one["asker"] != one["holder"] for one in contracts)
-    assert demo.result["permit"]["state"] == "PUBLISHED"
+    assert demo.result["permit"]["state"] == "ACTIVE"
 
 
 def test_the_multiplier_was_measured_and_carries_its_interval(demo: Demo) -> None:
@@ -107,7 +106,9 @@ def test_the_multiplier_was_measured_and_carries_its_interval(demo: Demo) -> Non
     assert (hazards["state"], hazards["missing"]) == ("RELEASED", [])
     (row,) = hazards["tables"]["multiplier"]
     assert row["status"] == "measured"
-    assert 1.0 < row["low"] <= row["value"] <= row["high"]
+    assert 1.0 < row["low"] <= row["value"]
+    assert row["high"] is None or row["high"] >= row["value"]  # none where resamples of so few misses have none left to divide by
+    assert "bootstrap" in row["method"]
     assert row["value"] == pytest.approx(row["miss_best"] / row["miss_fused"], rel=0.02)
     assert row["miss_best"] == pytest.approx(row["missed_best"] / row["n"], rel=1e-6)
     assert row["n"] >= 30

@@ -144,14 +144,16 @@ def _values(order: Order) -> dict[frozenset[str], Fraction]:
     players = frozenset[str]().union(*(count.members for count in order.coalitions))
     if order.price < 0:
         raise _wrong("a price of zero or more", "a negative one")
-    values: dict[frozenset[str], Fraction] = {frozenset(): Fraction(0)}
+    values: dict[frozenset[str], Fraction] = {}
     for count in order.coalitions:
         if not 0 <= count.seen <= count.n or count.n == 0:
             raise _wrong("0 ≤ seen ≤ n and n ≥ 1 for every coalition", f"another count for {sorted(count.members)}")
-        if count.members in values and count.members:
+        if count.members in values:
             raise _wrong("every coalition once", f"{sorted(count.members)} twice")
-        if count.members:
-            values[count.members] = count.value
+        if count.seen and not count.members:
+            raise _wrong("nothing seen by nobody", f"{count.seen}")
+        values[count.members] = count.value
+    values.setdefault(frozenset(), Fraction(0))
     if len(values) != 2 ** len(players):
         raise _wrong(f"all {2 ** len(players)} coalitions of {len(players)} parties", f"{len(values)}")
     return values
