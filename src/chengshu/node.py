@@ -36,7 +36,6 @@ from chengshu.transfer.streams.arrow import into_file
 
 KEYS = "keys"
 LOG = "log"
-DATA = "data"
 WORK = "work"
 DATABASE = "node.db"
 PROTOCOL_PATH = "/2025-1"
@@ -78,7 +77,6 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     """Create a node in ``folder``: key, settings, database and the first entry of its log."""
     folder.mkdir(parents=True, exist_ok=True)
     FileKeys(folder / KEYS).create()
-    (folder / DATA).mkdir(exist_ok=True)
     config.write(folder, settings)
     node = open_node(folder, clock=clock, new_id=new_id)
     with node.database.write() as tx:
@@ -100,9 +98,9 @@ def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_
 def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, clock: Clock, new_id: NewId) -> Node:
     tasks = Tasks(clock)
     name = settings.node
-    identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, clock=clock)
-    credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
+    identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, evidence=evidence, clock=clock)
+    credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
     catalog = Catalog(database, evidence=evidence, clock=clock, new_id=new_id)
     contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials)

@@ -2,33 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_space import PURPOSE, agree, counts, hang_up, publish
+from small_space import PURPOSE, Town, agree, counts, hang_up, publish
 
-from chengshu.cleanroom.asker import InputChoice
 from chengshu.cli import verbs
-from chengshu.node import Node
 from chengshu.testing import Space
-
-
-@dataclass(frozen=True)
-class Town:
-    """A served space with products under agreement."""
-
-    space: Space
-    road: Node
-    fleet: Node
-    firm: Node
-    room: Node
-    agreements: dict[str, str]
-
-    def choice(self, product: str = "counts", *, agreement: str | None = None) -> InputChoice:
-        """A product of the road operator under the firm's agreement on it."""
-        holder = self.fleet if product == "trips" else self.road
-        return InputChoice(holder.identity.did, product, self.agreements[product] if agreement is None else agreement)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import base64
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,23 @@ SECRET = 7331.25
 BY_ROAD = "SELECT road, COUNT(DISTINCT vehicle) AS vehicles, AVG(speed) AS speed FROM road.counts GROUP BY road ORDER BY road"
 _WIRES: dict[Path, HttpNodes] = {}
 RAW = "SELECT vehicle, speed FROM road.counts"
+
+
+@dataclass(frozen=True)
+class Town:
+    """A served space with products under agreement."""
+
+    space: Space
+    road: Node
+    fleet: Node
+    firm: Node
+    room: Node
+    agreements: dict[str, str]
+
+    def choice(self, product: str = "counts", *, agreement: str | None = None) -> InputChoice:
+        """A product of the road operator under the firm's agreement on it."""
+        holder = self.fleet if product == "trips" else self.road
+        return InputChoice(holder.identity.did, product, self.agreements[product] if agreement is None else agreement)
 
 
 def counts(*, vehicles: range = range(40)) -> pa.Table:

@@ -6,8 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Town
-from small_space import BY_ROAD, PURPOSE, RAW, SECRET, ask, kinds, sign, signed_job, until, wire
+from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, ask, kinds, sign, signed_job, until, wire
 
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import SqlQuestion

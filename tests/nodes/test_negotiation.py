@@ -152,8 +152,8 @@ def make_node(folder: Path, clock: StepClock, address: str) -> Node:
     database = Database(folder / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
-    identity = Identity(database, signer=signer, address=address, clock=clock)
     evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)
+    identity = Identity(database, signer=signer, address=address, evidence=evidence, clock=clock)
     products = Products()
     tasks = Tasks(clock)
     contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=products, clock=clock, new_id=new_id)

@@ -1,24 +1,10 @@
 """What the tests of packs share: the cut recording, and what each party holds of it, made once."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import pyarrow as pa
 import pytest
-from pilot_files import cut, pilot
+from pilot_files import Sample, cut, pilot
 
 from chengshu import plugins
 from chengshu.methods.recording import write_recording
-from chengshu.scenario.model import Pack
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The pilot's pack, a short recording in a folder of its own, and every party's products of that."""
-
-    pack: Pack
-    recording: Path
-    products: dict[str, pa.Table]
 
 
 @pytest.fixture(scope="session")

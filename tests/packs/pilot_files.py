@@ -1,6 +1,6 @@
 """A minute and a half of the pilot's recording with a few dozen vehicles: quick to observe, and still the same world."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,15 @@ PACK = "transport/av_pilot"
 CUT_MS = 90_000
 OTHERS = 60
 """How many of the vehicles that no computer drives stay."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The pilot's pack, a short recording in a folder of its own, and every party's products of that."""
+
+    pack: Pack
+    recording: Path
+    products: dict[str, pa.Table]
 
 
 def pilot() -> Pack:

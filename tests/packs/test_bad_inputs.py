@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from conftest import Sample
+from pilot_files import Sample
 
 from chengshu.catalog.model import Acceptance
 from chengshu.catalog.odcs import read_contract
@@ -201,7 +201,9 @@ def test_swapped_latitudes_and_longitudes_are_set_aside(publisher: Publisher, sa
     assert publisher.node.catalog.products() == []
 
 
-@pytest.mark.xfail(strict=True, reason="both fit the Earth in Berlin; the map, which would tell, is not asked once the file's own checks fail")
+@pytest.mark.xfail(
+    strict=True, reason="both fit the Earth in Berlin; the map, which would tell, is not asked once the file's own checks fail"
+)
 def test_swapped_latitudes_and_longitudes_are_called_that(publisher: Publisher, sample: Sample) -> None:
     pq.write_table(swapped(sample.products["av_state"]), publisher.folder / "bad.parquet")
     outcome = publisher.publish("av_state", publisher.folder / "bad.parquet")
@@ -344,8 +346,15 @@ def test_a_run_goes_on_without_the_files_that_were_set_aside(played: dict[str, A
     assert {products[name]["origin"] for name in ("av_objects", "fleet_gnss")} == {"yours"}
     hazards = next(one for one in played["jobs"] if one["part"] == "hazards")
     assert (hazards["state"], hazards["missing"]) == ("RELEASED", ["av_objects", "fleet_gnss"])
-    parties = {party for row in hazards["tables"]["coalitions"] for party in row["coalition"].split("+") if party}
-    assert "fleet_operator" not in parties
+    assert {row["source"] for row in hazards["tables"]["alignment"]} == {"car_maker", "road_operator", "navigation_platform"}
+    assert {row["source"] for row in hazards["tables"]["false_tracks"]} == {"av_state", "rsu_objects", "probe_gnss"}
+
+
+def test_what_stands_on_too_few_cases_is_held_back_and_nothing_is_paid_for_it(played: dict[str, Any]) -> None:
+    hazards = next(one for one in played["jobs"] if one["part"] == "hazards")
+    assert "table multiplier: held back, rule group-too-small" in hazards["notes"]
+    assert not {"multiplier", "coalitions"} & hazards["tables"].keys()
+    assert played["statement"] is None
 
 
 def test_each_file_that_was_set_aside_says_what_was_wrong_with_it(played: dict[str, Any]) -> None:

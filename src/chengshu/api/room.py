@@ -1,5 +1,6 @@
 """What nodes say to one another about jobs, products and statements; every request is signed by the node that sends it."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -53,9 +54,21 @@ class Letter:
             raise _malformed(f"expected {name} to be an object, got {type(value).__name__}")
         return value
 
-    @property
-    def body(self) -> Document:
-        """The whole body."""
+    def signature(self) -> str:
+        """Return the member ``signature``, which must be base64."""
+        value = self.text("signature")
+        try:
+            base64.b64decode(value, validate=True)
+        except ValueError as error:
+            raise _malformed("expected signature to be base64, got another text") from error
+        return value
+
+    def signed(self, name: str, *, texts: tuple[str, ...] = ()) -> Document:
+        """Return the whole body of a signed message: the object ``name``, whose members ``texts`` must be strings, and its signature."""
+        inner = Letter(self.sender, self.document(name))
+        for member in texts:
+            inner.text(member)
+        self.signature()
         return self._body
 
 
@@ -86,7 +99,7 @@ def _job_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/jobs", status_code=201)
     def submit(message: Letter = letter) -> Document:
-        node.room.receive(message.document("job"), signature=message.text("signature"), sender=message.sender)
+        node.room.receive(message.document("job"), signature=message.signature(), sender=message.sender)
         return {"job": message.document("job")["id"]}
 
     @router.post("/jobs/standing")
@@ -104,7 +117,7 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     @router.post("/inputs")
     def inputs(message: Letter = letter) -> Document:
         verdict = node.holder.approve(
-            message.document("job"), signature=message.text("signature"), product=message.text("product"), room=message.sender
+            message.document("job"), signature=message.signature(), product=message.text("product"), room=message.sender
         )
         return {"token": verdict.token} if isinstance(verdict, Approval) else {"refused": refusal_document(verdict)}
 
@@ -115,12 +128,13 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:
-        node.holder.take_receipt(message.body, room=message.sender)
+        node.holder.take_receipt(message.signed("receipt", texts=("job", "state", "room")), room=message.sender)
         return {}
 
     @router.post("/statements")
     def statement(message: Letter = letter) -> Document:
-        return {"differences": node.settlements.receive(message.body, expected_signer=message.sender)}
+        message.text("signer")
+        return {"differences": node.settlements.receive(message.signed("document"), expected_signer=message.sender)}
 
 
 def _delivered(node: Node, grant: Grant, table: pa.Table) -> Iterator[bytes]:

@@ -27,7 +27,6 @@ from chengshu.kernel.clock import iso, system_clock
 from chengshu.kernel.memory import give_back_early
 from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
-from chengshu.methods.recording import read_meta
 from chengshu.scenario.model import Pack, SourcePart, find, load
 from chengshu.scenario.play import Play, write_sample
 from chengshu.scenario.report import write_report
@@ -65,7 +64,7 @@ def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) ->
     label = {"en": pack.label.en, "zh": pack.label.zh}
     result = {**asdict(bill), "run": {"seconds": seconds, "started_at": iso(started_at), "version": __version__, "label": label}}
     (folder / RESULT).write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
-    report = _report(pack, result, folder=folder, language=output.language)
+    report = _report(pack, result, bindings=bindings, folder=folder, language=output.language)
     if output.as_json:
         return {**result, "report": str(report)}
     for line in summarise(result, pack, output.language):
@@ -113,23 +112,27 @@ def _unpack(source: SourcePart, folder: Path) -> dict[str, Path]:
     return write_sample(source.recording, source.parameters, observe=plugins.source(source.method), folder=folder)
 
 
-def _report(pack: Pack, result: Mapping[str, Any], *, folder: Path, language: Language) -> Path:
-    meta = read_meta(pack.source.recording)
-    frame = LocalFrame(meta["proj"], *meta["net_offset"])
-    zones = _zones(pack)
-    return write_report(result, pack=pack, lanes=_lanes(folder), frame=frame, zones=zones, language=language, path=folder / REPORT)
+def _report(pack: Pack, result: Mapping[str, Any], *, bindings: Bindings, folder: Path, language: Language) -> Path:
+    frame = LocalFrame(pack.map.proj, *pack.map.net_offset) if pack.map else None
+    zones = _zones(pack, bindings)
+    return write_report(
+        result, pack=pack, lanes=_lanes(pack, bindings, folder), frame=frame, zones=zones, language=language, path=folder / REPORT
+    )
 
 
-def _lanes(folder: Path) -> pa.Table | None:
-    file = folder / "observed" / "map_lane.parquet"
-    return pq.read_table(file) if file.is_file() else None
-
-
-def _zones(pack: Pack) -> Mapping[str, Any] | None:
-    document = next((part.document for part in pack.products if part.id == "permit"), None)
-    if document is None:
+def _lanes(pack: Pack, bindings: Bindings, folder: Path) -> pa.Table | None:
+    if pack.map is None:
         return None
-    zones: Mapping[str, Any] = json.loads(document.read_text(encoding="utf-8"))["zones"]
+    file = bindings.files.get(pack.map.product, folder / "observed" / f"{pack.map.product}.parquet")
+    return pq.read_table(file) if file.suffix == ".parquet" and file.is_file() else None
+
+
+def _zones(pack: Pack, bindings: Bindings) -> Mapping[str, Any] | None:
+    document = next((part.document for part in pack.products if part.id == pack.permit), None)
+    file = bindings.files.get(pack.permit, document) if pack.permit else None
+    if file is None or not file.is_file():
+        return None
+    zones: Mapping[str, Any] | None = json.loads(file.read_text(encoding="utf-8")).get("zones")
     return zones
 
 

@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from chengshu import config
 from chengshu.catalog.inference import infer_contract
-from chengshu.catalog.model import Acceptance, DataContract, QualityReport
+from chengshu.catalog.model import Acceptance, DataContract, QualityReport, Role
 from chengshu.catalog.odcs import document_of, read_document
 from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
@@ -176,14 +176,25 @@ class MapReference:
 
 
 def publish(
-    node: Node, file: Path, *, contract: Path | None, policy: Document, acceptance: Acceptance, road_map: MapReference | None = None
+    node: Node,
+    file: Path,
+    *,
+    contract: Path | None,
+    policy: Document,
+    acceptance: Acceptance,
+    version: str | None = None,
+    road_map: MapReference | None = None,
 ) -> Document | Refused:
     """Publish a file as a data product; return it with its findings, or the refusal when the file is not what its contract says.
 
     With a map, positions that are not on its roads (shifted coordinates) or beside their lanes (a bias) are findings too. Without a
     contract one is inferred from the file: numbers are measures, everything else is hidden.
     """
-    document = read_document(contract) if contract else document_of(infer_contract(file, owner=node.settings.node.handle))
+    if contract:
+        document = read_document(contract)
+    else:
+        inferred = infer_contract(file, owner=node.settings.node.handle)
+        document = document_of(replace(inferred, version=version) if version else inferred)
     further = against(road_map) if road_map else None
     outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance, further=further)
     if isinstance(outcome, Refused):
@@ -195,6 +206,7 @@ def publish(
         "data_digest": outcome.data_digest,
         "policy_digest": outcome.policy_digest,
         "findings": list(outcome.quality["findings"]),
+        "hidden": [column.name for column in outcome.contract.columns if column.role is Role.HIDDEN],
     }
 
 

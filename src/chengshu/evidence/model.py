@@ -49,7 +49,6 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "transfer.completed": Text("Transfer completed", "传输完成"),
         "transfer.refused": Text("Transfer refused", "传输拒绝"),
         "use.metered": Text("Use metered", "使用计量"),
-        "budget.spent": Text("Privacy budget spent", "隐私预算消耗"),
         "permit.submitted": Text("Permit applied for", "许可申请"),
         "permit.approved": Text("Permit approved", "许可批准"),
         "permit.published": Text("Permit published", "许可发布"),
@@ -64,7 +63,6 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "token.issued": Text("Admission token issued", "准入令牌签发"),
         "token.presented": Text("Admission token presented", "准入令牌出示"),
         "token.refused": Text("Admission token refused", "准入令牌拒绝"),
-        "alert.raised": Text("Alert raised", "告警发出"),
         "settlement.computed": Text("Settlement computed", "结算计算"),
         "payment.recorded": Text("Payment recorded", "付款入账"),
     }

@@ -1,8 +1,19 @@
 """What this node needs to prove who it is to others, and who others are."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
 
 from chengshu.identity.credentials.request import SignedRequest
+
+
+class Evidence(Protocol):
+    """The node's log."""
+
+    def append(self, tx: Connection, kind: str, subject: str, body: Mapping[str, Any]) -> int:
+        """Write one entry in the caller's transaction and return its index."""
+        ...
 
 
 class CredentialSource(Protocol):

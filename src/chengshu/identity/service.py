@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chengshu.identity import store
 from chengshu.identity.model import Party, checked_address, did_key, public_key_of
+from chengshu.identity.ports import Evidence
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
@@ -19,8 +20,9 @@ class Identity:
     Ids are pinned by the operator, never fetched.
     """
 
-    def __init__(self, database: Database, *, signer: Signer, address: str, clock: Clock) -> None:
+    def __init__(self, database: Database, *, signer: Signer, address: str, evidence: Evidence, clock: Clock) -> None:
         self._database = database
+        self._evidence = evidence
         self._clock = clock
         self.signer = signer
         self.address = checked_address(address)
@@ -44,6 +46,7 @@ class Identity:
                     "expected an id and names that no party on the trust list has, got one that is taken",
                     hint=Text("List the known parties and choose another name.", "请查看已知参与方，并改用其他名称。"),
                 )
+            self._evidence.append(tx, "peer.added", party.did, {"party": party.did, "address": party.address, "roles": list(party.roles)})
         return party
 
     def get(self, did: str) -> Party:

@@ -165,6 +165,7 @@ class Permits:
                 or (model.replayed() if used_by not in {None, shift_id} else None)
             )
             if refusal is not None:
+                self._evidence.append(tx, "token.refused", kept.permit_id, {"token": admission.token_id, "rule": refusal.rule})
                 return refusal
             if used_by is None:
                 store.save_user(tx, admission.token_id, shift_id)

@@ -142,14 +142,19 @@ class Play:
         }
 
     def _query(self, query: QueryPart) -> Document:
-        answer = self._stage.query(query, inputs=self._inputs(query.asked_by, tuple(self._pack.named_products(query.sql))))
-        refused = answer.refusal.rule if answer.refusal else None
+        named = tuple(self._pack.named_products(query.sql))
+        inputs = self._inputs(query.asked_by, named)
+        absent = sorted(set(named) - {one["product"] for one in inputs})
+        if absent:
+            answer = Answer("", "NOT_ASKED", {}, (f"not under contract in this run: {', '.join(absent)}",), None, None)
+        else:
+            answer = self._stage.query(query, inputs=inputs)
         return {
             "part": query.id,
             "asked_by": query.asked_by,
             "sql": query.sql.strip(),
             "expected_refusal": query.refused_for,
-            "as_expected": refused == query.refused_for,
+            "as_expected": _as_expected(query, answer),
             **_told(answer),
         }
 
@@ -203,6 +208,15 @@ def resolve_policy(pack: Pack, part: ProductPart, *, parties: Mapping[str, str])
         text = text.replace(f'"role:{role}"', json.dumps(party))
     document: Document = json.loads(text)
     return document
+
+
+def _as_expected(query: QueryPart, answer: Answer) -> bool:
+    """Whether a question was answered that should be, or refused for the stated reason; one that was not asked is no fault."""
+    if answer.state == "NOT_ASKED":
+        return True
+    if query.refused_for is None:
+        return answer.state == "RELEASED"
+    return answer.refusal is not None and answer.refusal.rule == query.refused_for
 
 
 def _told(answer: Answer) -> Document:

@@ -95,11 +95,14 @@ def _contracts(play: Row) -> Text:
 
 def _questions(play: Row) -> Text:
     found = parts(play, "queries")
-    refused = sum(1 for row in found if part(row, "refusal"))
+    states = [row.get("state") for row in found]
+    answered, refused = states.count("RELEASED"), states.count("REFUSED")
+    rest = len(found) - answered - refused
+    more_en, more_zh = (f", {rest} not asked or failed", f"，未提出或失败 {rest}") if rest else ("", "")
     odd = sum(1 for row in found if not row.get("as_expected", True))
     return Text(
-        f"Questions: {len(found) - refused} answered, {refused} refused; {odd} otherwise than expected",
-        f"查询：回答 {len(found) - refused}，拒绝 {refused}；与预期不符 {odd}",
+        f"Questions: {answered} answered, {refused} refused{more_en}; {odd} otherwise than expected",
+        f"查询：回答 {answered}，拒绝 {refused}{more_zh}；与预期不符 {odd}",
     )
 
 

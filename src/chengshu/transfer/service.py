@@ -50,11 +50,11 @@ class Transfers:
             if grant is None:
                 raise NotFound("transfer.unknown-grant", "expected the token of a grant, got an unknown one", hint=_ASK_AGAIN)
             fault = grant.fault(recipient=recipient, now=self._clock())
-            if fault is not None:
-                raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
-            started = store.save_state(tx, grant, state=GrantState.STARTED)
-            self._evidence.append(tx, "transfer.started", grant.job, _body(grant))
-            return started
+            if fault is None:
+                self._evidence.append(tx, "transfer.started", grant.job, _body(grant))
+                return store.save_state(tx, grant, state=GrantState.STARTED)
+            self._evidence.append(tx, "transfer.refused", grant.job, {**_body(grant), "asked_by": recipient, "rule": fault})
+        raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
 
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
         """Record that the whole product went out, and meter the use once."""

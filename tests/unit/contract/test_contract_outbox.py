@@ -88,8 +88,8 @@ def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatu
     with database.write() as tx:
         metadata.create_all(tx)
     signer = MemorySigner.generate()
-    identity = Identity(database, signer=signer, address=f"http://{folder.name}/2025-1", clock=clock)
     evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)
+    identity = Identity(database, signer=signer, address=f"http://{folder.name}/2025-1", evidence=evidence, clock=clock)
     contracts = Contracts(
         database,
         tasks=Tasks(clock),
@@ -158,7 +158,7 @@ def test_whatever_is_lost_on_the_way_both_sides_end_alike_and_nothing_is_done_tw
         assert (ours.peer_pid, theirs.peer_pid) == (theirs.id, ours.id)
         for node in (consumer, provider):
             kinds = [entry.kind for entry in node.evidence.entries(0, 100)]
-            assert len(kinds) == len(set(kinds)) == 5
+            assert len(kinds) == len(set(kinds)) == 6
         (here,), (other,) = consumer.contracts.agreements(), provider.contracts.agreements()
         assert replace(here, negotiation="") == replace(other, negotiation="")
 

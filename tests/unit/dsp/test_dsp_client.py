@@ -11,6 +11,7 @@ import pytest
 
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.messages import MAX_BYTES
+from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.model import did_key
 from chengshu.identity.service import Identity
@@ -82,7 +83,9 @@ def peers(tmp_path: Path, server: Server) -> Iterator[DspPeers]:
     database = Database(tmp_path / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
-    identity = Identity(database, signer=MemorySigner.generate(), address="http://127.0.0.1:1/2025-1", clock=system_clock)
+    signer = MemorySigner.generate()
+    evidence = Evidence(database, signer, "node.example/log", tmp_path / "log", system_clock)
+    identity = Identity(database, signer=signer, address="http://127.0.0.1:1/2025-1", evidence=evidence, clock=system_clock)
     identity.add(PEER, name_en="Peer", name_zh="对方", address=f"http://127.0.0.1:{server.server_port}/dsp")
     credentials = TokenCredentials(identity, clock=system_clock, new_id=new_id)
     made = DspPeers(identity, credentials=credentials, timeout_s=0.5)

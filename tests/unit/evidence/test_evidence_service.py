@@ -35,7 +35,7 @@ def test_entries_are_numbered_from_zero_and_listed_by_half_open_ranges(log: Any)
 def test_an_act_that_is_rolled_back_leaves_no_entry_and_no_gap(log: Any) -> None:
     def failing_act() -> None:
         with log.database.write() as tx:
-            assert log.evidence.append(tx, "alert.raised", "s", {}) == 1
+            assert log.evidence.append(tx, "node.started", "s", {}) == 1
             raise RuntimeError("the act failed")
 
     log.fill(1)
@@ -53,18 +53,18 @@ def test_a_kind_that_the_registry_does_not_know_is_invalid(log: Any) -> None:
 
 def test_an_entry_without_a_subject_is_invalid(log: Any) -> None:
     with pytest.raises(Invalid) as caught, log.database.write() as tx:
-        log.evidence.append(tx, "alert.raised", "", {})
+        log.evidence.append(tx, "node.started", "", {})
     assert caught.value.code == "evidence.subject"
 
 
 def test_the_largest_entry_fits_and_one_byte_more_is_invalid(log: Any) -> None:
-    log.append(("alert.raised", {"x": ""}))
+    log.append(("node.started", {"x": ""}))
     room = MAX_ENTRY_BYTES - len(log.evidence.entries(0, 1)[0].data)
-    log.append(("alert.raised", {"x": "a" * room}))
+    log.append(("node.started", {"x": "a" * room}))
     assert log.evidence.publish().size == 2
     assert verify_log(log.folder, log.evidence.vkey).checkpoint.size == 2
     with pytest.raises(Invalid) as caught, log.database.write() as tx:
-        log.evidence.append(tx, "alert.raised", "urn:about:alert.raised", {"x": "a" * (room + 1)})
+        log.evidence.append(tx, "node.started", "urn:about:node.started", {"x": "a" * (room + 1)})
     assert caught.value.code == "evidence.entry-size"
 
 
@@ -202,7 +202,7 @@ def test_publication_interrupted_after_any_file_leaves_a_log_that_verifies_and_g
 def test_a_disk_that_takes_no_more_leaves_the_last_checkpoint_good(log: Any) -> None:
     log.fill(3)
     first = log.evidence.publish()
-    log.append(*(("alert.raised", {"x": "a" * 1000}) for _ in range(100)))
+    log.append(*(("node.started", {"x": "a" * 1000}) for _ in range(100)))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
     try:

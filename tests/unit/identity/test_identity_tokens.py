@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.service import Identity
@@ -42,7 +43,9 @@ def side(folder: Path, clock: StepClock) -> Side:
     database = Database(folder)
     with database.write() as tx:
         metadata.create_all(tx)
-    identity = Identity(database, signer=MemorySigner.generate(), address="http://127.0.0.1:1/2025-1", clock=clock)
+    signer = MemorySigner.generate()
+    evidence = Evidence(database, signer, "node.example/log", folder.with_suffix(".log"), clock)
+    identity = Identity(database, signer=signer, address="http://127.0.0.1:1/2025-1", evidence=evidence, clock=clock)
     return Side(identity, TokenCredentials(identity, clock=clock, new_id=new_id))
 
 
@@ -104,7 +107,9 @@ def test_a_token_proves_its_sender_once(sender: Side, receiver: Side) -> None:
 def test_a_replay_is_still_known_after_a_restart(tmp_path: Path, clock: StepClock, sender: Side, receiver: Side) -> None:
     header = sender.credentials.issue(receiver.identity.did, REQUEST)
     receiver.credentials.verify(header, REQUEST)
-    again = Identity(Database(tmp_path / "receiver.db"), signer=receiver.identity.signer, address="http://h/x", clock=clock)
+    database, signer = Database(tmp_path / "receiver.db"), receiver.identity.signer
+    evidence = Evidence(database, signer, "node.example/log", tmp_path / "receiver.log", clock)
+    again = Identity(database, signer=signer, address="http://h/x", evidence=evidence, clock=clock)
     restarted = Side(again, TokenCredentials(again, clock=clock, new_id=new_id))
     assert fault(restarted, header) == "identity.token-replayed"
 

@@ -13,7 +13,7 @@ from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
 from chengshu.node import Node, open_node
 
@@ -104,6 +104,13 @@ def inputs_of(node: Node, sql: str) -> list[InputChoice]:
     Only names whose party is known are taken for products; whatever else the text says is for the vetting to judge.
     """
     handles = {party.handle: party.did for party in node.identity.list()}
+    if not any(party in handles for party, _ in _NAMED.findall(sql)):
+        known = ", ".join(sorted(str(handle) for handle in handles))
+        raise NotFound(
+            "query.no-product",
+            f"expected party.product names of known parties ({known}), got none",
+            hint=Text("Add the party with 'chengshu peer add', or mend the name.", "请用 chengshu peer add 添加参与方，或更正名称。"),
+        )
     named = sorted({(party, product) for party, product in _NAMED.findall(sql) if party in handles})
     return [InputChoice(handles[party], product, verbs.agreement_for(node, handles[party], product)) for party, product in named]
 

@@ -12,21 +12,23 @@ from chengshu.node import open_node
 
 app = typer.Typer(no_args_is_help=True, help="The parties that this node knows.")
 
-ADD_EXAMPLES = examples("chengshu peer add road.card.json --node room")
+ADD_EXAMPLES = examples("chengshu peer add road.card.json --node room", "chengshu peer add *.card.json --node room")
 LIST_EXAMPLES = examples("chengshu peer list --node room", "chengshu peer list --node room --json")
 
 
 @app.command("add", epilog=ADD_EXAMPLES)
 def add(
-    card: Annotated[Path, typer.Argument(help="What 'chengshu node show --json' printed on the other node.")],
+    cards: Annotated[list[Path], typer.Argument(help="What 'chengshu node show --json' printed on other nodes; one's own is passed over.")],
     node: NodeFolder = HERE,
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
-    """Add a party: its id is pinned from now on."""
+    """Add parties: their ids are pinned from now on."""
 
     def work(_output: Output) -> Any:
-        return verbs.add_peer(open_node(node), verbs.read_json(card))
+        opened = open_node(node)
+        found = [verbs.read_json(card) for card in cards]
+        return [verbs.add_peer(opened, card) for card in found if card.get("id") != opened.identity.did]
 
     render(work, as_json=as_json, lang=lang)
 

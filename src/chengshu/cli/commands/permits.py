@@ -24,6 +24,9 @@ MOVE_EXAMPLES = examples(
 ADMIT_EXAMPLES = examples(
     "chengshu permit admit pilot-2026 --vehicle av-17 --type PILOT-TAXI-1 --software 4.2.1 --operator fleet_operator --node regulator"
 )
+RESTRICT_EXAMPLES = examples(
+    "chengshu permit restrict pilot-2026 --file less.json --rule R05 --evidence sha256:… --reason 'speeding' --node regulator"
+)
 PermitId = Annotated[str, typer.Argument(help="The permit's id.")]
 MOVES = ("submit", "approve", "publish", "lift", "suspend", "reinstate", "terminate", "expire")
 
@@ -64,14 +67,34 @@ def move(
             raise Invalid(
                 "permit.step",
                 f"expected one of {', '.join(MOVES)}, got another word",
-                hint=Text(
-                    "A restriction needs a document; see docs/reference/permit.md.", "限制措施需要文档；见 docs/reference/permit.md。"
-                ),
+                hint=Text("A restriction needs a document: chengshu permit restrict.", "限制措施需要文档：chengshu permit restrict。"),
             )
         opened = open_node(node)
         issuer = opened.permits.effective(permit)[1].issuer
         outcome = getattr(opened.permits, step)(permit, Act(issuer, rule, evidence, reason))
         return outcome if isinstance(outcome, Refused) else verbs.permit_standing(opened, permit)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("restrict", epilog=RESTRICT_EXAMPLES)
+def restrict(
+    permit: PermitId,
+    file: Annotated[Path, typer.Option(help="What is restricted, as a JSON document.")],
+    rule: Annotated[str, typer.Option(help="The rule or ground, such as R01 or assessment.")],
+    evidence: Annotated[str, typer.Option(help="The digest of the evidence, sha256:…")],
+    reason: Annotated[str, typer.Option(help="Why, in words.")],
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Restrict a permit in force, short of suspending it: fewer vehicles, less area, lower speed, better weather."""
+
+    def work(_output: Output) -> Any:
+        opened = open_node(node)
+        issuer = opened.permits.effective(permit)[1].issuer
+        opened.permits.restrict(permit, Act(issuer, rule, evidence, reason), verbs.read_json(file))
+        return verbs.permit_standing(opened, permit)
 
     render(work, as_json=as_json, lang=lang)
 

@@ -28,6 +28,7 @@ def publish(
     contract: Annotated[
         Path | None, typer.Option(help="The data contract (ODCS); without one it is inferred, numbers as measures.")
     ] = None,
+    version: Annotated[str | None, typer.Option(help="Without a contract: the version to publish as; 1.0.0 when left out.")] = None,
     policy: Annotated[Path | None, typer.Option(help="The offer as ODRL JSON, instead of the options below.")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="A purpose that it may be used for; may be repeated.")] = None,
     to: Annotated[
@@ -53,7 +54,7 @@ def publish(
         offer = verbs.read_json(policy) if policy else verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
         acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
         reference = verbs.MapReference(road_map, map_proj, map_offset) if road_map else None
-        return verbs.publish(opened, file, contract=contract, policy=offer, acceptance=acceptance, road_map=reference)
+        return verbs.publish(opened, file, contract=contract, version=version, policy=offer, acceptance=acceptance, road_map=reference)
 
     render(work, as_json=as_json, lang=lang)
 

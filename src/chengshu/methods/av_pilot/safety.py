@@ -60,7 +60,7 @@ def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, 
         "set_aside": _set_aside(picture.aside),
     }
     if truth is None:
-        return {**results, "multiplier": _multiplier_table(not_measured("no ground truth was given"), None, tables)}
+        return {**results, "multiplier": _multiplier_table(not_measured("no ground truth was given"), tables)}
     values = coalition_values(positions, truth.hazards, truth.tracks, frame=frame)
     results |= _valued(values, tables)
     results["warnings"] = _warnings(tables, positions, truth, frame=frame, best=best_single(values.singles))
@@ -121,14 +121,15 @@ def _valued(values: CoalitionValues, tables: Tables) -> dict[str, pa.Table]:
     encounters = of_kind.select(["encounter", "coalition", "seen", "hazards"]).rename_columns(["encounter", "coalition", "seen", "n"])
     return {
         "coalitions": pa.Table.from_pylist(coalitions),
-        "multiplier": _multiplier_table(measured, values, tables),
+        "multiplier": _multiplier_table(measured, tables),
         "leads": leads,
         "encounters": encounters,
         "false_tracks": values.false_tracks.rename_columns(["source", "n", "false_tracks"]),
     }
 
 
-def _multiplier_table(measured: Multiplier, values: CoalitionValues | None, tables: Tables) -> pa.Table:
+def _multiplier_table(measured: Multiplier, tables: Tables) -> pa.Table:
+    """One row; where nothing was measured it stands for the vehicles that were looked at, so that the room may let it out."""
     n = max(measured.n, 1)
     row = {
         "status": measured.status,
@@ -143,7 +144,7 @@ def _multiplier_table(measured: Multiplier, values: CoalitionValues | None, tabl
         "miss_fused": measured.fused_missed / n,
         "lead_s": HazardParameters().lead_ms / 1000,
         "roadside_share": _roadside_share(tables),
-        "n": len(values.hazards) if values is not None else 0,
+        "n": measured.n or len(pc.unique(tables["av_state"]["veh_pid"])),
     }
     return pa.Table.from_pylist([row], schema=TABLES["multiplier"])
 

@@ -39,6 +39,7 @@ _TERMS: Mapping[str, Text] = {
     "ACTIVE": Text("in force", "生效中"),
     "RELEASED": Text("released", "已放行"),
     "FAILED": Text("failed", "失败"),
+    "NOT_ASKED": Text("not asked", "未提出"),
 }
 
 
