@@ -38,7 +38,7 @@ demo: $(VENV)/compiled ## set up and run the autonomous-driving pilot on six nod
 	$(BIN)/chengshu demo
 
 test: $(VENV)/dev $(VENV)/compiled ## set up and run the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/dev ## style, types, layers, dependencies, change log
 	$(BIN)/ruff format --check src tests benchmarks

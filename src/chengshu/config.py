@@ -1,5 +1,6 @@
 """Everything an operator can choose: one ``chengshu.toml`` in the node's folder."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,7 @@ def _toml(value: Any) -> str:
         case int() | float():
             return str(value)
         case _:
-            escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            return f'"{escaped}"'
+            return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")  # JSON's escapes are TOML's, but for this one
 
 
 def _invalid(path: Path, problem: str) -> Invalid:

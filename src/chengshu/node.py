@@ -145,6 +145,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     settlements = Settlements(
         database,
         room=room,
+        room_of=asker.room_of,
         nodes=nodes,
         tasks=tasks,
         evidence=evidence,

@@ -15,7 +15,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PORTS = ("8701", "8702", "8703")
 GUARD_S = 420
-pytestmark = pytest.mark.xdist_group("tour")  # one worker runs it, once
 
 
 def test_both_readmes_show_the_same_tour() -> None:

@@ -83,7 +83,8 @@ def contract_for(name: str, *, owner: str, version: str = "1.0.0") -> DataContra
 
 def publish(node: Node, name: str, *, policy: dict[str, Any], table: pa.Table | None = None) -> Product:
     """Publish :func:`counts` (or another table of its columns) as a product of ``node``."""
-    file = node.folder / "data" / f"{name}.parquet"
+    file = node.folder / "files" / f"{name}.parquet"
+    file.parent.mkdir(exist_ok=True)
     pq.write_table(counts() if table is None else table, file)
     document = document_of(contract_for(name, owner=node.settings.node.handle))
     product = node.catalog.publish(document, source=file, policy=policy)

@@ -157,7 +157,6 @@ def test_a_method_that_the_contract_does_not_name_is_refused_by_the_holder(settl
     assert standing.outcome.refusal.rule == "queries"
 
 
-@pytest.mark.xfail(strict=True, reason="Settlements.receive takes a statement from any known party, whether or not it ran the job")
 def test_a_statement_by_a_party_that_did_not_run_the_job_is_not_booked(settled: Settled) -> None:
     made_up = {**deepcopy(settled.signed["document"]), "statement": "urn:uuid:33333333-3333-4333-8333-333333333333"}
     signed = {"document": made_up, "signer": settled.fleet.identity.did, "signature": sign(settled.fleet, made_up)}

@@ -83,7 +83,6 @@ def test_the_state_names_the_party_that_the_job_waits_for(quiet: Quiet) -> None:
     assert quiet.standing(job)["waits_for"] == ""
 
 
-@pytest.mark.xfail(strict=True, reason="cleanroom.store.unfinished looks for SQL NULL where the JSON column holds JSON null")
 def test_the_rooms_operator_sees_what_is_unfinished_and_for_whom_it_waits(quiet: Quiet) -> None:
     job = quiet.submit("watched")
     until(lambda: quiet.standing(job)["state"] == "COLLECTING")

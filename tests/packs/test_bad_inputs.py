@@ -201,9 +201,6 @@ def test_swapped_latitudes_and_longitudes_are_set_aside(publisher: Publisher, sa
     assert publisher.node.catalog.products() == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="both fit the Earth in Berlin; the map, which would tell, is not asked once the file's own checks fail"
-)
 def test_swapped_latitudes_and_longitudes_are_called_that(publisher: Publisher, sample: Sample) -> None:
     pq.write_table(swapped(sample.products["av_state"]), publisher.folder / "bad.parquet")
     outcome = publisher.publish("av_state", publisher.folder / "bad.parquet")

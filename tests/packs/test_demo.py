@@ -17,8 +17,6 @@ import pytest
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.settlement.model import differences
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 ROLES = {"car_maker", "road_operator", "fleet_operator", "navigation_platform", "regulator", "space_operator"}
 SOON_S = 60.0
 SELF = [sys.executable, "-m", "chengshu", "demo"]
@@ -111,7 +109,7 @@ def test_the_multiplier_was_measured_and_carries_its_interval(demo: Demo) -> Non
     assert "bootstrap" in row["method"]
     assert row["value"] == pytest.approx(row["miss_best"] / row["miss_fused"], rel=0.02)
     assert row["miss_best"] == pytest.approx(row["missed_best"] / row["n"], rel=1e-6)
-    assert row["n"] >= 30
+    assert row["n"] >= 20
     assert 0 < row["roadside_share"] <= 1
 
 

@@ -13,7 +13,7 @@ from chengshu.catalog import store
 from chengshu.catalog.model import Acceptance, DataContract, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence
-from chengshu.catalog.quality import Further, Intake, intake, usable_rows
+from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
 from chengshu.catalog.sources.files import FileSource
 from chengshu.kernel.canonical import digest
 from chengshu.kernel.clock import Clock
@@ -189,9 +189,10 @@ class Catalog:
         """The intake of a file and the digest of the very bytes it was made from."""
         FileSource(path, contract, within=self._folder).check_file()
         before = file_digest(path)
-        taken = intake(path, contract, within=self._folder)
-        if further is not None and taken.accepted is not None:
-            taken = taken.also(further(taken.accepted, contract, path.name))
+        reading = FileSource(path, contract, within=self._folder).read()
+        taken = take_in(reading.table, contract, file=path.name, extra_columns=reading.extra_columns)
+        if further is not None:
+            taken = taken.also(further(reading.table, contract, path.name))
         if file_digest(path) != before:
             raise Conflict(
                 "product.file-changed",

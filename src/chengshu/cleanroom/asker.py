@@ -93,6 +93,11 @@ class Asker:
             self._record(job, answer, asked["document"])
         return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
 
+    def room_of(self, job: str) -> str | None:
+        """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
+        with self._database.read() as tx:
+            return store.room_of(tx, job)
+
     def every(self) -> list[dict[str, Any]]:
         """Return id, room, state and time of every job that this node asked for."""
         with self._database.read() as tx:

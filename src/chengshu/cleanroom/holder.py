@@ -102,9 +102,8 @@ class Holder:
         if not self._is_signed_by(room, base64.b64decode(signed["signature"]), canonical(receipt)) or receipt["room"] != room:
             raise _denied("receipt", "expected a receipt signed by the room that sends it, got another")
         with self._database.write() as tx:
-            for row in store.approvals_of(tx, receipt["job"]):
-                if row["room"] != room or row["outcome_digest"] is not None:
-                    continue
+            waiting = [row for row in store.approvals_of(tx, receipt["job"]) if row["room"] == room and row["outcome_digest"] is None]
+            for row in waiting:
                 body = {
                     "job": receipt["job"],
                     "product": row["product"],
@@ -113,7 +112,7 @@ class Holder:
                     "receipt_digest": digest(signed),
                 }
                 self._evidence.append(tx, "job.released" if receipt["state"] == "RELEASED" else "job.failed", receipt["job"], body)
-            store.save_outcome(tx, receipt["job"], digest=digest(signed))
+                store.save_outcome(tx, receipt["job"], product=row["product"], digest=digest(signed))
 
     def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, room: str) -> None:
         if job.room != room:

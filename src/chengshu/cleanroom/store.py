@@ -18,7 +18,7 @@ room_jobs = Table(
     Column("digest", String(80), nullable=False),
     Column("state", String(16), nullable=False),
     Column("waits_for", String(512), nullable=False),
-    Column("outcome", JSON),
+    Column("outcome", JSON(none_as_null=True)),
     Column("submitted_at", String(32), nullable=False),
 )
 
@@ -30,7 +30,7 @@ asked_jobs = Table(
     Column("document", JSON, nullable=False),
     Column("signature", String(128), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("outcome", JSON),
+    Column("outcome", JSON(none_as_null=True)),
     Column("asked_at", String(32), nullable=False),
 )
 
@@ -141,6 +141,12 @@ def approvals_of(tx: Connection, job: str) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(select(approvals).where(approvals.c.job == job)).mappings()]
 
 
-def save_outcome(tx: Connection, job: str, *, digest: str) -> None:
-    """Keep the digest of the receipt that the room gave for a job."""
-    tx.execute(update(approvals).where(approvals.c.job == job).values(outcome_digest=digest))
+def save_outcome(tx: Connection, job: str, *, product: str, digest: str) -> None:
+    """Keep the digest of the receipt that the room gave for a job over one product."""
+    tx.execute(update(approvals).where(approvals.c.job == job, approvals.c.product == product).values(outcome_digest=digest))
+
+
+def room_of(tx: Connection, job: str) -> str | None:
+    """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
+    asked = tx.execute(select(asked_jobs.c.room).where(asked_jobs.c.id == job)).scalar_one_or_none()
+    return asked or tx.execute(select(approvals.c.room).where(approvals.c.job == job).limit(1)).scalar_one_or_none()

@@ -17,7 +17,7 @@ def upgrade(database: Database) -> None:
     settings = Config()
     settings.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     settings.attributes["database"] = database
-    with database.engine.connect() as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
+    with database.read() as tx:
+        present = MigrationContext.configure(tx).get_current_revision()
     if present != ScriptDirectory.from_config(settings).get_current_head():
         command.upgrade(settings, "head")

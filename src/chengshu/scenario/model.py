@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
+from chengshu.scenario.keys import unknown_keys
 
 MANIFEST = "pack.toml"
 _ID = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")
@@ -154,7 +156,7 @@ def load(root: Path) -> Pack:
     path = root / MANIFEST
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise _invalid(f"expected a readable {MANIFEST}, got: {error}") from error
     try:
         pack = _pack(root, document)
@@ -162,7 +164,10 @@ def load(root: Path) -> Pack:
         raise _invalid(f"expected the key {error.args[0]!r}, got none") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise _invalid(f"expected the documented shape of every key, got: {error}") from error
-    _check_names(pack)
+    faults = [f"{key}: no such key" for key in unknown_keys(document)]
+    faults += [*_names(pack), *_doubles(pack), *_references(pack), *_outside(pack)]
+    if faults:
+        raise _invalid("; ".join(faults))
     return pack
 
 
@@ -182,7 +187,7 @@ def _pack(root: Path, document: dict[str, Any]) -> Pack:
         jobs=tuple(_job(job, document.get("map")) for job in document["jobs"]),
         queries=tuple(_queries(root, document["queries"])),
         source=SourcePart(source["method"], root / source["recording"], source.get("parameters", {})),
-        settlement=SettlementPart(settlement["job"], settlement["payer"], int(settlement["price_fen"])),
+        settlement=SettlementPart(settlement["job"], settlement["payer"], _fen(settlement["price_fen"])),
         permit=document.get("permit"),
         map=_map(document["map"]) if "map" in document else None,
         licences=tuple(document["licences"]),
@@ -232,19 +237,52 @@ def _queries(root: Path, part: Mapping[str, Any]) -> list[QueryPart]:
     return found
 
 
-def _check_names(pack: Pack) -> None:
+def _names(pack: Pack) -> list[str]:
     roles = {role.id for role in pack.roles}
     products = {product.id for product in pack.products}
     faults = [] if _ID.match(pack.id) else [f"id: expected sector/pack in lower case, got {pack.id}"]
     faults += [f"product {product.id}: unknown owner {product.owner}" for product in pack.products if product.owner not in roles]
     faults += [f"job {job.id}: unknown role {job.asked_by}" for job in pack.jobs if job.asked_by not in roles]
     faults += [f"job {job.id}: unknown product {name}" for job in pack.jobs for name in job.products if name not in products]
+    return faults
+
+
+def _doubles(pack: Pack) -> list[str]:
+    ids = {
+        "role": Counter(one.id for one in pack.roles),
+        "product": Counter(one.id for one in pack.products),
+        "job": Counter(one.id for one in pack.jobs),
+    }
+    return [f"{kind} {name}: expected every id once, got it {n} times" for kind in ids for name, n in ids[kind].items() if n > 1]
+
+
+def _references(pack: Pack) -> list[str]:
+    roles = {role.id for role in pack.roles}
+    products = {product.id for product in pack.products}
+    faults = [f"queries: unknown role {asker}" for asker in sorted({query.asked_by for query in pack.queries} - roles)]
+    faults += [
+        f"unknown product {name}" for name in (pack.permit, pack.map and pack.map.product) if name is not None and name not in products
+    ]
     if sum(role.clean_room for role in pack.roles) != 1:
         faults.append("roles: expected exactly one with clean_room = true")
     if pack.settlement.job not in {job.id for job in pack.jobs} or pack.settlement.payer not in roles:
         faults.append("settlement: expected a job and a payer of this pack")
-    if faults:
-        raise _invalid("; ".join(faults))
+    if pack.settlement.price_fen < 0:
+        faults.append("settlement.price_fen: expected zero or more, got less")
+    return faults
+
+
+def _outside(pack: Pack) -> list[str]:
+    """A pack reads its own files only: a stranger's manifest must not be able to publish a file of ours."""
+    root = pack.root.resolve()
+    files = [pack.source.recording, *(part.contract for part in pack.products), *(part.document for part in pack.products if part.document)]
+    return [f"{file}: expected a path inside the pack" for file in files if not file.resolve().is_relative_to(root)]
+
+
+def _fen(price: Any) -> int:
+    if not isinstance(price, int):
+        raise TypeError(f"settlement.price_fen: whole fen, not {type(price).__name__}")
+    return price
 
 
 def _invalid(problem: str) -> Invalid:

@@ -1,7 +1,7 @@
 """What can be asked of settlements."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chengshu.cleanroom.ports import IsSignedBy, Nodes
@@ -30,6 +30,7 @@ class Settlements:
         database: Database,
         *,
         room: Cleanroom,
+        room_of: Callable[[str], str | None],
         nodes: Nodes,
         tasks: Tasks,
         evidence: Evidence,
@@ -41,6 +42,7 @@ class Settlements:
     ) -> None:
         self._database = database
         self._room = room
+        self._room_of = room_of
         self._nodes = nodes
         self._tasks = tasks
         self._evidence = evidence
@@ -70,13 +72,15 @@ class Settlements:
         self._nodes.post(payload["party"], "/room/statements", payload["signed"])
 
     def receive(self, signed: Mapping[str, Any], *, expected_signer: str) -> list[str]:
-        """Take in a statement: check its signature, recompute it, book it; a repeat changes nothing.
+        """Take in a statement: check whose it is and its signature, recompute it, book it; a repeat changes nothing.
 
-        Returns the differences found, which is an empty list when it was booked. Raises Tampered for a wrong signature.
+        Returns the differences found, which is an empty list when it was booked. Raises Tampered when it is not by the room that this
+        node let run the job, or the signature is wrong.
         """
         document = signed["document"]
         signature = base64.b64decode(signed["signature"])
-        if signed["signer"] != expected_signer or not self._is_signed_by(expected_signer, signature, canonical(document)):
+        rightful = expected_signer == self._room_of(document["job"]) == signed["signer"]
+        if not rightful or not self._is_signed_by(expected_signer, signature, canonical(document)):
             raise Tampered(
                 "settlement.bad-signature",
                 "expected a statement signed by the clean room that ran the job, got another signature",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import pyarrow as pa
@@ -103,7 +104,19 @@ def on_road(sheet: Sheet, roads: Roads) -> Iterator[Hit] | None:
     spots = _moving_spots(sheet, roads)
     if spots is None:
         return None
+    exchanged = _moving_spots(sheet, roads, Axes.EXCHANGED)
+    if exchanged is not None and _share_on_road(roads, *exchanged) >= ON_ROAD_SHARE > _share_on_road(roads, *spots):
+        return iter([_swapped(sheet)])
     return _judge_roads(sheet, roads, *spots)
+
+
+def _share_on_road(roads: Roads, x: Floats, y: Floats) -> float:
+    return float((_distance_to_road(roads, x, y) <= CELL_M).mean())
+
+
+def _swapped(sheet: Sheet) -> Hit:
+    expected, got = "positions on the roads of the map", "positions that are on them once latitude and longitude are exchanged"
+    return Hit("swapped-coordinates", _position_column(sheet), Severity.ERROR, NO_ROWS, expected, got, _SWAP)
 
 
 def _judge_roads(sheet: Sheet, roads: Roads, x: Floats, y: Floats) -> Iterator[Hit]:
@@ -119,9 +132,16 @@ def _judge_roads(sheet: Sheet, roads: Roads, x: Floats, y: Floats) -> Iterator[H
         yield Hit("off-road", column, Severity.ERROR, NO_ROWS, expected, f"{near.mean():.0%}", _OFF)
 
 
-def _moving_spots(sheet: Sheet, roads: Roads) -> tuple[Floats, Floats] | None:
+class Axes(Enum):
+    """Whether the two coordinates are read as they stand, or one in the other's place."""
+
+    AS_GIVEN = (Semantic.LATITUDE, Semantic.LONGITUDE)
+    EXCHANGED = (Semantic.LONGITUDE, Semantic.LATITUDE)
+
+
+def _moving_spots(sheet: Sheet, roads: Roads, axes: Axes = Axes.AS_GIVEN) -> tuple[Floats, Floats] | None:
     """An even sample of positions, of moving things where the source says so, on the roads' plane."""
-    lat, lon = sheet.degrees(Semantic.LATITUDE), sheet.degrees(Semantic.LONGITUDE)
+    lat, lon = (sheet.degrees(axis) for axis in axes.value)
     if lat is None or lon is None or not roads.lines:
         return None
     usable = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90) & (np.abs(lon) <= 180)
