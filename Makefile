@@ -46,7 +46,7 @@ check: $(VENV)/dev ## style, types, layers, dependencies, change log
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
-	$(BIN)/towncrier check --compare-with HEAD
+	$(BIN)/towncrier build --draft --version next > /dev/null
 
 wheel: $(VENV)/dev ## build the wheel and try it in an empty environment
 	rm -rf dist build/wheel

@@ -1,6 +1,7 @@
 """The house's rules that import-linter cannot see."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,11 @@ def test_nothing_in_the_source_needs_a_folder_outside_the_project() -> None:
     outside = ["..", "shared"]
     found = [_name(path) for path in FILES if "/".join(outside) in path.read_text(encoding="utf-8")]
     assert found == []
+
+
+def test_every_change_note_is_of_a_kind_that_the_change_log_knows() -> None:
+    notes = [path for path in (SOURCE.parent / "changes").iterdir() if path.name != ".gitkeep"]
+    wrong = [
+        path.name for path in notes if not re.fullmatch(r"[a-z0-9-]+\.(added|changed|fixed)\.md", path.name) or not path.read_text().strip()
+    ]
+    assert wrong == []

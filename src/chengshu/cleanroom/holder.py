@@ -140,7 +140,14 @@ class Holder:
             )
         policy: Policy | None = None
         if not (part.agreement == OWN and job.consumer == self._own_id):
-            agreement = self._contracts.permit_use(tx, part.agreement, self._use(job))
+            try:
+                agreement = self._contracts.permit_use(tx, part.agreement, self._use(job))
+            except NotFound:
+                return Refused(
+                    "agreement-unknown",
+                    "inputs: the job names an agreement that its holder does not have",
+                    Text("An agreement in force on this product.", "就该产品有效的合约。"),
+                )
             if isinstance(agreement, Refused):
                 counted = agreement.rule == "count-limit" and store.approved(tx, job=job.id, product=part.product)
                 return None if counted else agreement  # a repeat of the last counted use is the same use

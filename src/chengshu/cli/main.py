@@ -13,6 +13,7 @@ app = typer.Typer(
     name="chengshu",
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,
     help="Chengshu 乘数: a trusted data space in one package.",
     epilog=examples(
         "chengshu demo", "chengshu node init my-node --handle my_firm --name 'My firm' --name-zh 我的公司", "chengshu doctor --node my-node"
