@@ -16,7 +16,7 @@ from chengshu.kernel.money import Fen
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
 from chengshu.settlement import store
-from chengshu.settlement.model import CoalitionCount, Order, differences, settle
+from chengshu.settlement.model import CoalitionCount, Order, differences, parse, settle
 from chengshu.settlement.ports import Evidence
 
 SEND_TASK = "statement.send"
@@ -79,7 +79,7 @@ class Settlements:
         """
         document = signed["document"]
         signature = base64.b64decode(signed["signature"])
-        rightful = expected_signer == self._room_of(document["job"]) == signed["signer"]
+        rightful = expected_signer == self._room_of(parse(document).order.job) == signed["signer"]
         if not rightful or not self._is_signed_by(expected_signer, signature, canonical(document)):
             raise Tampered(
                 "settlement.bad-signature",
