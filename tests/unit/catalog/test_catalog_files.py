@@ -200,7 +200,7 @@ def test_a_json_document_is_one_row(tmp_path):
 
 def test_a_broken_document_is_named_by_its_line(tmp_path):
     path = tmp_path / "permit.json"
-    path.write_text('{\n"zone": 1,\n}', encoding="utf-8")
+    path.write_text('{\n"zone": 1,\n"name" 2}', encoding="utf-8")
     assert (fault(path, DOCUMENT).code, fault(path, DOCUMENT).facts["row"]) == ("source.document", 3)
 
 
