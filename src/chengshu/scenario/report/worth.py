@@ -114,7 +114,7 @@ def warnings(play: Row, cast: Cast) -> Table | None:
     """Return what a warning system would really have said, false alarms included; None where that was not measured."""
     cells = tuple(
         (
-            cast.title(row.get("view")),
+            TOGETHER if row.get("view") == "all" else cast.title(row.get("view")),
             counted(row.get("n")),
             counted(row.get("warned")),
             counted(row.get("in_time")),
