@@ -29,6 +29,8 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "peer.added": Text("Peer added", "添加对端节点"),
         "product.published": Text("Data product published", "数据产品发布"),
         "product.withdrawn": Text("Data product withdrawn", "数据产品下架"),
+        "grade.set": Text("Grade set", "分级设定"),
+        "offer.made": Text("Offer made", "要约发出"),
         "source.quarantined": Text("Source quarantined", "数据来源隔离"),
         "negotiation.requested": Text("Contract requested", "合约请求"),
         "negotiation.offered": Text("Contract offered", "合约报价"),
@@ -47,8 +49,12 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "job.failed": Text("Job failed", "作业失败"),
         "transfer.started": Text("Transfer started", "传输开始"),
         "transfer.completed": Text("Transfer completed", "传输完成"),
+        "transfer.stopped": Text("Transfer stopped", "传输中止"),
         "transfer.refused": Text("Transfer refused", "传输拒绝"),
         "use.metered": Text("Use metered", "使用计量"),
+        "budget.spent": Text("Budget spent", "额度消耗"),
+        "receipt.issued": Text("Use receipt issued", "使用回执签发"),
+        "receipt.countersigned": Text("Use receipt countersigned", "使用回执会签"),
         "permit.submitted": Text("Permit applied for", "许可申请"),
         "permit.approved": Text("Permit approved", "许可批准"),
         "permit.published": Text("Permit published", "许可发布"),
@@ -65,6 +71,8 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "token.refused": Text("Admission token refused", "准入令牌拒绝"),
         "settlement.computed": Text("Settlement computed", "结算计算"),
         "payment.recorded": Text("Payment recorded", "付款入账"),
+        "checkpoint.anchored": Text("Checkpoint anchored on a chain", "检查点上链锚定"),
+        "alert.raised": Text("Alert raised", "告警"),
     }
 )
 """Every kind of act that the log knows, by name, with its title."""
