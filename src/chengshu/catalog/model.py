@@ -45,6 +45,7 @@ class Semantic(StrEnum):
     LENGTH = "length"
     POSITION_SIGMA = "position-sigma"
     CLOCK_ERROR = "clock-error"
+    SEQUENCE = "sequence"
 
 
 class Crs(StrEnum):

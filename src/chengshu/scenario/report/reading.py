@@ -30,6 +30,7 @@ _TERMS: Mapping[str, Text] = {
     "error": Text("source set aside", "搁置来源"),
     "rows": Text("rows set aside", "搁置行"),
     "warning": Text("kept, flagged", "保留并标记"),
+    "quarantined": Text("quarantined", "已隔离"),
     "proved": Text("proved", "已证明"),
     "not-shown": Text("not shown", "未显示"),
     "contradicted": Text("contradicted", "相悖"),
