@@ -100,7 +100,7 @@ def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str
         return None
     return Refused(
         "agreement-signature",
-        f"expected the counterparty's Ed25519 signature over the agreement, got {'none' if signature is None else 'another'}",
+        f"expected the counterparty's signature over the agreement, got {'none' if signature is None else 'another'}",
         would_pass=Text("The agreement signed with the key of the party's id.", "用该参与方身份标识对应密钥签名的合约。"),
     )
 

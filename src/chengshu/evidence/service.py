@@ -16,13 +16,12 @@ from chengshu.evidence.tiles import (
     Frontier,
     TileName,
     TileNodes,
-    bundle_hashes,
     encode_bundle,
     levels,
     split_hashes,
     tile_at,
 )
-from chengshu.evidence.tree import HASH_BYTES, consistency_path, inclusion_path, root_of
+from chengshu.evidence.tree import HASH_BYTES, TreeHash, consistency_path, inclusion_path, root_of
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
@@ -42,7 +41,7 @@ class Evidence:
         self._database = database
         self._signer = signer
         self._key = VerifierKey(origin, signer.public_key)
-        self._files = folder
+        self.folder = folder
         self._clock = clock
 
     @property
@@ -79,7 +78,7 @@ class Evidence:
 
     def checkpoint(self) -> Checkpoint:
         """Return the published checkpoint; raise NotFound before the first :meth:`publish`, Tampered when it is not ours."""
-        checkpoint = self._published(FileTiles(self._files))
+        checkpoint = self._published(FileTiles(self.folder))
         if checkpoint is None:
             raise NotFound(
                 "evidence.not-published",
@@ -94,7 +93,7 @@ class Evidence:
         if not 0 <= index < checkpoint.size:
             raise _not_published(checkpoint, f"entry {index}")
         nodes = self._nodes(checkpoint)
-        path = inclusion_path(index, checkpoint.size, nodes=nodes)
+        path = inclusion_path(index, checkpoint.size, nodes=nodes, hashing=self._key.hashing)
         proof = InclusionProof(index, nodes(0, index), path, checkpoint)
         if not proof.holds:
             raise _damaged("the tiles lead to another root than the checkpoint's")
@@ -115,8 +114,10 @@ class Evidence:
         if new > checkpoint.size:
             raise _not_published(checkpoint, f"size {new}")
         nodes = self._nodes(checkpoint)
-        path = consistency_path(old, new, nodes=nodes)
-        return ConsistencyProof(old, root_of(old, nodes), new, root_of(new, nodes), path)
+        hashing = self._key.hashing
+        path = consistency_path(old, new, nodes=nodes, hashing=hashing)
+        old_root, new_root = (root_of(size, nodes, hashing=hashing) for size in (old, new))
+        return ConsistencyProof(old, old_root, new, new_root, path, hashing)
 
     def publish(self) -> Checkpoint:
         """Integrate every committed entry into the tiles on disk, then sign and return the checkpoint.
@@ -126,10 +127,10 @@ class Evidence:
         tree's right edge is read back and it must lead to the last signed root. Raises Tampered when what was signed before is not
         what the tiles or the database now hold (nothing is signed then), Unavailable when the disk does not take the files.
         """
-        files = FileTiles(self._files)
+        files = FileTiles(self.folder)
         with files.publishing():
             old = self._published(files)
-            frontier = _frontier(files, old)
+            frontier = _frontier(files, old, hashing=self._key.hashing)
             completed = self._integrate(files, frontier)
             if old is not None and old.size == frontier.size:
                 self._write_vkey(files)
@@ -154,7 +155,7 @@ class Evidence:
             while frontier.size < size:
                 first = frontier.size // TILE_WIDTH * TILE_WIDTH
                 entries = _contiguous(list(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size))), first)
-                fresh = _fresh_leaves(entries, first, frontier=frontier)
+                fresh = _fresh_leaves(self._key.hashing.leaves(entries), first, frontier=frontier)
                 bundle = TileName(None, first // TILE_WIDTH, len(entries))
                 files.write(bundle.path, encode_bundle(entries))
                 for tile in [tile for leaf in fresh for tile in frontier.push(leaf)]:
@@ -177,20 +178,20 @@ class Evidence:
             files.write(VKEY, line)
 
     def _nodes(self, checkpoint: Checkpoint) -> TileNodes:
-        files = FileTiles(self._files)
-        return TileNodes(checkpoint.size, lambda name: _tile(files, name))
+        files = FileTiles(self.folder)
+        return TileNodes(checkpoint.size, lambda name: _tile(files, name), self._key.hashing)
 
 
-def _frontier(files: FileTiles, checkpoint: Checkpoint | None) -> Frontier:
+def _frontier(files: FileTiles, checkpoint: Checkpoint | None, *, hashing: TreeHash) -> Frontier:
     """The right edge of the published tree, once it is found to lead to the signed root."""
     if checkpoint is None:
-        return Frontier(0, [])
+        return Frontier(0, [], hashing)
     rows: list[list[bytes]] = []
     for level in range(levels(checkpoint.size)):
         index = checkpoint.size >> (TILE_HEIGHT * (level + 1))
         name = tile_at(checkpoint.size, level=level, index=index)
         rows.append(split_hashes(_tile(files, name)) if name is not None else [])
-    frontier = Frontier(checkpoint.size, rows)
+    frontier = Frontier(checkpoint.size, rows, hashing)
     if frontier.root() != checkpoint.root:
         raise _damaged("the last tiles lead to another root than the checkpoint's")
     return frontier
@@ -212,9 +213,8 @@ def _contiguous(rows: list[tuple[int, bytes]], first: int) -> list[bytes]:
     return [data for _, data in rows]
 
 
-def _fresh_leaves(entries: list[bytes], first: int, *, frontier: Frontier) -> list[bytes]:
+def _fresh_leaves(leaves: list[bytes], first: int, *, frontier: Frontier) -> list[bytes]:
     """The leaf hashes that the frontier does not have yet; Tampered when an entry that was signed already has changed."""
-    leaves = bundle_hashes(entries)
     known = frontier.edge if frontier.size > first else ()
     for index, (leaf, signed) in enumerate(zip(leaves, known, strict=False), first):
         if leaf != signed:

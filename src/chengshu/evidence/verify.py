@@ -64,6 +64,7 @@ class LogVerdict:
             "size": self.checkpoint.size,
             "root": self.checkpoint.root_text,
             "vkey": self.vkey,
+            "cryptography": self.checkpoint.key.suite.name,
             "key_source": self.key_source.value,
             "kinds": dict(self.kinds),
             "unsigned_files": list(self.unsigned_files),
@@ -79,6 +80,7 @@ class LogVerdict:
                 f"已证明：日志 {origin} 含 {size} 条记录；每条记录、每个分块与签名根一致。",
             ),
             _KEY_WORDS[self.key_source],
+            self._profile(),
         ]
         if self.unsigned_files:
             count, first = len(self.unsigned_files), self.unsigned_files[0]
@@ -89,6 +91,10 @@ class LogVerdict:
                 )
             )
         return texts
+
+    def _profile(self) -> Text:
+        title = self.checkpoint.key.suite.title
+        return Text(f"Checked with the cryptography of the key: {title.en}.", f"按公钥所属密码体系核验：{title.zh}。")
 
 
 _KEY_WORDS = {
@@ -204,9 +210,13 @@ def _key(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
 
 
 def _prove(files: FileTiles, checkpoint: Checkpoint, entries: tuple[Entry, ...]) -> tuple[InclusionProof, ...]:
-    nodes = TileNodes(checkpoint.size, lambda name: files.tile(name)[1])
+    hashing = checkpoint.hashing
+    nodes = TileNodes(checkpoint.size, lambda name: files.tile(name)[1], hashing)
     proofs = tuple(
-        InclusionProof(entry.index, entry.leaf, inclusion_path(entry.index, checkpoint.size, nodes=nodes), checkpoint) for entry in entries
+        InclusionProof(
+            entry.index, entry.leaf(hashing), inclusion_path(entry.index, checkpoint.size, nodes=nodes, hashing=hashing), checkpoint
+        )
+        for entry in entries
     )
     for proof in proofs:
         if not proof.holds:

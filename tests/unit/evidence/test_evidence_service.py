@@ -160,7 +160,7 @@ def test_a_log_published_in_any_steps_verifies_and_proves_itself(
         index = data.draw(st.integers(0, checkpoint.size - 1))
         inclusion = log.evidence.inclusion(index)
         assert inclusion.holds
-        assert inclusion.leaf == log.evidence.entries(index, index + 1)[0].leaf
+        assert inclusion.leaf == log.evidence.entries(index, index + 1)[0].leaf(inclusion.checkpoint.hashing)
 
 
 def test_what_is_not_published_yet_has_no_proof(log: Any) -> None:

@@ -94,7 +94,7 @@ def forged(sender: Side, clock: StepClock, *, head: dict[str, Any] | None = None
     claims = {"iss": sender.identity.did, "aud": "x", "iat": now, "exp": now + 60, "jti": "j", "htm": "POST", "htu": REQUEST.path}
     claims |= {"body": sha256_hex(REQUEST.body)} | changes
     kept = {name: value for name, value in claims.items() if value is not None}
-    signed = f"{encoded(canonical(head or {'alg': 'EdDSA'}))}.{encoded(json.dumps(kept).encode())}"
+    signed = f"{encoded(canonical(head or {'alg': 'Ed25519'}))}.{encoded(json.dumps(kept).encode())}"
     return f"Bearer {signed}.{encoded(sender.identity.signer.sign(signed.encode()))}"
 
 
