@@ -3,7 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,10 +48,20 @@ class CleanroomSection(_Section):
     input_wait_s: float = Field(default=15.0, gt=0)
 
 
+Cryptography = Literal["international", "national"]
+
+
+class SpaceSection(_Section):
+    """What all nodes of one space have in common: the profile of cryptography that hashes, signs and seals."""
+
+    cryptography: Cryptography = "international"
+
+
 class Settings(_Section):
     """The whole of ``chengshu.toml``; unknown keys are refused by name."""
 
     node: NodeSection
+    space: SpaceSection = SpaceSection()
     serve: ServeSection = ServeSection()
     cleanroom: CleanroomSection = CleanroomSection()
 

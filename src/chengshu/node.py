@@ -13,6 +13,7 @@ from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
@@ -23,12 +24,14 @@ from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
 from chengshu.identity.model import public_key_of
 from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
-from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.kernel.crypto import SUITES, Signer, Suite, is_signed_by, suite_of
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.errors import ChengshuError, Invalid
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.text import Text
 from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.service import Transfers
@@ -51,6 +54,7 @@ class Node:
     folder: Path
     settings: config.Settings
     database: Database
+    digests: Digests
     tasks: Tasks
     worker: Worker
     identity: Identity
@@ -76,7 +80,7 @@ class Node:
 def create_node(folder: Path, settings: config.Settings, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
     """Create a node in ``folder``: key, settings, database and the first entry of its log."""
     folder.mkdir(parents=True, exist_ok=True)
-    FileKeys(folder / KEYS).create()
+    FileKeys(folder / KEYS).create(SUITES[settings.space.cryptography])
     config.write(folder, settings)
     node = open_node(folder, clock=clock, new_id=new_id)
     with node.database.write() as tx:
@@ -89,24 +93,46 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
 def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
     """Open the node in ``folder``; raise NotFound when there is none and Invalid when its settings or key are wrong."""
     settings = config.load(folder)
-    signer = FileKeys(folder / KEYS).load()
+    keys = FileKeys(folder / KEYS)
+    signer = keys.load()
+    suite = _suite(settings, signer)
+    seal = Seal(suite, keys.data_key(suite))
     database = Database(folder / DATABASE)
-    migrations.upgrade(database)
-    return _wired(folder, settings, database=database, signer=signer, clock=clock, new_id=new_id)
+    migrations.upgrade(database, close=lambda outcome, job: seal.close(outcome, job=job))
+    return _wired(folder, settings, database=database, signer=signer, seal=seal, clock=clock, new_id=new_id)
 
 
-def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, clock: Clock, new_id: NewId) -> Node:
+def _suite(settings: config.Settings, signer: Signer) -> Suite:
+    """The space's profile, once the node's key is found to be of its kind."""
+    expected, got = SUITES[settings.space.cryptography], suite_of(signer.public_key.algorithm)
+    if got is not expected:
+        raise Invalid(
+            "node.cryptography",
+            f"expected a key of the {expected.name} profile, as [space] cryptography says, got one of the {got.name} profile",
+            hint=Text(
+                "A node's profile is chosen when it is made: set it back, or make a new node with 'chengshu node init --cryptography'.",
+                "节点的密码体系在创建时确定：请改回设置，或用 chengshu node init --cryptography 新建节点。",
+            ),
+            facts={"expected": expected.name, "got": got.name},
+        )
+    return expected
+
+
+def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, seal: Seal, clock: Clock, new_id: NewId) -> Node:
     tasks = Tasks(clock)
+    digests = Digests(seal.suite)
     name = settings.node
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
     identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, evidence=evidence, clock=clock)
-    credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
-    catalog = Catalog(database, evidence=evidence, clock=clock, new_id=new_id)
-    contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, clock=clock, new_id=new_id)
+    credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
+    catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    contracts = Contracts(
+        database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, digests=digests, clock=clock, new_id=new_id
+    )
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
-    transfers = Transfers(database, evidence=evidence, clock=clock, new_id=new_id)
+    transfers = Transfers(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     holder = Holder(
         database,
         own_id=identity.did,
@@ -116,6 +142,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         grants=transfers,
         evidence=evidence,
         is_signed_by=_is_signed_by,
+        digests=digests,
         clock=clock,
     )
     asker = Asker(
@@ -125,6 +152,8 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         nodes=nodes,
         evidence=evidence,
         is_signed_by=_is_signed_by,
+        digests=digests,
+        seal=seal,
         clock=clock,
         new_id=new_id,
     )
@@ -140,6 +169,8 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         tasks=tasks,
         evidence=evidence,
         is_signed_by=_is_signed_by,
+        digests=digests,
+        seal=seal,
         clock=clock,
     )
     settlements = Settlements(
@@ -152,6 +183,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         signer=signer,
         own_id=identity.did,
         is_signed_by=_is_signed_by,
+        digests=digests,
         clock=clock,
         new_id=new_id,
     )
@@ -161,6 +193,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         folder=folder,
         settings=settings,
         database=database,
+        digests=digests,
         tasks=tasks,
         worker=Worker(database, clock=clock, handlers=handlers, on_failed={RUN_TASK: room.abandon, **outbox.on_failed()}),
         identity=identity,
@@ -175,8 +208,8 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         asker=asker,
         room=room,
         settlements=settlements,
-        permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer),
-        directives=Directives(database, evidence=evidence, clock=clock),
+        permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer, digests=digests),
+        directives=Directives(database, evidence=evidence, digests=digests, clock=clock),
     )
 
 

@@ -11,6 +11,7 @@ import uvicorn
 
 from chengshu.api.app import create_app
 from chengshu.cli import verbs
+from chengshu.config import Cryptography
 from chengshu.node import Node, open_node
 
 START_S = 20.0
@@ -19,8 +20,9 @@ START_S = 20.0
 class Space:
     """A small data space: nodes that know one another, each served from a thread of this process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cryptography: Cryptography = "international") -> None:
         self._folder = folder
+        self._cryptography = cryptography
         self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
         self.nodes: dict[str, Node] = {}
 
@@ -36,7 +38,9 @@ class Space:
         listener.bind(("127.0.0.1", 0))
         folder = self._folder / handle
         title = handle.replace("_", " ").capitalize()
-        verbs.init(folder, verbs.Birth(handle, title, f"{title}（测试）", port=listener.getsockname()[1], clean_room=clean_room))
+        port = listener.getsockname()[1]
+        birth = verbs.Birth(handle, title, f"{title}（测试）", port=port, clean_room=clean_room, cryptography=self._cryptography)
+        verbs.init(folder, birth)
         node = open_node(folder)
         card = verbs.describe(node)
         for other in self.nodes.values():

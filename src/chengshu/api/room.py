@@ -1,7 +1,6 @@
 """What nodes say to one another about jobs, products and statements; every request is signed by the node that sends it."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from chengshu.cleanroom.holder import Approval
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.identity.credentials.request import SignedRequest
+from chengshu.kernel.canonical import RunningDigest
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import Node
@@ -139,11 +139,9 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
 def _delivered(node: Node, grant: Grant, table: pa.Table) -> Iterator[bytes]:
     """Stream the product; it is metered only once the last piece has been taken."""
-    running = hashlib.sha256()
-    for piece in to_stream(table):
-        running.update(piece)
-        yield piece
-    node.transfers.complete(grant, delivery=Delivery(table.num_rows, "sha256:" + running.hexdigest()))
+    running = RunningDigest(node.digests)
+    yield from running.over(to_stream(table))
+    node.transfers.complete(grant, delivery=Delivery(table.num_rows, running.digest()))
 
 
 def _malformed(message: str) -> Invalid:

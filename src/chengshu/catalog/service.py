@@ -1,8 +1,8 @@
 """What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
 from chengshu.catalog.sources.files import FileSource
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
@@ -53,9 +53,12 @@ class Access:
 class Catalog:
     """The node's products: what is offered under which contract and policy, and the verified file behind each."""
 
-    def __init__(self, database: Database, *, evidence: Evidence, clock: Clock, new_id: NewId, folder: Path | None = None) -> None:
+    def __init__(
+        self, database: Database, *, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId, folder: Path | None = None
+    ) -> None:
         self._database = database
         self._evidence = evidence
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
         self._folder = folder
@@ -85,9 +88,9 @@ class Catalog:
             version=contract.version,
             contract=contract,
             document=document,
-            contract_digest=digest(document),
+            contract_digest=self._digests.of(document),
             policy=offer,
-            policy_digest=digest(offer),
+            policy_digest=self._digests.of(offer),
             path=path,
             data_digest=data_digest,
             rows=taken.report.rows,
@@ -174,7 +177,7 @@ class Catalog:
         Raises NotFound for an unknown product, Conflict for a file that changed and Invalid for one that is gone.
         """
         product = self.get(product_id)
-        if product.path.is_file() and file_digest(product.path) != product.data_digest:
+        if product.path.is_file() and file_digest(product.path, self._digests) != product.data_digest:
             raise Conflict(
                 "product.file-changed",
                 f"{product.path.name}: expected the file as published for version {product.version}, got one with another digest",
@@ -188,12 +191,12 @@ class Catalog:
     def _taken_in(self, path: Path, contract: DataContract, further: Further | None) -> tuple[Intake, str]:
         """The intake of a file and the digest of the very bytes it was made from."""
         FileSource(path, contract, within=self._folder).check_file()
-        before = file_digest(path)
+        before = file_digest(path, self._digests)
         reading = FileSource(path, contract, within=self._folder).read()
         taken = take_in(reading.table, contract, file=path.name, extra_columns=reading.extra_columns)
         if further is not None:
             taken = taken.also(further(reading.table, contract, path.name))
-        if file_digest(path) != before:
+        if file_digest(path, self._digests) != before:
             raise Conflict(
                 "product.file-changed",
                 f"{path.name}: expected a file that stays as it is while it is published, got one that changed",
@@ -218,13 +221,10 @@ class Catalog:
             )
 
 
-def file_digest(path: Path) -> str:
-    """Return ``sha256:`` and the hex digest of a file's bytes, read in pieces."""
-    digester = hashlib.sha256()
+def file_digest(path: Path, digests: Digests) -> str:
+    """Return the digest of a file's bytes, read in pieces."""
     with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            digester.update(piece)
-    return "sha256:" + digester.hexdigest()
+        return digests.of_pieces(iter(partial(file.read, READ_BYTES), b""))
 
 
 def _refusal(taken: Intake) -> Refused:

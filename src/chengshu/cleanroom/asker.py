@@ -9,7 +9,8 @@ from chengshu.cleanroom import store
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.cleanroom.sealing import Seal
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
@@ -50,6 +51,8 @@ class Asker:
         nodes: Nodes,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
+        digests: Digests,
+        seal: Seal,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -59,6 +62,8 @@ class Asker:
         self._nodes = nodes
         self._evidence = evidence
         self._is_signed_by = is_signed_by
+        self._digests = digests
+        self._seal = seal
         self._clock = clock
         self._new_id = new_id
 
@@ -73,7 +78,7 @@ class Asker:
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
             store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
-            body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": digest(document)}
+            body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": self._digests.of(document)}
             self._evidence.append(tx, "job.submitted", document["id"], body)
         self._nodes.post(room, "/room/jobs", {"job": document, "signature": signature})
         return str(document["id"])
@@ -88,7 +93,7 @@ class Asker:
         outcome = answer["outcome"]
         if outcome is None:
             return Standing(job, answer["state"], answer["waits_for"], None, None)
-        check_receipt(answer["receipt"], outcome=outcome, job=asked["document"], is_signed_by=self._is_signed_by)
+        check_receipt(answer["receipt"], outcome=outcome, job=asked["document"], is_signed_by=self._is_signed_by, digests=self._digests)
         if asked["outcome"] is None:
             self._record(job, answer, asked["document"])
         return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
@@ -104,9 +109,10 @@ class Asker:
             return store.every_asked(tx)
 
     def _record(self, job: str, answer: dict[str, Any], document: dict[str, Any]) -> None:
+        kept = self._seal.close({"outcome": answer["outcome"], "receipt": answer["receipt"]}, job=job)
         with self._database.write() as tx:
-            store.save_asked(tx, job, state=answer["state"], outcome={"outcome": answer["outcome"], "receipt": answer["receipt"]})
-            body = {"job": job, "room": document["room"], "receipt_digest": digest(answer["receipt"])}
+            store.save_asked(tx, job, state=answer["state"], outcome=kept)
+            body = {"job": job, "room": document["room"], "receipt_digest": self._digests.of(answer["receipt"])}
             self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
 
     def _find(self, job: str) -> dict[str, Any]:

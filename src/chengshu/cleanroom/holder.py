@@ -18,7 +18,7 @@ from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.schemas import schema_of, terms_of
 from chengshu.cleanroom.vetting import vet
 from chengshu.contract.service import Contracts
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Denied, NotFound
@@ -52,6 +52,7 @@ class Holder:
         grants: Grants,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
+        digests: Digests,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -62,6 +63,7 @@ class Holder:
         self._grants = grants
         self._evidence = evidence
         self._is_signed_by = is_signed_by
+        self._digests = digests
         self._clock = clock
 
     def schema(self, product: str) -> Schema:
@@ -85,7 +87,7 @@ class Holder:
                 "product": product,
                 "agreement": part.agreement,
                 "consumer": job.consumer,
-                "job_digest": digest(document),
+                "job_digest": self._digests.of(document),
             }
             if refusal is not None:
                 self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
@@ -109,10 +111,10 @@ class Holder:
                     "product": row["product"],
                     "agreement": row["agreement"],
                     "outcome": receipt["state"],
-                    "receipt_digest": digest(signed),
+                    "receipt_digest": self._digests.of(signed),
                 }
                 self._evidence.append(tx, "job.released" if receipt["state"] == "RELEASED" else "job.failed", receipt["job"], body)
-                store.save_outcome(tx, receipt["job"], product=row["product"], digest=digest(signed))
+                store.save_outcome(tx, receipt["job"], product=row["product"], digest=self._digests.of(signed))
 
     def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, room: str) -> None:
         if job.room != room:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from chengshu.cleanroom.ports import IsSignedBy
-from chengshu.kernel.canonical import canonical, digest, sha256_hex
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.refusal import Refused
@@ -49,29 +49,32 @@ class Outcome:
         )
 
 
-def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer) -> Document:
+def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, digests: Digests) -> Document:
     """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out."""
     receipt = {
         "job": job["id"],
-        "job_digest": digest(job),
+        "job_digest": digests.of(job),
         "consumer": job["consumer"],
         "room": job["room"],
         "inputs": [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]],
         "state": outcome["state"],
-        "outcome_digest": digest(outcome),
+        "outcome_digest": digests.of(outcome),
         "at": at,
     }
     return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}
 
 
-def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document, is_signed_by: IsSignedBy) -> None:
-    """Raise Tampered unless ``signed`` is the receipt of the job's own room over this job and exactly this outcome."""
+def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document, is_signed_by: IsSignedBy, digests: Digests) -> None:
+    """Raise Tampered unless ``signed`` is the receipt of the job's own room over this job and exactly this outcome.
+
+    Raises Conflict when its digests are of another profile of cryptography.
+    """
     receipt = signed["receipt"]
     if not is_signed_by(job["room"], base64.b64decode(signed["signature"]), canonical(receipt)):
         raise _tampered("a receipt signed by the clean room that the job names", "another signature")
-    if receipt["job_digest"] != digest(job):
+    if not digests.agree(digests.of(job), receipt["job_digest"]):
         raise _tampered("a receipt for the job that was sent", "one for another job")
-    if receipt["outcome_digest"] != digest(outcome):
+    if not digests.agree(digests.of(outcome), receipt["outcome_digest"]):
         raise _tampered("a receipt for the outcome that came", "one for another outcome")
 
 
@@ -97,11 +100,6 @@ def parse_refusal(document: Mapping[str, Any]) -> Refused:
     """Return the refusal that :func:`refusal_document` wrote."""
     passes = document["would_pass"]
     return Refused(document["rule"], document["message"], Text(passes["en"], passes["zh"]), document["facts"])
-
-
-def table_digest(table: pa.Table) -> str:
-    """Return the digest of a table's Arrow IPC stream."""
-    return sha256_hex(base64.b64decode(_packed(table)))
 
 
 def _tampered(expected: str, got: str) -> Tampered:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, String, Table, Text, select, update
+from sqlalchemy import JSON, Column, Connection, LargeBinary, String, Table, Text, select, update
 
 from chengshu.kernel.database import metadata
 
@@ -18,7 +18,7 @@ room_jobs = Table(
     Column("digest", String(80), nullable=False),
     Column("state", String(16), nullable=False),
     Column("waits_for", String(512), nullable=False),
-    Column("outcome", JSON(none_as_null=True)),
+    Column("outcome", LargeBinary),
     Column("submitted_at", String(32), nullable=False),
 )
 
@@ -30,7 +30,7 @@ asked_jobs = Table(
     Column("document", JSON, nullable=False),
     Column("signature", String(128), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("outcome", JSON(none_as_null=True)),
+    Column("outcome", LargeBinary),
     Column("asked_at", String(32), nullable=False),
 )
 
@@ -49,7 +49,7 @@ approvals = Table(
 
 @dataclass(frozen=True, slots=True)
 class RoomJob:
-    """One job as the clean room keeps it."""
+    """One job as the clean room keeps it; ``outcome`` is sealed."""
 
     id: str
     consumer: str
@@ -58,7 +58,7 @@ class RoomJob:
     digest: str
     state: str
     waits_for: str
-    outcome: Mapping[str, Any] | None
+    outcome: bytes | None
 
 
 def add_room_job(tx: Connection, job: RoomJob, *, at: str) -> None:
@@ -72,7 +72,7 @@ def add_room_job(tx: Connection, job: RoomJob, *, at: str) -> None:
             digest=job.digest,
             state=job.state,
             waits_for=job.waits_for,
-            outcome=None if job.outcome is None else dict(job.outcome),
+            outcome=job.outcome,
             submitted_at=at,
         )
     )
@@ -120,9 +120,9 @@ def every_asked(tx: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(select(*columns).order_by(asked_jobs.c.asked_at)).mappings()]
 
 
-def save_asked(tx: Connection, job: str, *, state: str, outcome: Mapping[str, Any]) -> None:
-    """Record how a job that this node asked for ended."""
-    tx.execute(update(asked_jobs).where(asked_jobs.c.id == job).values(state=state, outcome=dict(outcome)))
+def save_asked(tx: Connection, job: str, *, state: str, outcome: bytes) -> None:
+    """Record how a job that this node asked for ended; ``outcome`` is sealed."""
+    tx.execute(update(asked_jobs).where(asked_jobs.c.id == job).values(state=state, outcome=outcome))
 
 
 def approved(tx: Connection, *, job: str, product: str) -> bool:

@@ -37,7 +37,7 @@ def examine(folder: Path) -> list[Complaint]:
         node = open_node(folder)
     except ChengshuError as error:
         return [Complaint("node", True, Text(error.message, error.message), error.hint)]
-    found = [_key(folder), _disk(folder), _serving(node)]
+    found = [_key(folder), _cryptography(node), _disk(folder), _serving(node)]
     found += list(_products(node))
     found += list(_peers(node))
     found += list(_waiting(node))
@@ -58,6 +58,11 @@ def _key(folder: Path) -> Complaint:
             Text(f"chmod 600 {folder / KEYS}/*", f"chmod 600 {folder / KEYS}/*"),
         )
     return _fine("key", "readable by its owner alone", "仅所有者可读")
+
+
+def _cryptography(node: Node) -> Complaint:
+    title = node.digests.suite.title
+    return _fine("cryptography", title.en, title.zh)
 
 
 def _disk(folder: Path) -> Complaint:

@@ -60,6 +60,7 @@ class Birth:
     host: str = "127.0.0.1"
     port: int = 8700
     clean_room: bool = False
+    cryptography: config.Cryptography = "international"
 
 
 def init(folder: Path, birth: Birth) -> Document:
@@ -72,6 +73,7 @@ def init(folder: Path, birth: Birth) -> Document:
         )
     settings = config.Settings(
         node=config.NodeSection(handle=birth.handle, name_en=birth.name_en, name_zh=birth.name_zh),
+        space=config.SpaceSection(cryptography=birth.cryptography),
         serve=config.ServeSection(host=birth.host, port=birth.port),
         cleanroom=config.CleanroomSection(enabled=birth.clean_room),
     )
@@ -90,6 +92,9 @@ def describe(node: Node) -> Document:
         "address": node.identity.address,
         "clean_room": settings.cleanroom.enabled,
         "vkey": node.evidence.vkey,
+        "cryptography": node.digests.suite.name,
+        "cryptography_en": node.digests.suite.title.en,
+        "cryptography_zh": node.digests.suite.title.zh,
     }
 
 
@@ -277,7 +282,13 @@ def await_agreements(node: Node, negotiations: Sequence[str], *, timeout_s: floa
 def agreements(node: Node) -> list[Document]:
     """Return the agreements in force, on either side."""
     return [
-        {"agreement": one.id, "product": one.product, "holder": one.provider, "asker": one.consumer, "policy_digest": one.policy_digest}
+        {
+            "agreement": one.id,
+            "product": one.product,
+            "holder": one.provider,
+            "asker": one.consumer,
+            "policy_digest": one.policy_digest(node.digests),
+        }
         for one in node.contracts.agreements()
     ]
 
@@ -385,8 +396,9 @@ def _settled(one: Negotiation) -> bool:
 def permit_in_force(node: Node, document: Mapping[str, Any], *, reason: str) -> Document | Refused:
     """Take a permit from its document to being in force, as its issuer: draft, submit, approve, publish; each step is in the log."""
     permit = node.permits.draft(document)
+    shown = node.digests.of(document)
     for verb, ground in ((node.permits.submit, "application"), (node.permits.approve, "admission"), (node.permits.publish, "admission")):
-        outcome = verb(permit.permit_id, Act(permit.issuer, ground, permit.digest, reason))
+        outcome = verb(permit.permit_id, Act(permit.issuer, ground, shown, reason))
         if isinstance(outcome, Refused):
             return outcome
     return permit_standing(node, permit.permit_id)
@@ -398,7 +410,7 @@ def permit_standing(node: Node, permit_id: str) -> Document:
     return {
         "permit": permit_id,
         "state": state.value,
-        "digest": permit.digest,
+        "digest": node.permits.document_digest(permit_id),
         "zones": [zone.zone_id for zone in permit.zones],
         "notes": [str(note) for note in permit.notes],
         "history": [

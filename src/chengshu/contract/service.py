@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from chengshu.contract import store
-from chengshu.contract.decision import Signatures
+from chengshu.contract.decision import Signatures, Signing
 from chengshu.contract.model import (
     Accept,
     Agreement,
@@ -24,7 +24,7 @@ from chengshu.contract.model import (
 from chengshu.contract.ports import Datasets, Evidence
 from chengshu.contract.steps import Steps, found, own, shared, with_peer
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid
@@ -59,6 +59,7 @@ class Contracts:
         identity: Identity,
         evidence: Evidence,
         datasets: Datasets,
+        digests: Digests,
         clock: Clock,
         new_id: NewId,
         signatures: Signatures = Signatures.REQUIRED,
@@ -66,8 +67,15 @@ class Contracts:
         self._database = database
         self._tasks = tasks
         self._identity = identity
+        self._digests = digests
         self._steps = Steps(
-            tasks=tasks, identity=identity, evidence=evidence, datasets=datasets, clock=clock, new_id=new_id, signatures=signatures
+            tasks=tasks,
+            identity=identity,
+            evidence=evidence,
+            datasets=datasets,
+            clock=clock,
+            new_id=new_id,
+            signing=Signing(digests, signatures),
         )
 
     # --- offers ---------------------------------------------------------------------------------------------------------------------
@@ -129,7 +137,7 @@ class Contracts:
                 hint=Text("List the party with the address it calls back from.", "请按对方回调地址登记该参与方。"),
             )
         role = Role.PROVIDER if isinstance(content, Request) else Role.CONSUMER
-        message = digest(to_json(content))
+        message = self._digests.of(to_json(content))
         with self._database.write() as tx:
             known = store.find_negotiation(tx, sender, role=role, peer_pid=peer_pid)
             if known is not None and store.has_received(tx, known.id, message):
@@ -149,7 +157,7 @@ class Contracts:
         """
         with self._database.write() as tx:
             negotiation = with_peer(tx, shared(tx, sender, own_pid), peer_pid)
-            if store.has_received(tx, negotiation.id, digest(to_json(content))):
+            if store.has_received(tx, negotiation.id, self._digests.of(to_json(content))):
                 return negotiation
             moved = self._steps.move(tx, negotiation, content, by=negotiation.role.other)
             self._steps.remember(tx, moved, content)

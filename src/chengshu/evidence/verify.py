@@ -94,7 +94,7 @@ class LogVerdict:
 
     def _profile(self) -> Text:
         title = self.checkpoint.key.suite.title
-        return Text(f"Checked with the cryptography of the key: {title.en}.", f"按公钥所属密码体系核验：{title.zh}。")
+        return Text(f"Checked with the key's cryptography, {title.en}.", f"按公钥所属密码体系核验，{title.zh}。")
 
 
 _KEY_WORDS = {

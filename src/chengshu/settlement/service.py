@@ -6,7 +6,7 @@ from typing import Any
 
 from chengshu.cleanroom.ports import IsSignedBy, Nodes
 from chengshu.cleanroom.service import Cleanroom
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
@@ -37,6 +37,7 @@ class Settlements:
         signer: Signer,
         own_id: str,
         is_signed_by: IsSignedBy,
+        digests: Digests,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -49,6 +50,7 @@ class Settlements:
         self._signer = signer
         self._own_id = own_id
         self._is_signed_by = is_signed_by
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
 
@@ -121,11 +123,11 @@ class Settlements:
 
     def _book(self, signed: Mapping[str, Any], *, kind: str, send_to: Sequence[str]) -> None:
         document = signed["document"]
-        fingerprint = digest(document)
+        fingerprint = self._digests.of(document)
         with self._database.write() as tx:
             known = store.find(tx, document["statement"])
             if known is not None:
-                if known["digest"] != fingerprint:
+                if not self._digests.agree(known["digest"], fingerprint):
                     raise Conflict(
                         "settlement.other-text",
                         "expected the statement as it was first received, got another text under the same id",

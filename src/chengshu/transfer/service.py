@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from chengshu.kernel.canonical import sha256_hex
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Denied, NotFound
@@ -30,9 +30,10 @@ class Delivery:
 class Transfers:
     """Grants that open once, and the record of what went through them."""
 
-    def __init__(self, database: Database, *, evidence: Evidence, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, database: Database, *, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId) -> None:
         self._database = database
         self._evidence = evidence
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
 
@@ -40,13 +41,13 @@ class Transfers:
         """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token."""
         token = secrets.token_urlsafe(32)
         grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE)
-        store.add(tx, grant, token_digest=sha256_hex(token.encode()))
+        store.add(tx, grant, token_digest=self._digests.of_bytes(token.encode()))
         return token
 
     def start(self, token: str, *, recipient: str) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
         with self._database.write() as tx:
-            grant = store.find(tx, token_digest=sha256_hex(token.encode()))
+            grant = store.find(tx, token_digest=self._digests.of_bytes(token.encode()))
             if grant is None:
                 raise NotFound("transfer.unknown-grant", "expected the token of a grant, got an unknown one", hint=_ASK_AGAIN)
             fault = grant.fault(recipient=recipient, now=self._clock())

@@ -17,7 +17,8 @@ from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.evidence.service import Evidence
 from chengshu.identity.service import Identity
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Conflict, Invalid, Unavailable
 from chengshu.kernel.ids import new_id
@@ -96,6 +97,7 @@ def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatu
         identity=identity,
         evidence=evidence,
         datasets=Products(),
+        digests=Digests(INTERNATIONAL),
         clock=clock,
         new_id=new_id,
         signatures=signatures,

@@ -123,7 +123,7 @@ def test_the_checker_says_what_is_proved_and_what_is_not(log: Any, capsys: pytes
     assert [line.split(":")[0] for line in lines] == [
         "Proved",
         "Proved",
-        "Checked with the cryptography of the key",
+        "Checked with the key's cryptography, international (SHA-256, Ed25519, AES-256-GCM)",
         *["Proved"] * 4,
         *["Not proved"] * 2,
     ]

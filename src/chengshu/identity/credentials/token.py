@@ -2,7 +2,7 @@
 
 Form: RFC 7515 compact serialisation; ``alg`` is the one of the issuer's key, Ed25519 (RFC 9864) or SM2. Claims: ``iss``, ``aud``,
 ``iat``, ``exp``, ``jti`` (RFC 7519), ``htm`` and ``htu`` (the names of RFC 9449, here with the path only, since proxies change hosts)
-and ``body``, the SHA-256 of the body.
+and ``body``, the digest of the body.
 """
 
 import base64
@@ -16,7 +16,7 @@ from typing import Any
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.model import public_key_of
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical, sha256_hex
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import is_signed_by
 from chengshu.kernel.errors import Unidentified
@@ -45,8 +45,9 @@ class _Token:
 class TokenCredentials:
     """Issues tokens signed with this node's key and accepts those of parties on the trust list, each once."""
 
-    def __init__(self, identity: Identity, *, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, identity: Identity, *, digests: Digests, clock: Clock, new_id: NewId) -> None:
         self._identity = identity
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
 
@@ -61,7 +62,7 @@ class TokenCredentials:
             "jti": self._new_id(),
             "htm": request.method,
             "htu": request.path,
-            "body": sha256_hex(request.body),
+            "body": self._digests.of_bytes(request.body),
         }
         head = _encode(canonical({"alg": self._identity.signer.public_key.algorithm, "kid": self._identity.did, "typ": "JWT"}))
         signed = f"{head}.{_encode(canonical(claims))}"
@@ -85,7 +86,7 @@ class TokenCredentials:
         if token.claims["aud"] != self._identity.did:
             raise _fault("identity.token-audience", "expected a token for this node, got one for another")
         self._check_time(token)
-        _check_request(token.claims, request)
+        _check_request(token.claims, request, body=self._digests.of_bytes(request.body))
         if not self._identity.first_sight(sender, jti=token.claims["jti"], until=token.moment("exp") + SKEW):
             raise _fault("identity.token-replayed", "expected a token that was not used before, got one that was")
         return sender
@@ -98,10 +99,10 @@ class TokenCredentials:
             raise _fault("identity.token-expired", f"expected a token of the last {LIFE.seconds} s (±{SKEW.seconds} s), got an older one")
 
 
-def _check_request(claims: dict[str, Any], request: SignedRequest) -> None:
+def _check_request(claims: dict[str, Any], request: SignedRequest, *, body: str) -> None:
     if (claims["htm"], claims["htu"]) != (request.method, request.path):
         raise _fault("identity.token-request", "expected a token for this method and path, got one for another request")
-    if claims["body"] != sha256_hex(request.body):
+    if claims["body"] != body:
         raise _fault("identity.token-body", "expected the body that the token was made for, got another")
 
 

@@ -38,7 +38,10 @@ class International:
     """SHA-256 for digests and trees, Ed25519 for signatures, AES-256-GCM for data keys."""
 
     name = "international"
-    title = Text(f"SHA-256, Ed25519, AES-256-GCM ({NOT_CERTIFIED.en})", f"SHA-256、Ed25519、AES-256-GCM（{NOT_CERTIFIED.zh}）")
+    title = Text(
+        f"international (SHA-256, Ed25519, AES-256-GCM): {NOT_CERTIFIED.en}",
+        f"国际算法（SHA-256、Ed25519、AES-256-GCM）：{NOT_CERTIFIED.zh}",
+    )
     hash_name = "sha256"
     algorithm = Algorithm.ED25519
 

@@ -43,7 +43,7 @@ class National:
     """SM3 for digests and trees, SM2 for signatures, SM4-GCM for data keys."""
 
     name = "national"
-    title = Text(f"SM3, SM2, SM4-GCM ({NOT_CERTIFIED.en})", f"SM3、SM2、SM4-GCM（{NOT_CERTIFIED.zh}）")
+    title = Text(f"national (SM3, SM2, SM4-GCM): {NOT_CERTIFIED.en}", f"国密算法（SM3、SM2、SM4-GCM）：{NOT_CERTIFIED.zh}")
     hash_name = "sm3"
     algorithm = Algorithm.SM2
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chengshu.kernel.crypto import sm2
-from chengshu.kernel.errors import Conflict, Invalid, Tampered
+from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
 
 HASH_BYTES = 32
@@ -148,19 +148,6 @@ def not_opened() -> Tampered:
             "Keep what is there as it is, and restore the node's folder from a copy.",
             "请保留现状，并从备份恢复节点目录。",
         ),
-    )
-
-
-def other_profile(expected: str, got: str) -> Conflict:
-    """Say that two digests are of different profiles: they cannot be compared, which is not the same as being different."""
-    return Conflict(
-        "crypto.other-profile",
-        f"expected a digest of the {expected} profile, got one of the {got} profile",
-        hint=Text(
-            "Both sides must be of one space: compare [space] cryptography in both nodes' chengshu.toml.",
-            "双方须属于同一空间：请比对两个节点 chengshu.toml 中 [space] 的 cryptography 设置。",
-        ),
-        facts={"expected": expected, "got": got},
     )
 
 

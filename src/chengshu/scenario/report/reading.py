@@ -201,7 +201,7 @@ def fixed(value: object, *, digits: int = 1) -> str:
 
 def short(value: object, *, most: int = 12) -> str:
     """Return the first characters of an identifier or digest."""
-    text = str(value or "—").removeprefix("urn:uuid:").removeprefix("sha256:")
+    text = str(value or "—").removeprefix("urn:uuid:").removeprefix("sha256:").removeprefix("sm3:")
     return text if len(text) <= most else f"{text[:most]}…"
 
 
