@@ -133,7 +133,7 @@ def test_a_node_whose_key_does_not_fit_its_space_does_not_open(tmp_path: Path) -
     verbs.init(tmp_path / "n", verbs.Birth("n", "N", "甲", port=8799, cryptography="national"))
     settings = config.load(tmp_path / "n")
     config.write(tmp_path / "n", settings.model_copy(update={"space": config.SpaceSection(cryptography="international")}))
-    with pytest.raises(Invalid, match="expected a key of the international profile.*got one of the national profile") as caught:
+    with pytest.raises(Invalid, match=r"expected a key of the international profile.*got one of the national profile") as caught:
         open_node(tmp_path / "n")
     assert (caught.value.code, caught.value.facts) == ("node.cryptography", {"expected": "international", "got": "national"})
 

@@ -1,3 +1,4 @@
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from chengshu.identity.model import base58_decode, base58_encode, checked_addres
 from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL, SUITES, Algorithm, PublicKey, Sm2MemorySigner, Suite, is_signed_by, sm2
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 
+OPENSSL = pytest.mark.skipif(shutil.which("openssl") is None, reason="the comparison needs the openssl program")
 BOTH = pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES.keys())
 
 
@@ -70,6 +72,7 @@ def openssl(*arguments: str, given: bytes = b"") -> bytes:
     return subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True).stdout
 
 
+@OPENSSL
 def test_openssl_reads_an_sm2_key_of_ours(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     signer = keys.create(NATIONAL)
@@ -78,6 +81,7 @@ def test_openssl_reads_an_sm2_key_of_ours(tmp_path: Path) -> None:
     assert shown.endswith(b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big"))
 
 
+@OPENSSL
 def test_an_sm2_key_of_openssls_is_read_by_us(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     keys.path.write_bytes(openssl("genpkey", "-algorithm", "SM2"))
@@ -90,6 +94,7 @@ def test_an_sm2_key_of_openssls_is_read_by_us(tmp_path: Path) -> None:
     )
 
 
+@OPENSSL
 def test_openssl_verifies_an_sm2_signature_of_ours(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     signature = keys.create(NATIONAL).sign(b"agreed")

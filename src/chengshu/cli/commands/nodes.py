@@ -43,7 +43,9 @@ def init(
     clean_room: Annotated[bool, typer.Option("--clean-room", help="Run a clean room for others.")] = False,
     cryptography: Annotated[
         Cryptography,
-        typer.Option(help="The space's profile: international (SHA-256, Ed25519, AES) or national (SM3, SM2, SM4)."),
+        typer.Option(
+            help="The space's profile: international (SHA-256, Ed25519, AES) or national (SM3, SM2, SM4); software profiles, not certified."
+        ),
     ] = "international",
     as_json: AsJson = False,
     lang: Lang = "",

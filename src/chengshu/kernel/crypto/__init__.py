@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from chengshu.kernel.crypto.hashing import NewHash, RunningHash
 from chengshu.kernel.crypto.international import International, MemorySigner
 from chengshu.kernel.crypto.national import National, Sm2MemorySigner
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, NewHash, PublicKey, RunningHash, Signer, Suite
+from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, Suite
 
 __all__ = [
     "INTERNATIONAL",

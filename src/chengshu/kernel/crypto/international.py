@@ -7,7 +7,8 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, NewHash, PublicKey, Signer, not_opened
+from chengshu.kernel.crypto.hashing import NewHash
+from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, not_opened
 from chengshu.kernel.text import Text
 
 _NONCE_BYTES = 12

@@ -1,8 +1,6 @@
 """The national profile: SM3 (GB/T 32905-2016), SM2 (GB/T 32918-2016), SM4 (GB/T 32907-2016) in GCM (GB/T 36624-2019)."""
 
-import hashlib
 import secrets
-from functools import partial
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -10,11 +8,12 @@ from cryptography.hazmat.primitives.ciphers.algorithms import SM4
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from chengshu.kernel.crypto import sm2
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, NewHash, PublicKey, Signer, not_opened
+from chengshu.kernel.crypto.hashing import NewHash
+from chengshu.kernel.crypto.sm3 import new_sm3, sm3
+from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, not_opened
 from chengshu.kernel.text import Text
 
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
-_NEW_SM3: NewHash = partial(hashlib.new, "sm3")
 
 
 class Sm2MemorySigner:
@@ -50,11 +49,11 @@ class National:
     @property
     def new_hash(self) -> NewHash:
         """The function that begins an SM3."""
-        return _NEW_SM3
+        return new_sm3()
 
     def hash(self, data: bytes) -> bytes:
         """Return the SM3 of ``data``."""
-        return sm2.sm3(data)
+        return sm3(data)
 
     def generate(self) -> Signer:
         """Return a signer with a fresh SM2 key."""

@@ -5,9 +5,10 @@ time this process closely may learn something of the key. It is a software profi
 in a hardware module behind the same :class:`~chengshu.kernel.crypto.suite.Signer`.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+
+from chengshu.kernel.crypto.sm3 import sm3
 
 P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 A = P - 3
@@ -90,11 +91,6 @@ def is_signature(public: Point, *, signature: bytes, message: bytes) -> bool:
         return False
     sum_ = _add(_times_base(s), _times(t, public))
     return sum_[2] != 0 and (digest_to_sign(public, message) + _affine(sum_)[0]) % N == r
-
-
-def sm3(data: bytes) -> bytes:
-    """Return the 32-byte SM3 hash of ``data`` (GB/T 32905-2016)."""
-    return hashlib.new("sm3", data).digest()
 
 
 def _times_base(number: int) -> _Jacobian:

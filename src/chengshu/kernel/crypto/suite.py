@@ -1,11 +1,11 @@
 """The one interface behind which the two profiles of cryptography stand, and the values they share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from chengshu.kernel.crypto import sm2
+from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
 
@@ -60,26 +60,6 @@ class Signer(Protocol):
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte signature of ``message``."""
         ...
-
-
-class RunningHash(Protocol):
-    """A hash that is fed in pieces, as ``hashlib`` has them."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take the next piece."""
-        ...
-
-    def digest(self) -> bytes:
-        """Return the 32 bytes of the hash of all pieces so far."""
-        ...
-
-    def hexdigest(self) -> str:
-        """Return the hash of all pieces so far in lower-case hexadecimal."""
-        ...
-
-
-NewHash = Callable[[bytes], RunningHash]
-"""``new_hash(first_piece)`` begins a hash; trees hash millions of times and want nothing between them and it."""
 
 
 class Suite(Protocol):
