@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from chengshu.identity.keys.pkcs8 import sm2_pem, sm2_private_key
-from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner, Signer, Sm2MemorySigner, Suite
+from chengshu.kernel.crypto import Algorithm, MemorySigner, Signer, Sm2MemorySigner, Suite
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.text import Text
 
@@ -28,7 +28,7 @@ class FileKeys:
     def create(self, suite: Suite) -> Signer:
         """Make a fresh key of the profile and its file; raise Conflict where there is one, since a node's id must not change unnoticed."""
         signer: Signer
-        if suite is INTERNATIONAL:
+        if suite.algorithm is Algorithm.ED25519:
             key = Ed25519PrivateKey.generate()
             pem, signer = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), MemorySigner(key)
         else:

@@ -9,7 +9,6 @@ from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
 
-HASH_BYTES = 32
 NOT_CERTIFIED = Text("software profile, not certified", "软件实现，未经认证")
 """What every showing of a profile says beside it: neither profile's program has passed a certification of cryptographic products."""
 
