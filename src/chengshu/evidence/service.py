@@ -1,6 +1,6 @@
 """The evidence room's verbs: append an act in the caller's transaction, publish the log, prove what is in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,16 @@ class Evidence:
         (see :mod:`chengshu.evidence.model`). Raises Invalid for an unknown kind, an empty subject, a body that JSON cannot carry
         exactly, or an entry above 65,535 bytes.
         """
-        data = canonical(entry_fields(kind, subject, at=iso(self._clock()), body=body))
-        if len(data) > MAX_ENTRY_BYTES:
-            raise Invalid(
-                "evidence.entry-size",
-                f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got a {kind} entry of {len(data)}",
-                hint=Text("Record a digest instead of the document.", "请记录文档摘要而不是文档本身。"),
-                facts={"kind": kind, "bytes": len(data)},
-            )
-        return store.add(tx, data)
+        return store.add(tx, _entry_bytes(kind, subject, at=iso(self._clock()), body=body))
+
+    def append_many(self, tx: Connection, entries: Iterable[tuple[str, str, Mapping[str, Any]]]) -> range:
+        """Write many entries ``(kind, subject, body)`` of one moment, in their order, and return their indices.
+
+        All of them are in the log if and only if ``tx`` commits. What is said of :meth:`append` holds for each. Entries may come from
+        a generator: they are never all in memory.
+        """
+        at = iso(self._clock())
+        return store.add_many(tx, (_entry_bytes(kind, subject, at=at, body=body) for kind, subject, body in entries))
 
     def size(self) -> int:
         """Return how many entries are committed, published or not."""
@@ -180,6 +181,18 @@ class Evidence:
     def _nodes(self, checkpoint: Checkpoint) -> TileNodes:
         files = FileTiles(self.folder)
         return TileNodes(checkpoint.size, lambda name: _tile(files, name), self._key.hashing)
+
+
+def _entry_bytes(kind: str, subject: str, *, at: str, body: Mapping[str, Any]) -> bytes:
+    data = canonical(entry_fields(kind, subject, at=at, body=body))
+    if len(data) > MAX_ENTRY_BYTES:
+        raise Invalid(
+            "evidence.entry-size",
+            f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got a {kind} entry of {len(data)}",
+            hint=Text("Record a digest instead of the document.", "请记录文档摘要而不是文档本身。"),
+            facts={"kind": kind, "bytes": len(data)},
+        )
+    return data
 
 
 def _frontier(files: FileTiles, checkpoint: Checkpoint | None, *, hashing: TreeHash) -> Frontier:

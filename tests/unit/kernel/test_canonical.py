@@ -1,8 +1,13 @@
 """One byte string for one value."""
 
-import pytest
+from typing import Any
 
-from chengshu.kernel.canonical import Digests, RunningDigest, canonical, plain
+import pytest
+import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chengshu.kernel.canonical import MAX_EXACT_INTEGER, Digests, RunningDigest, _is_plain, canonical, plain
 from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL
 from chengshu.kernel.errors import Conflict, Invalid
 
@@ -40,3 +45,60 @@ def test_what_json_cannot_carry_exactly_is_refused_without_showing_it(value: obj
         canonical(value)
     assert caught.value.code == "canonical.not-json"
     assert str(2**60) not in caught.value.message
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(st.sampled_from("a\x00\x1f\"\\/\x7f\u2028é中\ud7ff\ud800\udfff\ue000\uffff😀"))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([MAX_EXACT_INTEGER, -MAX_EXACT_INTEGER, MAX_EXACT_INTEGER + 1, -MAX_EXACT_INTEGER - 1])
+    | st.floats()
+    | ANY_TEXT
+    | st.binary(max_size=2)
+)
+NAMES = ANY_TEXT | st.integers() | st.none()
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(ANY_TEXT, inner) | st.dictionaries(NAMES, inner)
+)
+
+
+def of_the_library(value: Any) -> bytes | None:
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        return None
+
+
+def of_ours(value: Any) -> bytes | None:
+    try:
+        return canonical(value)
+    except Invalid:
+        return None
+
+
+@given(VALUES)
+@example({"\ue000": 1, "😀": 2})
+@example({"\ud800": 1})
+@example(["\udfff"])
+@example({1: 2})
+@example({"a": True, "b": (1, [None, "\x7f"])})
+def test_the_bytes_and_the_refusals_are_those_of_the_library(value: Any) -> None:
+    assert of_ours(value) == of_the_library(value)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(), lambda v: st.dictionaries(st.text("a中é_"), v)))
+def test_what_entries_are_made_of_takes_the_fast_way_and_gives_the_librarys_bytes(value: Any) -> None:
+    assert _is_plain(value)
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+def test_names_are_sorted_by_their_utf_16_units() -> None:
+    assert canonical({"\ue000": 1, "😀": 2}) == '{"😀":2,"\ue000":1}'.encode()
+
+
+def test_a_value_nested_without_end_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(Invalid):
+        canonical(value)
