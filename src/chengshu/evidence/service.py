@@ -1,6 +1,6 @@
 """The evidence room's verbs: append an act in the caller's transaction, publish the log, prove what is in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ class Evidence:
         with files.publishing():
             old = self._published(files)
             frontier = _frontier(files, old, hashing=self._key.hashing)
-            completed = self._integrate(files, frontier)
+            replaced = self._integrate(files, frontier)
             if old is not None and old.size == frontier.size:
                 self._write_vkey(files)
                 return old
@@ -141,13 +141,13 @@ class Evidence:
             self._write_vkey(files)
             files.write(CHECKPOINT, checkpoint.note)
             files.flush()
-            for name in completed:
+            for name in replaced:
                 files.remove_partials(name)
             return checkpoint
 
     def _integrate(self, files: FileTiles, frontier: Frontier) -> list[TileName]:
-        """Write the tiles and bundles of what was committed since the frontier; return the names of those that became full."""
-        completed: list[TileName] = []
+        """Write the tiles and bundles of what was committed since the frontier; return the full ones that replace partial ones."""
+        replacing: list[TileName] = []
         before = {tile.name for tile in frontier.partials()}
         with self._database.read() as tx:
             size = store.count(tx)
@@ -155,19 +155,19 @@ class Evidence:
                 raise _rewritten(size, f"{frontier.size} entries, as the checkpoint says", f"{size}")
             while frontier.size < size:
                 first = frontier.size // TILE_WIDTH * TILE_WIDTH
-                entries = _contiguous(list(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size))), first)
+                entries = _contiguous(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size)), first)
                 fresh = _fresh_leaves(self._key.hashing.leaves(entries), first, frontier=frontier)
                 bundle = TileName(None, first // TILE_WIDTH, len(entries))
                 files.write(bundle.path, encode_bundle(entries))
-                for tile in [tile for leaf in fresh for tile in frontier.push(leaf)]:
+                completed = frontier.extend(fresh)
+                for tile in completed:
                     files.write(tile.name.path, tile.data)
-                    completed.append(tile.name)
-                if bundle == bundle.full:
-                    completed.append(bundle)
+                full = [tile.name for tile in completed] + [bundle] * (bundle == bundle.full)
+                replacing += [name for name in full if files.has_partials(name)]
         for tile in frontier.partials():
             if tile.name not in before:
                 files.write(tile.name.path, tile.data)
-        return completed
+        return replacing
 
     def _published(self, files: FileTiles) -> Checkpoint | None:
         note = files.read(CHECKPOINT)
@@ -218,7 +218,7 @@ def _tile(files: FileTiles, name: TileName) -> bytes:
     return data[: name.width * HASH_BYTES]
 
 
-def _contiguous(rows: list[tuple[int, bytes]], first: int) -> list[bytes]:
+def _contiguous(rows: Sequence[tuple[int, bytes]], first: int) -> list[bytes]:
     """The entries' bytes, once no row between the first and the last is missing from the database."""
     for expected, (index, _) in enumerate(rows, first):
         if index != expected:

@@ -1,6 +1,6 @@
 """What the log keeps in the node's database: one row an entry, numbered without a gap from 0."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from itertools import count as counting
 from itertools import islice
 
@@ -42,8 +42,8 @@ def count(tx: Connection) -> int:
     return int(tx.execute(select(func.coalesce(func.max(evidence_entries.c.index) + 1, literal(0)))).scalar_one())
 
 
-def find(tx: Connection, *, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+def find(tx: Connection, *, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
     """Return index and bytes of the entries in ``[start, stop)``, in order."""
     column = evidence_entries.c.index
     rows = tx.execute(select(column, evidence_entries.c.data).where(column >= start, column < stop).order_by(column))
-    return ((int(index), bytes(data)) for index, data in rows)
+    return [(index, data) for index, data in rows]

@@ -123,6 +123,21 @@ class Frontier:
             row.clear()
             level += 1
 
+    def extend(self, leaves: Sequence[bytes]) -> list[Tile]:
+        """Append many leaf hashes as :meth:`push` does one by one, and return the tiles that they completed."""
+        completed: list[Tile] = []
+        position = 0
+        while position < len(leaves):
+            end = position + TILE_WIDTH - self.size % TILE_WIDTH
+            *most, last = leaves[position:end]  # only the last of them can complete a tile
+            if not self._rows:
+                self._rows.append([])
+            self._rows[0] += most
+            self.size += len(most)
+            completed += self.push(last)
+            position = end
+        return completed
+
     @property
     def edge(self) -> tuple[bytes, ...]:
         """The leaf hashes of the last bundle, when it is not full."""

@@ -14,7 +14,6 @@ from chengshu.kernel.text import Text
 HASH_NAMES = {suite.hash_name: suite.name for suite in SUITES.values()}
 """The profile that each digest prefix belongs to."""
 
-
 MAX_EXACT_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8785 section 3.2.2.3, RFC 7493 section 2.2)."""
 
@@ -47,9 +46,12 @@ def _is_plain(value: Any) -> bool:
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
-        return -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER
+        return bool(-MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER)
     if kind is dict:
-        return all(type(name) is str and (name.isascii() or max(name) < _FIRST_SURROGATE) and _is_plain(value[name]) for name in value)
+        for name, inner in value.items():
+            if type(name) is not str or not (name.isascii() or max(name) < _FIRST_SURROGATE) or not _is_plain(inner):
+                return False
+        return True
     return (kind is list or kind is tuple) and all(map(_is_plain, value))
 
 

@@ -1,6 +1,5 @@
 """One embedded database a node: SQLite in WAL mode behind SQLAlchemy Core, one writer at a time, one flush for many acts."""
 
-import os
 import sqlite3
 import weakref
 from collections.abc import Iterator
@@ -71,9 +70,10 @@ class Database:
             yield
         except (DatabaseError, sqlite3.DatabaseError, CommitLost) as error:
             reason = _reason(error)
-            if isinstance(reason, sqlite3.OperationalError) or isinstance(error, CommitLost) and type(reason) is not sqlite3.DatabaseError:
+            is_damaged = type(reason) is sqlite3.DatabaseError
+            if isinstance(reason, sqlite3.OperationalError) or (isinstance(error, CommitLost) and not is_damaged):
                 raise self._unavailable(reason) from error
-            if type(reason) is not sqlite3.DatabaseError:
+            if not is_damaged:
                 raise
             raise Tampered(
                 "database.damaged",
@@ -143,7 +143,7 @@ class _WritingConnection:
 
     def _present(self) -> tuple[int, int] | None:
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
         except OSError:
             return None
         return status.st_dev, status.st_ino

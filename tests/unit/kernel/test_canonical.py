@@ -47,7 +47,9 @@ def test_what_json_cannot_carry_exactly_is_refused_without_showing_it(value: obj
     assert str(2**60) not in caught.value.message
 
 
-ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(st.sampled_from("a\x00\x1f\"\\/\x7f\u2028é中\ud7ff\ud800\udfff\ue000\uffff😀"))
+ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(
+    st.sampled_from('a\x00\x1f"\\/\x7f\u2028é中\ud7ff\ud800\udfff\ue000\uffff😀')
+)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -87,7 +89,11 @@ def test_the_bytes_and_the_refusals_are_those_of_the_library(value: Any) -> None
     assert of_ours(value) == of_the_library(value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(), lambda v: st.dictionaries(st.text("a中é_"), v)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(), lambda v: st.dictionaries(st.text("a中é_"), v)
+    )
+)
 def test_what_entries_are_made_of_takes_the_fast_way_and_gives_the_librarys_bytes(value: Any) -> None:
     assert _is_plain(value)
     assert canonical(value) == rfc8785.dumps(value)

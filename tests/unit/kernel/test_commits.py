@@ -87,7 +87,7 @@ def adding(n: int) -> Callable[[Connection], None]:
 
 
 def failing(tx: Connection) -> None:
-    tx.execute(insert(things).values(n=100))
+    tx.execute(insert(things).values(n=100_000))
     raise KeyError("leaving")
 
 
@@ -160,14 +160,12 @@ def test_many_threads_that_write_and_fail_at_random_lose_nothing_and_end(databas
         done = []
         for round_ in range(40):
             n = thread * 1000 + round_
-            try:
-                with database.write() as tx:
-                    tx.execute(insert(things).values(n=n))
-                    if (thread + round_) % 5 == 0:
-                        raise KeyError(n)
-            except KeyError:
-                continue
-            done.append(n)
+            if (thread + round_) % 5 == 0:
+                with pytest.raises(KeyError), database.write() as tx:
+                    failing(tx)
+            else:
+                add(database, n)
+                done.append(n)
         return done
 
     with ThreadPoolExecutor(12) as pool:
@@ -176,13 +174,16 @@ def test_many_threads_that_write_and_fail_at_random_lose_nothing_and_end(databas
     assert len(done) == 12 * 32
 
 
-def test_another_process_waits_for_the_group_and_gets_its_turn(database: Database) -> None:
-    other = f"""
+OTHER_PROCESS = """
+import sys
 from pathlib import Path
 from chengshu.kernel.database import Database
-with Database(Path({str(database.path)!r})).write() as tx:
+with Database(Path(sys.argv[1])).write() as tx:
     tx.exec_driver_sql("INSERT INTO things VALUES (77)")
 """
+
+
+def test_another_process_waits_for_the_group_and_gets_its_turn(database: Database) -> None:
     stop = threading.Event()
 
     def busy(thread: int) -> None:
@@ -193,7 +194,7 @@ with Database(Path({str(database.path)!r})).write() as tx:
 
     with ThreadPoolExecutor(4) as pool:
         working = [pool.submit(busy, thread) for thread in range(1, 5)]
-        finished = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
+        finished = subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(database.path)], capture_output=True, text=True, check=False)
         stop.set()
     assert (finished.returncode, finished.stderr) == (0, "")
     assert [work.exception() for work in working] == [None] * 4
