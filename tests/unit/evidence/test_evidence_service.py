@@ -241,3 +241,30 @@ def test_a_clock_that_goes_backwards_does_not_disturb_the_order(log: Any, new_lo
     assert times[2] < times[1]
     assert again.evidence.publish().size == 3
     assert verify_log(log.folder, log.evidence.vkey).checkpoint.size == 3
+
+
+def test_many_entries_at_once_are_numbered_in_their_order_and_after_those_before(log: Any) -> None:
+    log.fill(3)
+    with log.database.write() as tx:
+        indices = log.evidence.append_many(tx, (("use.metered", f"s{n}", {"n": n}) for n in range(2500)))
+        assert log.evidence.append(tx, "node.started", "last", {}) == 2503
+    assert indices == range(3, 2503)
+    entries = log.evidence.entries(0, 3000)
+    assert [entry.subject for entry in entries[3:]] == [*(f"s{n}" for n in range(2500)), "last"]
+    assert len({entry.at for entry in entries[3:-1]}) == 1
+    assert log.evidence.publish().size == 2504
+    assert verify_log(log.folder, log.evidence.vkey).kinds == {"token.issued": 3, "use.metered": 2500, "node.started": 1}
+
+
+def test_one_bad_entry_among_many_leaves_none_of_them(log: Any) -> None:
+    log.fill(1)
+    with pytest.raises(Invalid) as caught, log.database.write() as tx:
+        log.evidence.append_many(tx, ((kind, "s", {}) for kind in ["node.started"] * 1500 + ["node.guessed"]))
+    assert caught.value.code == "evidence.kind"
+    assert log.evidence.size() == 1
+
+
+def test_nothing_at_once_is_nothing(log: Any) -> None:
+    with log.database.write() as tx:
+        assert log.evidence.append_many(tx, ()) == range(0)
+    assert log.evidence.size() == 0

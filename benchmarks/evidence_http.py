@@ -1,0 +1,261 @@
+"""The log over HTTP beside Tessera's POSIX driver: same disk, same machine, same load from the same client, in turns.
+
+    python benchmarks/evidence_http.py [--seconds 15] [--writers 512]
+
+Tessera (https://github.com/transparency-dev/tessera) is the C2SP tiles log in Go; its conformance server and its load generator "hammer"
+are installed into a temporary folder by ``go install`` (about 100 MB of modules). The hammer's writers drive both: each posts a new leaf
+of 200 bytes or more to ``/add`` and waits for the index. What is counted is what both sides promise: entries under the signed checkpoint,
+between the first and the last one of the time measured. Tessera stands as its conformance server sets it: batches of 256 or one second, a
+checkpoint a second; it keeps the leaf alone. Ours keeps the leaf inside an entry with kind, subject and time, about 100 bytes more.
+
+The door is a bare ASGI application under uvicorn: it hands what has come in meanwhile to one transaction and answers when that is
+durable. It stands for no door that a node has. uvicorn takes uvloop and httptools where they are installed, and the result says so.
+"""
+
+import argparse
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chengshu.api.work import Publisher
+from chengshu.evidence.checkpoint import VerifierKey
+from chengshu.evidence.service import Evidence
+from chengshu.evidence.verify import verify_log
+from chengshu.kernel.clock import system_clock
+from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.errors import ChengshuError
+
+VERSION = "v1.0.4"
+POSIX = f"github.com/transparency-dev/tessera/cmd/conformance/posix@{VERSION}"
+HAMMER = f"github.com/transparency-dev/tessera/internal/hammer@{VERSION}"
+OURS, THEIRS = "bench.example/log", "tessera.example/log"
+WARM_S = 3.0
+ROUNDS = 3
+
+Event = MutableMapping[str, Any]
+
+
+class Rate(NamedTuple):
+    """Entries a second under the signed checkpoint, and the server's CPU microseconds for each."""
+
+    per_s: float
+    cpu_us: float
+
+
+def signed_size(checkpoint: Path) -> int:
+    """The size that a checkpoint file signs; 0 where there is none (C2SP tlog-checkpoint, second line)."""
+    try:
+        return int(checkpoint.read_bytes().split(b"\n", 2)[1])
+    except (FileNotFoundError, IndexError):
+        return 0
+
+
+class Door:
+    """``POST /add``: the body becomes an entry, the answer is its index once it is durable."""
+
+    def __init__(self, database: Database, evidence: Evidence) -> None:
+        self._database = database
+        self._evidence = evidence
+        self._waiting: list[tuple[bytes, asyncio.Future[int]]] = []
+        self._some = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, _scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]) -> None:
+        """Answer one request."""
+        parts = []
+        more = True
+        while more:
+            event = await receive()
+            parts.append(event["body"])
+            more = event.get("more_body", False)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            threading.Thread(target=self._append, daemon=True).start()
+        place: asyncio.Future[int] = self._loop.create_future()
+        self._waiting.append((b"".join(parts), place))
+        self._some.set()
+        body = str(await place).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": body})
+
+    def _append(self) -> None:
+        assert self._loop is not None  # noqa: S101  # set before this thread is started
+        while self._some.wait():
+            self._some.clear()
+            waiting, self._waiting = self._waiting, []
+            with self._database.write() as tx:
+                indices = self._evidence.append_many(tx, (("use.metered", "urn:leaf", {"leaf": leaf.decode()}) for leaf, _ in waiting))
+            self._loop.call_soon_threadsafe(_answer, list(zip(indices, waiting, strict=True)))
+
+
+def _answer(placed: list[tuple[int, tuple[bytes, asyncio.Future[int]]]]) -> None:
+    for index, (_, place) in placed:
+        place.set_result(index)
+
+
+def serve(folder: Path, port: int) -> None:
+    """Serve a new log in ``folder`` until killed; prints its key when it is published for the first time."""
+    database = Database(folder / "node.db")
+    metadata.create_all(database.engine)
+    evidence = Evidence(database, MemorySigner.generate(), OURS, folder / "log", system_clock)
+    evidence.publish()
+    print(evidence.vkey, flush=True)
+    publisher = Publisher(evidence, stopping=threading.Event(), trouble=_trouble)
+    threading.Thread(target=publisher.run, daemon=True).start()
+    uvicorn.run(Door(database, evidence), host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+
+
+def _trouble(error: ChengshuError) -> None:
+    raise error
+
+
+def compare(root: Path, seconds: float, *, writers: int = 512, binaries: Path | None = None) -> dict[str, Any]:
+    """Drive both logs in turns; return entries a second of each, or why there is no comparison."""
+    go = shutil.which("go") or next((str(path) for path in [Path("/usr/local/go/bin/go")] if path.exists()), None)
+    if go is None:
+        return {"left_out": "no Go toolchain was found"}
+    with ExitStack() as stack:
+        tools = binaries or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tessera-")))
+        if binaries is None:
+            for package in (POSIX, HAMMER):
+                built = subprocess.run([go, "install", package], env=os.environ | {"GOBIN": str(tools)}, capture_output=True, check=False)
+                if built.returncode:
+                    return {"left_out": f"go install {package} did not work"}
+        rates: dict[str, list[Rate]] = {"chengshu": [], "tessera": []}
+        for _ in range(ROUNDS):
+            rates["chengshu"].append(_ours(root, tools, seconds=seconds, writers=writers))
+            rates["tessera"].append(_theirs(root, tools, seconds=seconds, writers=writers))
+    ours, theirs = (sorted(rates[name])[ROUNDS // 2] for name in ("chengshu", "tessera"))
+    return {
+        "client": f"Tessera hammer {VERSION}",
+        "writers": writers,
+        "rounds_per_s": {name: [round(rate.per_s) for rate in found] for name, found in rates.items()},
+        "chengshu_per_s": round(ours.per_s),
+        "tessera_per_s": round(theirs.per_s),
+        "ratio": round(ours.per_s / theirs.per_s, 2),
+        "chengshu_server_cpu_us_per_entry": round(ours.cpu_us),
+        "tessera_server_cpu_us_per_entry": round(theirs.cpu_us),
+        "uvicorn_with": [name for name in ("uvloop", "httptools") if find_spec(name)],
+    }
+
+
+def _ours(root: Path, tools: Path, *, seconds: float, writers: int) -> Rate:
+    with _temporary(root, "ours-") as folder, _free_port() as port:
+        with _running([sys.executable, __file__, "--serve", str(folder), "--port", str(port)]) as server:
+            assert server.stdout is not None  # noqa: S101  # it was asked for
+            vkey = server.stdout.readline().strip()
+            _wait_for(port)
+            rate = _driven(tools, folder / "log", server=server.pid, vkey=vkey, port=port, seconds=seconds, writers=writers)
+        verify_log(folder / "log", vkey)
+        return rate
+
+
+def _theirs(root: Path, tools: Path, *, seconds: float, writers: int) -> Rate:
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    key_id = hashlib.sha256(f"{THEIRS}\n".encode() + b"\x01" + public).digest()[:4].hex()
+    with _temporary(root, "theirs-") as folder, _free_port() as port:
+        secret = "+".join(["PRIVATE", "KEY", THEIRS, key_id, base64.b64encode(b"\x01" + key.private_bytes_raw()).decode()])
+        (folder / "key").write_text(secret, encoding="utf-8")
+        command = [str(tools / "posix"), f"--storage_dir={folder / 'log'}", f"--listen=127.0.0.1:{port}", f"--private_key={folder / 'key'}"]
+        with _running(command) as server:
+            _wait_for(port)
+            vkey = str(VerifierKey(THEIRS, public))
+            return _driven(tools, folder / "log", server=server.pid, vkey=vkey, port=port, seconds=seconds, writers=writers)
+
+
+def _driven(tools: Path, log: Path, *, server: int, vkey: str, port: int, seconds: float, writers: int) -> Rate:
+    """What the server of that process id does while the hammer writes."""
+    cpu = psutil.Process(server)
+    checkpoint = log / "checkpoint"
+    while not checkpoint.exists():
+        time.sleep(0.05)
+    command = [str(tools / "hammer"), f"--log_public_key={vkey}", f"--log_url=file://{log}/", f"--write_log_url=http://127.0.0.1:{port}/"]
+    command += [f"--num_writers={writers}", "--max_write_ops=100000", "--num_readers_random=0", "--num_readers_full=0"]
+    command += ["--dup_chance=0", "--leaf_min_size=200", "--show_ui=false"]
+    with _running(command):
+        time.sleep(WARM_S)
+        seen = [(time.perf_counter(), signed_size(checkpoint), 0.0)]
+        until = seen[0][0] + seconds
+        while time.perf_counter() < until:
+            time.sleep(0.005)
+            size = signed_size(checkpoint)
+            if size > seen[-1][1]:
+                seen.append((time.perf_counter(), size, sum(cpu.cpu_times()[:2])))
+    if len(seen) < 3:
+        raise SystemExit(f"expected a log that grows, got {len(seen)} checkpoints in {seconds} s")
+    (began, first, cpu_first), (ended, last, cpu_last) = seen[1], seen[-1]
+    return Rate((last - first) / (ended - began), (cpu_last - cpu_first) / (last - first) * 1e6)
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@contextmanager
+def _temporary(root: Path, prefix: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=root) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _free_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    yield port
+
+
+def _wait_for(port: int) -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit("expected a server that listens within 20 s, got none")
+
+
+def main() -> None:
+    """Compare, or serve as one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--writers", type=int, default=512)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on the disk that is to be measured")
+    parser.add_argument("--tools", type=Path, help="a folder that holds Tessera's 'posix' and 'hammer' already")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.port)
+    else:
+        print(json.dumps(compare(options.folder, options.seconds, writers=options.writers, binaries=options.tools), indent=2))
+
+
+if __name__ == "__main__":
+    main()
