@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from chengshu.evidence.tiles import TILE_WIDTH, TileName
@@ -21,6 +22,7 @@ _LOCK = ".publish.lock"
 _PARTLY_WRITTEN = ".partly-written"
 _PARKED_FILES = 64
 _FLUSHING_THREADS = 8
+_WIDTHS = frozenset(str(width) for width in range(1, TILE_WIDTH))
 
 
 class FileTiles:
@@ -30,7 +32,6 @@ class FileTiles:
         self.folder = folder
         self._unflushed: set[Path] = set()
         self._parked: dict[Path, int] = {}
-        self._threads: ThreadPoolExecutor | None = None
 
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes, or None where there is none; raise Unavailable when it cannot be read."""
@@ -69,14 +70,12 @@ class FileTiles:
             lock = (self.folder / _LOCK).open("ab")
         except OSError as error:
             raise _unavailable(_LOCK, error) from error
-        with lock, ThreadPoolExecutor(_FLUSHING_THREADS, thread_name_prefix="flush") as threads:
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the kernel when the file is closed or the process dies
-            self._threads = threads
             try:
                 yield
             finally:
                 self._abandon()
-                self._threads = None
 
     def write(self, path: str, data: bytes) -> None:
         """Take a file in; it is in place, whole, and sure to survive a power cut after :meth:`flush`. Unavailable names the file."""
@@ -111,7 +110,8 @@ class FileTiles:
                 raise _unavailable(target.relative_to(self.folder).as_posix(), error) from error
             self._unflushed.add(target.parent)
 
-    def _each(self, flush: Callable[[Path], None], paths: Iterable[Path]) -> Iterator[tuple[Path, OSError]]:
+    @staticmethod
+    def _each(flush: Callable[[Path], None], paths: Iterable[Path]) -> Iterator[tuple[Path, OSError]]:
         """Do it for all paths at once; yield those that failed."""
 
         def tried(path: Path) -> OSError | None:
@@ -122,7 +122,7 @@ class FileTiles:
             return None
 
         todo = list(paths)
-        results = map(tried, todo) if self._threads is None or len(todo) == 1 else self._threads.map(tried, todo)
+        results = map(tried, todo) if len(todo) == 1 else _flushing_threads().map(tried, todo)
         return ((path, error) for path, error in zip(todo, list(results), strict=True) if error is not None)
 
     def _abandon(self) -> None:
@@ -144,8 +144,9 @@ class FileTiles:
         folder = self._partials(full)
         try:
             if folder.is_dir():
-                for width in range(1, TILE_WIDTH):
-                    (folder / str(width)).unlink(missing_ok=True)
+                for path in folder.iterdir():
+                    if path.name in _WIDTHS:
+                        path.unlink()
                 folder.rmdir()
         except OSError as error:
             raise _unavailable(full.path, error) from error
@@ -157,6 +158,12 @@ class FileTiles:
         missing = [parent for parent in (folder, *folder.parents) if parent.is_relative_to(self.folder) and not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         self._unflushed.update(parent.parent for parent in missing)
+
+
+@cache
+def _flushing_threads() -> ThreadPoolExecutor:
+    """The threads that flush for every log of this process; they end with it."""
+    return ThreadPoolExecutor(_FLUSHING_THREADS, thread_name_prefix="flush")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
