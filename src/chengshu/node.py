@@ -19,10 +19,15 @@ from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspCourier, DspPeers
 from chengshu.dsp.service import DspCatalog
+from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
+from chengshu.evidence.mirror import LocalTiles, RemoteTiles
+from chengshu.evidence.quorum import QuorumPolicy, read_policy
 from chengshu.evidence.service import Evidence
+from chengshu.evidence.storage.files import FileTiles
+from chengshu.evidence.storage.http import HttpTiles
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
-from chengshu.identity.model import public_key_of
+from chengshu.identity.model import Party, public_key_of
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
@@ -36,6 +41,12 @@ from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.streams.arrow import into_file
+from chengshu.witness.cosignatures import Cosignatures
+from chengshu.witness.gossip import Gossip
+from chengshu.witness.keys.file import FileCosigners
+from chengshu.witness.ports import KnownLog
+from chengshu.witness.service import Witness
+from chengshu.witness.witnesses.http import HttpWitnesses
 
 KEYS = "keys"
 LOG = "log"
@@ -43,6 +54,10 @@ WORK = "work"
 DATABASE = "node.db"
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
+
+LOG_PATH = "/log"
+WITNESS_PATH = "/witness"
+"""Below a node's address: where its log is served, and where others have their checkpoints cosigned."""
 
 MAX_PRODUCT_BYTES = 4 * 1024 * 1024 * 1024
 
@@ -71,6 +86,13 @@ class Node:
     settlements: Settlements
     permits: Permits
     directives: Directives
+    witness: Witness
+    cosignatures: Cosignatures
+    gossip: Gossip
+
+    def quorum_policy(self) -> QuorumPolicy | None:
+        """Return the policy that names this node's witnesses, None where the operator made none; raise Invalid where it is wrong."""
+        return _policy(self.folder / self.settings.witness.policy)
 
     def trouble(self, error: ChengshuError) -> None:
         """Tell the operator of an error that no request waits for."""
@@ -188,6 +210,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         new_id=new_id,
     )
     handlers = {RUN_TASK: room.run, RECEIPT_TASK: room.send_receipt, SEND_TASK: settlements.send, **outbox.handlers()}
+    witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
     shown = DspCatalog(database, identity=identity, contracts=contracts, source=catalog)
     return Node(
         folder=folder,
@@ -210,7 +233,54 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         settlements=settlements,
         permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer, digests=digests),
         directives=Directives(database, evidence=evidence, digests=digests, clock=clock),
+        witness=witness,
+        cosignatures=cosignatures,
+        gossip=gossip,
     )
+
+
+def _witnessing(
+    folder: Path, settings: config.Settings, *, database: Database, evidence: Evidence, identity: Identity, clock: Clock
+) -> tuple[Witness, Cosignatures, Gossip]:
+    witnesses = HttpWitnesses()
+    policy = partial(_policy, folder / settings.witness.policy)
+    cosigners = FileCosigners(folder / KEYS, name=f"{settings.node.handle}/witness")
+
+    def logs() -> list[KnownLog]:
+        others = [_log_of(party) for party in identity.list() if party.did != identity.did]
+        return [KnownLog(parse_vkey(evidence.vkey), None), *(log for log in others if log is not None)]
+
+    def key_of(origin: str) -> VerifierKey | None:
+        return next((log.key for log in logs() if log.url is not None and log.origin == origin), None)
+
+    def sources() -> dict[str, str]:
+        found = {one.name_en: one.address.removesuffix(PROTOCOL_PATH) + WITNESS_PATH for one in identity.list() if one.did != identity.did}
+        named = policy()
+        known = {url.rstrip("/") for url in found.values()}
+        further = {one.name: one.url for one in (named.witnesses if named else ()) if one.url and one.url.rstrip("/") not in known}
+        return found | further
+
+    def tiles(log: KnownLog) -> RemoteTiles:
+        return LocalTiles(FileTiles(folder / LOG)) if log.url is None else HttpTiles(log.url)
+
+    witness = Witness(database, cosigners=cosigners.load, key_of=key_of, evidence=evidence, clock=clock)
+    cosignatures = Cosignatures(database, log=evidence, folder=folder / LOG, policy=policy, witnesses=witnesses, clock=clock)
+    gossip = Gossip(
+        database, sources=sources, logs=logs, held=witness.last, witnesses=witnesses, tiles=tiles, evidence=evidence, clock=clock
+    )
+    return witness, cosignatures, gossip
+
+
+def _log_of(party: Party) -> KnownLog | None:
+    """The log of a party on the trust list: named by its handle, signed by the key of its id, served beside its protocol endpoints."""
+    if party.handle is None:
+        return None
+    key = VerifierKey(f"{party.handle}/log", public_key_of(party.did))
+    return KnownLog(key, party.address.removesuffix(PROTOCOL_PATH) + LOG_PATH)
+
+
+def _policy(path: Path) -> QuorumPolicy | None:
+    return read_policy(path) if path.exists() else None
 
 
 def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:

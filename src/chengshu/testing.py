@@ -9,6 +9,7 @@ from typing import Self
 
 import uvicorn
 
+from chengshu import config
 from chengshu.api.app import create_app
 from chengshu.cli import verbs
 from chengshu.config import Cryptography
@@ -32,8 +33,11 @@ class Space:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def add(self, handle: str, *, clean_room: bool = False) -> Node:
-        """Create a node, serve it, and make it known to every node that is there already, and they to it."""
+    def add(self, handle: str, *, clean_room: bool = False, witness: bool = False) -> Node:
+        """Create a node, serve it, and make it known to every node that is there already, and they to it.
+
+        With ``witness`` it cosigns the others' checkpoints.
+        """
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         folder = self._folder / handle
@@ -41,6 +45,8 @@ class Space:
         port = listener.getsockname()[1]
         birth = verbs.Birth(handle, title, f"{title}（测试）", port=port, clean_room=clean_room, cryptography=self._cryptography)
         verbs.init(folder, birth)
+        if witness:
+            config.enable_witness(folder)
         node = open_node(folder)
         card = verbs.describe(node)
         for other in self.nodes.values():

@@ -18,7 +18,7 @@ from chengshu.api.room import room_router
 from chengshu.catalog.odcs import read_contract
 from chengshu.cli import verbs
 from chengshu.cli.main import app
-from chengshu.config import CleanroomSection, NodeSection, ServeSection, Settings, SpaceSection
+from chengshu.config import CleanroomSection, NodeSection, ServeSection, Settings, SpaceSection, WitnessSection
 from chengshu.evidence.model import KINDS
 from chengshu.live.model import GROUNDS, PermitState, Verb
 from chengshu.methods.perception.parameters import TERMS, ViewParameters
@@ -260,6 +260,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
         "space": SpaceSection,
         "serve": ServeSection,
         "cleanroom": CleanroomSection,
+        "witness": WitnessSection,
     }
     assert set(sections) == set(Settings.model_fields)
     for section, model in sections.items():

@@ -1,4 +1,4 @@
-"""The threads of a serving node: they run due tasks and publish the log."""
+"""The threads of a serving node: they run due tasks, publish the log, gather cosignatures and compare."""
 
 import threading
 import time
@@ -9,6 +9,8 @@ from chengshu.kernel.errors import ChengshuError
 from chengshu.node import Node
 
 IDLE_S = 0.1
+ASK_S = 0.5
+COMPARE_S = 60.0
 THREADS = 2
 STOP_S = 2.0
 SOON_S = 0.05
@@ -30,6 +32,8 @@ class Workers:
         publisher = Publisher(node.evidence, stopping=self._stopping, trouble=node.trouble)
         self._threads = [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(THREADS)]
         self._threads.append(threading.Thread(target=publisher.run, name="publisher", daemon=True))
+        self._threads.append(threading.Thread(target=self._gather, name="cosignatures", daemon=True))
+        self._threads.append(threading.Thread(target=self._compare, name="gossip", daemon=True))
 
     def start(self) -> None:
         """Take back what a dead process held, then start."""
@@ -49,6 +53,23 @@ class Workers:
         while not self._stopping.wait(IDLE_S):
             try:
                 self._node.worker.run_due()
+            except ChengshuError as error:
+                self._node.trouble(error)
+
+    def _gather(self) -> None:
+        """Ask the witnesses for cosignatures; each is waited for in a thread of its own, so that none delays another or the log."""
+        while not self._stopping.wait(ASK_S):
+            try:
+                self._node.cosignatures.ask_due(self._node.trouble)
+            except ChengshuError as error:
+                self._node.trouble(error)
+
+    def _compare(self) -> None:
+        """Hold what this node and other witnesses were shown against one another."""
+        while not self._stopping.wait(COMPARE_S):
+            try:
+                if self._node.settings.witness.enabled or self._node.quorum_policy() is not None:
+                    self._node.gossip.compare()
             except ChengshuError as error:
                 self._node.trouble(error)
 

@@ -12,6 +12,7 @@ from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.text import Language, Text
 from chengshu.node import KEYS, LOG, PROTOCOL_PATH, Node, open_node
+from chengshu.witness.model import SPLIT_VIEW
 
 LOW_DISK_BYTES = 512 * 1024 * 1024
 
@@ -41,7 +42,7 @@ def examine(folder: Path) -> list[Complaint]:
     found += list(_products(node))
     found += list(_peers(node))
     found += list(_waiting(node))
-    return [*found, _rooms(node), _journal(node), _log(node, folder)]
+    return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node)]
 
 
 def _fine(about: str, en: str, zh: str) -> Complaint:
@@ -192,3 +193,34 @@ def _log(node: Node, folder: Path) -> Complaint:
     except ChengshuError as error:
         return Complaint("log", True, Text(error.message, error.message), error.hint)
     return _fine("log", f"{verdict.checkpoint.size} entries, all verified", f"{verdict.checkpoint.size} 条记录，全部核验通过")
+
+
+def _witnesses(node: Node) -> Iterator[Complaint]:
+    for view in node.witness.views():
+        if view.code == SPLIT_VIEW:
+            yield Complaint(
+                f"split view of {view.origin}",
+                True,
+                Text(f"its key signed two histories, seen at: {view.seen_at}", f"其密钥签署了两段历史，见于：{view.seen_at}"),
+                Text(
+                    "Keep what 'chengshu witness status --json' prints; show it to every party.",
+                    "请保留 chengshu witness status --json 的输出并出示给各参与方。",
+                ),
+            )
+    try:
+        if node.quorum_policy() is None:
+            return
+        status = node.cosignatures.status()
+    except ChengshuError as error:
+        yield Complaint("witnesses", True, Text(error.message, error.message), error.hint)
+        return
+    (words, *_), waits = status.verdict.texts(), ", ".join(one.witness.name for one in status.waited)
+    yield Complaint(
+        "witnesses",
+        not status.verdict.met,
+        words,
+        Text(
+            f"It waits for {waits}: 'chengshu witness status' says why; while the node is served they are asked again by themselves.",
+            f"正在等待 {waits}：原因见 chengshu witness status；节点运行期间会自动重试。",
+        ),
+    )

@@ -138,6 +138,18 @@ def is_consistent(*, old: int, old_root: bytes, new: int, new_root: bytes, path:
     return bool(steps) and _consistent_roots(old, new, steps=steps, hashing=hashing) == (old_root, new_root)
 
 
+def old_root_shown(*, old: int, new: int, new_root: bytes, path: Sequence[bytes], hashing: TreeHash) -> bytes | None:
+    """Return the root of the first ``old`` leaves that ``path`` proves under ``new_root``; None when it proves none.
+
+    A proof for a power of two leaves out the old root and so shows none (RFC 9162 section 2.1.4.1). What is returned holds whoever made
+    the path: another root of the same size, signed by the same log, is proof of a second history.
+    """
+    if not 0 < old < new or not path or old & (old - 1) == 0:
+        return None
+    roots = _consistent_roots(old, new, steps=path, hashing=hashing)
+    return roots[0] if roots is not None and roots[1] == new_root else None
+
+
 def _consistent_roots(old: int, new: int, *, steps: Sequence[bytes], hashing: TreeHash) -> tuple[bytes, bytes] | None:
     """The two roots that the proof's hashes lead to, or None when their number does not fit the sizes."""
     position, last = old - 1, new - 1

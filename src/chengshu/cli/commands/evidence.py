@@ -1,4 +1,4 @@
-"""The log: verify a copied folder, prove one use of one product, read the entries."""
+"""The log: verify a copied folder, prove one use of one product, copy another node's log, read the entries."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +7,10 @@ import typer
 
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
-from chengshu.evidence.verify import verify_log, verify_use
+from chengshu.evidence.counted import count, key_to_trust
+from chengshu.evidence.mirror import mirror
+from chengshu.evidence.storage.http import HttpTiles
+from chengshu.evidence.verify import LogVerdict, UseVerdict, verify_log, verify_use
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, open_node
@@ -18,8 +21,15 @@ VERIFY_EXAMPLES = examples(
     "chengshu evidence verify road/log",
     "chengshu evidence verify road/log --product detector_1min --job urn:uuid:…",
     "chengshu evidence verify copied-log --vkey 'road_operator/log+1a2b3c4d+AZ…' --json",
+    "chengshu evidence verify copied-log --policy witness.policy",
+)
+FETCH_EXAMPLES = examples(
+    "chengshu evidence fetch http://127.0.0.1:8701/log road-copy",
+    "chengshu evidence fetch https://road.example/log road-copy --vkey 'road_operator/log+1a2b3c4d+AZ…' --policy witness.policy --json",
 )
 LIST_EXAMPLES = examples("chengshu evidence list --node road", "chengshu evidence list --node road --json")
+PolicyFile = Annotated[Path | None, typer.Option(help="A tlog-policy file: say whether enough witnesses cosigned the newest checkpoint.")]
+PROGRESS_EVERY = 16
 PUBLISH_EXAMPLES = examples("chengshu evidence publish --node road")
 
 
@@ -29,6 +39,7 @@ def verify(
     vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
     product: Annotated[str | None, typer.Option(help="With --job: prove this use of this product.")] = None,
     job: Annotated[str | None, typer.Option(help="With --product: the job.")] = None,
+    policy: PolicyFile = None,
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
@@ -36,14 +47,34 @@ def verify(
 
     def work(output: Output) -> Any:
         folder = path / LOG if (path / LOG).is_dir() else path
-        verdict = verify_use(folder, product=product, job=job, vkey=vkey) if product and job else verify_log(folder, vkey)
-        if output.as_json:
-            output.show(verdict.as_dict(output.language))
-        else:
-            for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True):
-                output.say(Text(en, zh))
-        if not getattr(verdict, "holds", True):
-            raise typer.Exit(1)
+        key = key_to_trust(folder, policy, vkey)
+        if not (product and job):
+            _tell(output, verify_log(folder, key), folder, policy)
+            return
+        verdict = verify_use(folder, product=product, job=job, vkey=key)
+        _tell(output, verdict, folder, policy)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("fetch", epilog=FETCH_EXAMPLES)
+def fetch(
+    url: Annotated[str, typer.Argument(help="Where a node serves its log: its address and /log.")],
+    folder: Annotated[Path, typer.Argument(help="The copy: made at the first time, brought up to date later.")],
+    vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
+    policy: PolicyFile = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Copy another node's log and check it; what does not continue the copy that is there is refused and kept as proof."""
+
+    def work(output: Output) -> Any:
+        def progress(done: int, total: int) -> None:
+            if done % PROGRESS_EVERY == 0 or done == total:
+                output.say(Text(f"{done} of {total} bundles of entries in place", f"已就位 {done}/{total} 个记录包"))
+
+        with HttpTiles(url) as remote:
+            _tell(output, mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress), folder, policy)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -77,3 +108,19 @@ def publish(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -
         return {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root_text}
 
     render(work, as_json=as_json, lang=lang)
+
+
+def _tell(output: Output, verdict: LogVerdict | UseVerdict, folder: Path, policy: Path | None) -> None:
+    """Show what was proved, and by the policy whether the newest checkpoint counts; leave with 1 where something is not proved."""
+    log = verdict if isinstance(verdict, LogVerdict) else verdict.log
+    counted = None if policy is None else count(folder, policy, log=log)
+    proved = (isinstance(verdict, LogVerdict) or verdict.holds) and (counted is None or counted.met)
+    if output.as_json:
+        quorum = {} if counted is None else {"ok": proved, "quorum": counted.as_dict(output.language)}
+        output.show(verdict.as_dict(output.language) | quorum)
+    else:
+        words = [Text(en, zh) for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True)]
+        for text in [*words, *([] if counted is None else counted.texts())]:
+            output.say(text)
+    if not proved:
+        raise typer.Exit(1)
