@@ -62,6 +62,7 @@ def add(
     """Name witnesses of this node's log in its policy file."""
 
     def work(_output: Output) -> Any:
+        opened = open_node(node)
         given = [witnessing.named_by(verbs.read_json(card), post_quantum=post_quantum) for card in cards or ()]
         if name is not None and vkey is not None and url is not None:
             given.append(witnessing.Named(name, vkey, url))
@@ -71,7 +72,7 @@ def add(
                 "expected cards, or --name, --vkey and --url together, got neither",
                 hint=Text("See 'chengshu witness add --help'.", "见 chengshu witness add --help。"),
             )
-        return witnessing.add(open_node(node), given, quorum=quorum)
+        return witnessing.add(opened, given, quorum=quorum)
 
     render(work, as_json=as_json, lang=lang)
 
