@@ -231,6 +231,26 @@ def test_a_quorum_of_ml_dsa_cosignatures_is_met_over_the_wire(street: Street) ->
     assert count(street.road.folder / LOG, policy, log=verdict).met
 
 
+def test_logs_of_a_national_space_are_witnessed_and_mirrored_as_any_other(tmp_path: Path) -> None:
+    with Space(tmp_path, cryptography="national") as space:
+        road, witness = space.add("road"), space.add("w1", witness=True)
+        policy = name_witnesses(road, witness, quorum="all")
+        for entries in (0, 300):
+            grow(road, entries)
+            road.evidence.publish()
+            until(lambda: road.cosignatures.status().verdict.met)
+        until(lambda: road.cosignatures.status().witnessed_size == road.evidence.size())
+        with HttpTiles(road.settings.serve.address + "/log") as remote:
+            verdict = mirror(remote, tmp_path / "copy")
+        assert count(tmp_path / "copy", policy, log=verdict).met
+        (found,) = witness.gossip.compare("road/log")
+        assert found.agreement is Agreement.ONE_HISTORY
+        rewritten = signed(road, road.evidence.size(), bytes(32))
+        assert post(str(witnessing.card(witness)["url"]), Submission(0, (), rewritten).body).status_code == 409
+    assert kinds(witness, "road/log") == ["alert.raised"]
+    hang_up(road, witness)
+
+
 def test_a_witness_that_does_not_know_the_log_is_told_apart_from_a_dead_one(street: Street, tmp_path: Path) -> None:
     with Space(tmp_path / "elsewhere") as elsewhere:
         stranger = elsewhere.add("stranger", witness=True)
