@@ -16,9 +16,11 @@ from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
+from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspCourier, DspPeers
 from chengshu.dsp.service import DspCatalog
+from chengshu.evidence.export import Exports
 from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
@@ -60,6 +62,7 @@ class Node:
     identity: Identity
     credentials: TokenCredentials
     evidence: Evidence
+    exports: Exports
     catalog: Catalog
     contracts: Contracts
     peers: DspPeers
@@ -199,6 +202,9 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         identity=identity,
         credentials=credentials,
         evidence=evidence,
+        exports=Exports(
+            folder / LOG, signer=signer, origin=f"{name.handle}/log", papers=partial(papers, contracts=contracts, catalog=catalog)
+        ),
         catalog=catalog,
         contracts=contracts,
         peers=peers,
