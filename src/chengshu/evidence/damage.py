@@ -7,7 +7,9 @@ from typing import Any
 from chengshu.evidence.tree import leaf_hash
 from chengshu.kernel.text import Language, Text
 
-MAX_SEARCHED_BYTES = 2048
+MAX_SEARCHED_BYTES = 1024
+_MAX_SEARCHES = 4
+_FAR = 140_000  # two entries of the largest size
 ANY_BYTE = bytes(range(256))
 _CLOSE = 0x7D
 
@@ -83,7 +85,7 @@ def bundle_faults(data: bytes, leaves: Sequence[bytes]) -> list[Fault]:
         if end is not None and leaf_hash(data[position + 2 : end]) == leaf:
             position = end
             continue
-        fault, following = _fault(data, position, number, leaves=leaves)
+        fault, following = _fault(data, position, number, leaves=leaves, search=len(faults) < _MAX_SEARCHES)
         faults.append(fault)
         if following is None:
             faults.extend(Fault(position, lost, _LOST, exact=False, readable=False) for lost in range(number + 1, len(leaves)))
@@ -94,7 +96,7 @@ def bundle_faults(data: bytes, leaves: Sequence[bytes]) -> list[Fault]:
     return faults
 
 
-def _fault(data: bytes, position: int, number: int, *, leaves: Sequence[bytes]) -> tuple[Fault, int | None]:
+def _fault(data: bytes, position: int, number: int, *, leaves: Sequence[bytes], search: bool) -> tuple[Fault, int | None]:
     """What is wrong with the entry at ``position``, and where the next one begins, if that can be told."""
     start, leaf = position + 2, leaves[number]
     right_end = _end_by_hash(data, start, leaf)
@@ -102,9 +104,15 @@ def _fault(data: bytes, position: int, number: int, *, leaves: Sequence[bytes]) 
         length = (right_end - start).to_bytes(2, "big")
         place = position + first_difference(data[position:start], length)
         return Fault(place, number, _LENGTH, exact=True, readable=True), right_end
-    following = _next_start(data, position, number, leaves=leaves)
+    after = leaves[number + 1] if number + 1 < len(leaves) else None
+    if after is not None and _begins(data, position, after):
+        return Fault(position, number, _GONE, exact=True, readable=False), position
+    moved = next((place for place in range(position + 3, min(len(data), position + _FAR)) if _begins(data, place, leaf)), None)
+    if moved is not None:
+        return Fault(position, number, _EXTRA, exact=True, readable=True), _declared_end(data, moved)
+    following = _next_start(data, position, after)
     end = following if following is not None else len(data)
-    changed = single_change(data[start:end], lambda entry: leaf_hash(entry) == leaf)
+    changed = single_change(data[start:end], lambda entry: leaf_hash(entry) == leaf) if search else None
     if changed is None:
         return Fault(min(position, len(data)), number, _ENTRY, exact=False, readable=False), following
     return Fault(start + changed, number, _ENTRY, exact=True, readable=False), following
@@ -124,20 +132,24 @@ def _end_by_hash(data: bytes, start: int, leaf: bytes) -> int | None:
     return None
 
 
-def _next_start(data: bytes, position: int, number: int, *, leaves: Sequence[bytes]) -> int | None:
-    """Where the entry after the bad one begins: where its hash says so, or where the bad one's length says when it is the last."""
+def _next_start(data: bytes, position: int, after: bytes | None) -> int | None:
+    """Where the entry after the bad one begins: where its hash says so; else where the bad one's own length says."""
     declared = _declared_end(data, position)
-    if number + 1 == len(leaves):
+    if after is None:
         return declared if declared == len(data) else None
-    wanted = leaves[number + 1]
-    for start in ([] if declared is None else [declared]) + list(range(position + 3, len(data) - 2)):
-        end = _declared_end(data, start)
-        if end is not None and data[start + 2 : start + 3] == b"{" and leaf_hash(data[start + 2 : end]) == wanted:
-            return start
-    return declared
+    places = ([] if declared is None else [declared]) + list(range(position + 3, min(len(data), position + _FAR)))
+    return next((place for place in places if _begins(data, place, after)), declared)
+
+
+def _begins(data: bytes, place: int, leaf: bytes) -> bool:
+    """Whether the entry with that leaf hash begins at ``place``."""
+    end = _declared_end(data, place)
+    return end is not None and data[place + 2 : place + 3] == b"{" and leaf_hash(data[place + 2 : end]) == leaf
 
 
 _LENGTH = Text("expected the entry's length, got another number", "应为条目长度，实为其他数值")
 _ENTRY = Text("expected the entry as it was signed, got another one", "应为签署时的条目，实为其他内容")
 _LOST = Text("expected an entry here, got bytes that cannot be told apart", "应为条目，字节已无法辨认")
+_GONE = Text("expected an entry here, got the one after it", "此处应有条目，实为其后一条")
+_EXTRA = Text("expected the entry here, got other bytes before it", "此处应为该条目，其前实有其他字节")
 _TRAILING = Text("expected the end of the bundle, got more bytes", "应为条目包结尾，实有多余字节")
