@@ -193,7 +193,8 @@ def hostile(path: Path, name: str, data: bytes = b"x", *, mode: int = stat.S_IFR
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside", "/etc/outside", "entries/../../outside", "C:\\outside", "a//b", ".hidden", "entries/\u202etxt", "a" * 300, "con:1"]
+    "name",
+    ["../outside", "/etc/outside", "entries/../../outside", "C:\\outside", "a//b", ".hidden", "entries/\u202etxt", "a" * 300, "con:1"],
 )
 def test_a_name_that_could_lead_out_of_the_folder_is_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(Invalid) as caught:

@@ -184,9 +184,10 @@ def _unknown(case: str) -> NotFound:
         "evidence.no-such-case",
         f"expected entries that name {case}, got none in this log",
         hint=Text(
-            "Look for the identifier with 'chengshu evidence list' (subject), 'chengshu contracts' or 'chengshu job list', "
+            "Look for the identifier with 'chengshu evidence list' (subject), 'chengshu contract list' or 'chengshu job list', "
             "and publish the log if the act is newer than its checkpoint.",
-            "请用 chengshu evidence list（主体一栏）、chengshu contracts 或 chengshu job list 查找标识；若行为晚于检查点，请先发布日志。",
+            "请用 chengshu evidence list（主体一栏）、chengshu contract list 或 chengshu job list 查找标识；"
+            "若行为晚于检查点，请先发布日志。",
         ),
         facts={"case": case},
     )

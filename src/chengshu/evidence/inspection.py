@@ -147,7 +147,11 @@ class _Finding:
             taken = iter(hashes)
             return [[] if name is None else [next(taken) for _ in range(name.width)] for name in names]
 
-        believed = _choose(flat, lambda: [said for name in edge for said in self._from_below(name)], lambda hashes: Frontier(self._size, rows(hashes)).root() == checkpoint.root)
+        believed = _choose(
+            flat,
+            lambda: [said for name in edge for said in self._from_below(name)],
+            lambda hashes: Frontier(self._size, rows(hashes)).root() == checkpoint.root,
+        )
         if believed is None:
             for name in edge:
                 self._tell_missing(name)

@@ -35,7 +35,11 @@ ACTS: list[tuple[str, str, dict[str, Any]]] = [
         "agr-1",
         {"agreement": "agr-1", "product": "counts", "policy_digest": digest(POLICY), "provider": "road", "consumer": "firm"},
     ),
-    ("agreement.signed", "agr-2", {"agreement": "agr-2", "product": "trips", "policy_digest": "sha256:00", "provider": "f", "consumer": "g"}),
+    (
+        "agreement.signed",
+        "agr-2",
+        {"agreement": "agr-2", "product": "trips", "policy_digest": "sha256:00", "provider": "f", "consumer": "g"},
+    ),
     ("job.vetted", "job-1", USE),
     ("job.approved", "job-1", USE),
     ("job.vetted", "job-2", {**USE, "job": "job-2"}),
@@ -76,7 +80,9 @@ def hand_over(root: Path, *, fill: int = 0, signer: MemorySigner = SIGNER) -> Ha
     database = Database(root / "node.sqlite")
     metadata.create_all(database.engine)
     looks = iter(range(1_000_000))
-    evidence = Evidence(database, signer, ORIGIN, root / "log", lambda: datetime(2026, 3, 1, 8, tzinfo=UTC) + timedelta(minutes=next(looks)))
+    evidence = Evidence(
+        database, signer, ORIGIN, root / "log", lambda: datetime(2026, 3, 1, 8, tzinfo=UTC) + timedelta(minutes=next(looks))
+    )
     exports = Exports(root / "log", signer=signer, origin=ORIGIN, papers=papers)
     handed = Handed(evidence, database, exports, root / "log", evidence.vkey)
     handed.append(*ACTS, *(("token.issued", f"t{number}", {"token": f"t{number}"}) for number in range(fill)))
@@ -86,7 +92,7 @@ def hand_over(root: Path, *, fill: int = 0, signer: MemorySigner = SIGNER) -> Ha
 
 def unzip(path: Path, folder: Path) -> Path:
     with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder)  # noqa: S202 - our own zip, in a test's own folder
+        archive.extractall(folder)
     return folder
 
 

@@ -15,9 +15,7 @@ from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import Invalid, NotFound, Tampered
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-PRIVATE_PEM = PRIVATE.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-)
+PRIVATE_PEM = PRIVATE.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 PUBLIC_PEM = PRIVATE.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 KEY = VerifierKey("node.example/log", SIGNER.public_key)
 

@@ -127,9 +127,7 @@ def forged(entries: list[bytes]) -> list[bytes]:
     return [*entries[:44], entries[44].replace(b"token.issued", b"token.refused"), *entries[45:]]
 
 
-@pytest.mark.parametrize(
-    ("attack", "unproved"), [(removed, ((300, 300),)), (reordered, ((300, 300),)), (forged, ((300, 300),))]
-)
+@pytest.mark.parametrize(("attack", "unproved"), [(removed, ((300, 300),)), (reordered, ((300, 300),)), (forged, ((300, 300),))])
 def test_an_attack_on_the_entries_costs_only_the_entries_attacked(
     copied: tuple[Path, str], attack: Callable[[list[bytes]], list[bytes]], unproved: tuple[tuple[int, int], ...]
 ) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import scitt_cose
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from handed_over import ACTS, OF_JOB, POLICY, SIGNER, USE, Handed, hand_over, unzip
 
 from chengshu.evidence.__main__ import main
@@ -44,7 +44,9 @@ def handed(tmp_path_factory: pytest.TempPathFactory) -> Handed:
         ("anchor-1", CaseKind.OTHER, [16]),
     ],
 )
-def test_a_case_holds_the_entries_that_name_it_and_those_they_rest_on(handed: Handed, case: str, kind: CaseKind, indexes: list[int]) -> None:
+def test_a_case_holds_the_entries_that_name_it_and_those_they_rest_on(
+    handed: Handed, case: str, kind: CaseKind, indexes: list[int]
+) -> None:
     entries = handed.evidence.entries(0, 100)
     found = select_case(lambda: entries, case)
     assert (found.kind, list(found.indexes)) == (kind, indexes)
