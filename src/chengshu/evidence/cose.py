@@ -11,8 +11,8 @@ from typing import Any
 from chengshu.evidence.cbor import Tagged, decode, encode
 from chengshu.evidence.checkpoint import VerifierKey
 from chengshu.evidence.model import InclusionProof
-from chengshu.evidence.tree import HASH_BYTES, leaf_hash, root_from_path
-from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.evidence.tree import HASH_BYTES, root_from_path
+from chengshu.kernel.crypto import Algorithm, Signer, is_signed_by
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
 
@@ -50,6 +50,8 @@ class Receipt:
 
 def sign1(signer: Signer, *, protected: Mapping[Any, Any], unprotected: Mapping[Any, Any], payload: bytes, detached: bool) -> bytes:
     """Return the tagged COSE_Sign1 over ``payload``; a ``detached`` payload is signed and not carried."""
+    if not can_sign(signer):
+        raise _no_such_signature()
     header = encode({ALG: EDDSA, **protected})
     signature = signer.sign(_signed_bytes(header, payload))
     return encode(Tagged(COSE_SIGN1, [header, dict(unprotected), None if detached else payload, signature]))
@@ -74,6 +76,8 @@ def read_sign1(data: bytes, *, file: str) -> Sign1:
 
 def check_sign1(message: Sign1, *, key: VerifierKey, payload: bytes, file: str) -> None:
     """Find the message signed over ``payload`` by ``key``; raise Tampered, which names ``file``."""
+    if key.public_key.algorithm is not Algorithm.ED25519:
+        raise _no_such_signature()
     if message.protected.get(ALG) not in {EDDSA, ED25519}:
         raise _tampered(file, "an Ed25519 signature (alg -8 or -19)", "another algorithm")
     signed = _signed_bytes(message.protected_bytes, payload)
@@ -84,8 +88,11 @@ def check_sign1(message: Sign1, *, key: VerifierKey, payload: bytes, file: str) 
 def sign_receipt(signer: Signer, proof: InclusionProof) -> bytes:
     """Return the receipt that ``proof`` supports, signed by the key of the log that its checkpoint names.
 
-    Raises Tampered when the proof does not hold: a receipt for what the log does not hold is never signed.
+    Raises Tampered when the proof does not hold: a receipt for what the log does not hold is never signed; Invalid for a log of the
+    national profile, because COSE knows neither its trees nor its signatures.
     """
+    if not can_sign(signer):
+        raise _no_such_signature()
     if not proof.holds:
         raise _tampered("proof", "a proof that leads to the checkpoint's root", "another root")
     key = VerifierKey(proof.checkpoint.origin, signer.public_key)
@@ -98,6 +105,11 @@ def sign_receipt(signer: Signer, proof: InclusionProof) -> bytes:
         payload=proof.checkpoint.root,
         detached=True,
     )
+
+
+def can_sign(signer: Signer) -> bool:
+    """Say whether COSE knows the signer's signatures and the trees that go with them: Ed25519 and SHA-256."""
+    return signer.public_key.algorithm is Algorithm.ED25519
 
 
 def open_receipt(data: bytes, *, entry: bytes, key: VerifierKey, file: str = "receipt") -> Receipt:
@@ -113,7 +125,7 @@ def open_receipt(data: bytes, *, entry: bytes, key: VerifierKey, file: str = "re
     if message.payload is not None:
         raise _tampered(file, "a detached payload", "one that is carried")
     size, index, path = _inclusion(message, file)
-    root = root_from_path(leaf_hash(entry), index=index, size=size, path=path)
+    root = root_from_path(key.hashing.leaf(entry), index=index, size=size, path=path, hashing=key.hashing)
     if root is None:
         raise _tampered(file, f"a path of the length that entry {index} of {size} has", f"{len(path)} hash(es)")
     check_sign1(message, key=key, payload=root, file=file)
@@ -163,6 +175,17 @@ def _signed_bytes(protected: bytes, payload: bytes) -> bytes:
 
 def _not_sign1(file: str) -> Tampered:
     return _tampered(file, "a COSE_Sign1 message", "something else")
+
+
+def _no_such_signature() -> Invalid:
+    return Invalid(
+        "evidence.receipt-profile",
+        "expected a log of SHA-256 trees signed with Ed25519, got one of SM3 trees signed with SM2, for which COSE registers nothing",
+        hint=Text(
+            "Export an evidence pack: its tlog proofs and checkpoint prove the same in the national profile.",
+            "请导出存证包：其中的 tlog 证明与检查点在国密体系下证明同样的内容。",
+        ),
+    )
 
 
 def _other_tree() -> Invalid:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chengshu.evidence.tree import leaf_hash
+from chengshu.evidence.tree import TreeHash
 from chengshu.kernel.text import Language, Text
 
 MAX_SEARCHED_BYTES = 1024
@@ -73,19 +73,19 @@ def first_difference(left: bytes, right: bytes) -> int:
     return next((place for place, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), min(len(left), len(right)))
 
 
-def bundle_faults(data: bytes, leaves: Sequence[bytes]) -> list[Fault]:
+def bundle_faults(data: bytes, leaves: Sequence[bytes], hashing: TreeHash) -> list[Fault]:
     """Return what is wrong with an entry bundle whose entries' leaf hashes are known to be ``leaves``.
 
     The reader finds its way again behind a bad length or a bad entry by the hash of the next one.
     """
+    bundle = _Bundle(data, leaves, hashing)
     faults: list[Fault] = []
     position = 0
     for number, leaf in enumerate(leaves):
-        end = _declared_end(data, position)
-        if end is not None and leaf_hash(data[position + 2 : end]) == leaf:
-            position = end
+        if bundle.begins(position, leaf):
+            position = bundle.declared_end(position) or position
             continue
-        fault, following = _fault(data, position, number, leaves=leaves, search=len(faults) < _MAX_SEARCHES)
+        fault, following = bundle.fault(position, number, search=len(faults) < _MAX_SEARCHES)
         faults.append(fault)
         if following is None:
             faults.extend(Fault(position, lost, _LOST, exact=False, readable=False) for lost in range(number + 1, len(leaves)))
@@ -96,55 +96,64 @@ def bundle_faults(data: bytes, leaves: Sequence[bytes]) -> list[Fault]:
     return faults
 
 
-def _fault(data: bytes, position: int, number: int, *, leaves: Sequence[bytes], search: bool) -> tuple[Fault, int | None]:
-    """What is wrong with the entry at ``position``, and where the next one begins, if that can be told."""
-    start, leaf = position + 2, leaves[number]
-    right_end = _end_by_hash(data, start, leaf)
-    if right_end is not None:
-        length = (right_end - start).to_bytes(2, "big")
-        place = position + first_difference(data[position:start], length)
-        return Fault(place, number, _LENGTH, exact=True, readable=True), right_end
-    after = leaves[number + 1] if number + 1 < len(leaves) else None
-    if after is not None and _begins(data, position, after):
-        return Fault(position, number, _GONE, exact=True, readable=False), position
-    moved = next((place for place in range(position + 3, min(len(data), position + _FAR)) if _begins(data, place, leaf)), None)
-    if moved is not None:
-        return Fault(position, number, _EXTRA, exact=True, readable=True), _declared_end(data, moved)
-    following = _next_start(data, position, after)
-    end = following if following is not None else len(data)
-    changed = single_change(data[start:end], lambda entry: leaf_hash(entry) == leaf) if search else None
-    if changed is None:
-        return Fault(min(position, len(data)), number, _ENTRY, exact=False, readable=False), following
-    return Fault(start + changed, number, _ENTRY, exact=True, readable=False), following
+class _Bundle:
+    """A bundle's bytes, read by the leaf hashes that its entries must have."""
 
+    def __init__(self, data: bytes, leaves: Sequence[bytes], hashing: TreeHash) -> None:
+        self._data = data
+        self._leaves = leaves
+        self._leaf = hashing.leaf
 
-def _declared_end(data: bytes, position: int) -> int | None:
-    end = position + 2 + int.from_bytes(data[position : position + 2], "big")
-    return end if position + 2 <= len(data) and end <= len(data) else None
+    def begins(self, place: int, leaf: bytes) -> bool:
+        """Say whether the entry with that leaf hash begins at ``place``."""
+        end = self.declared_end(place)
+        return end is not None and self._data[place + 2 : place + 3] == b"{" and self._leaf(self._data[place + 2 : end]) == leaf
 
+    def declared_end(self, place: int) -> int | None:
+        """Return where the entry at ``place`` ends by its own length; None beyond the end of the bundle."""
+        end = place + 2 + int.from_bytes(self._data[place : place + 2], "big")
+        return end if place + 2 <= len(self._data) and end <= len(self._data) else None
 
-def _end_by_hash(data: bytes, start: int, leaf: bytes) -> int | None:
-    """The end of the entry that begins at ``start``, found by its hash: entries are JSON objects, so few places can be an end."""
-    for end in range(start + 2, min(len(data), start + 65_536) + 1):
-        is_end = data[end - 1] == _CLOSE and (end == len(data) or data[end + 2 : end + 3] == b"{")
-        if is_end and leaf_hash(data[start:end]) == leaf:
-            return end
-    return None
+    def fault(self, position: int, number: int, *, search: bool) -> tuple[Fault, int | None]:
+        """Return what is wrong with the entry at ``position``, and where the next one begins, if that can be told."""
+        data, start, leaf = self._data, position + 2, self._leaves[number]
+        right_end = self._end_by_hash(start, leaf)
+        if right_end is not None:
+            length = (right_end - start).to_bytes(2, "big")
+            place = position + first_difference(data[position:start], length)
+            return Fault(place, number, _LENGTH, exact=True, readable=True), right_end
+        after = self._leaves[number + 1] if number + 1 < len(self._leaves) else None
+        if after is not None and self.begins(position, after):
+            return Fault(position, number, _GONE, exact=True, readable=False), position
+        moved = next((place for place in self._places(position) if self.begins(place, leaf)), None)
+        if moved is not None:
+            return Fault(position, number, _EXTRA, exact=True, readable=True), self.declared_end(moved)
+        following = self._next_start(position, after)
+        entry = data[start : following if following is not None else len(data)]
+        changed = single_change(entry, lambda tried: self._leaf(tried) == leaf) if search else None
+        if changed is None:
+            return Fault(min(position, len(data)), number, _ENTRY, exact=False, readable=False), following
+        return Fault(start + changed, number, _ENTRY, exact=True, readable=False), following
 
+    def _end_by_hash(self, start: int, leaf: bytes) -> int | None:
+        """The end of the entry that begins at ``start``, found by its hash: entries are JSON objects, so few places can be an end."""
+        data = self._data
+        for end in range(start + 2, min(len(data), start + 65_536) + 1):
+            is_end = data[end - 1] == _CLOSE and (end == len(data) or data[end + 2 : end + 3] == b"{")
+            if is_end and self._leaf(data[start:end]) == leaf:
+                return end
+        return None
 
-def _next_start(data: bytes, position: int, after: bytes | None) -> int | None:
-    """Where the entry after the bad one begins: where its hash says so; else where the bad one's own length says."""
-    declared = _declared_end(data, position)
-    if after is None:
-        return declared if declared == len(data) else None
-    places = ([] if declared is None else [declared]) + list(range(position + 3, min(len(data), position + _FAR)))
-    return next((place for place in places if _begins(data, place, after)), declared)
+    def _next_start(self, position: int, after: bytes | None) -> int | None:
+        """Where the entry after the bad one begins: where its hash says so; else where the bad one's own length says."""
+        declared = self.declared_end(position)
+        if after is None:
+            return declared if declared == len(self._data) else None
+        places = [*([] if declared is None else [declared]), *self._places(position)]
+        return next((place for place in places if self.begins(place, after)), declared)
 
-
-def _begins(data: bytes, place: int, leaf: bytes) -> bool:
-    """Whether the entry with that leaf hash begins at ``place``."""
-    end = _declared_end(data, place)
-    return end is not None and data[place + 2 : place + 3] == b"{" and leaf_hash(data[place + 2 : end]) == leaf
+    def _places(self, position: int) -> range:
+        return range(position + 3, min(len(self._data), position + _FAR))
 
 
 _LENGTH = Text("expected the entry's length, got another number", "应为条目长度，实为其他数值")

@@ -12,7 +12,7 @@ from typing import Any
 
 from chengshu.evidence.case import Case, select_case
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_note
-from chengshu.evidence.cose import sign_receipt
+from chengshu.evidence.cose import can_sign, sign_receipt
 from chengshu.evidence.model import Entry, InclusionProof
 from chengshu.evidence.pack import FILES, NOTE, WHOLE_LOG, Head, document_path, entry_path, list_files, read_entries, verify_pack
 from chengshu.evidence.readme import readme
@@ -25,7 +25,7 @@ from chengshu.evidence.tree import HASH_BYTES, inclusion_path
 from chengshu.evidence.unpack import unpacked
 from chengshu.evidence.use import judge_use
 from chengshu.evidence.use_proof import Attested, verify_use_proof, write_use_proof
-from chengshu.kernel.canonical import canonical, sha256_hex
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from chengshu.kernel.text import Text
@@ -71,6 +71,7 @@ class Exports:
         self._signer = signer
         self._key = VerifierKey(origin, signer.public_key)
         self._papers = papers
+        self._digests = Digests(self._key.suite)
 
     def pack(self, case: str, path: Path, *, whole_log: bool = False) -> Exported:
         """Write the evidence pack about ``case`` to the zip ``path``; the same log gives the same bytes.
@@ -96,7 +97,7 @@ class Exports:
             _write_zip(parked, content)
             with unpacked(parked) as folder:
                 verify_pack(folder, str(self._key))
-            digest = sha256_hex(parked.read_bytes())
+            digest = self._digests.of_bytes(parked.read_bytes())
         return Exported(path, case, checkpoint.size, len(selected.entries), len(papers), absent, digest)
 
     def use_proof(self, product: str, job: str, path: Path) -> Exported:
@@ -112,7 +113,7 @@ class Exports:
         data = write_use_proof(self._signer, product=product, job=job, checkpoint=checkpoint, attested=attested)
         verify_use_proof(data, file=path.name, vkey=str(self._key))
         write_new(path, data)
-        return Exported(path, f"{product} {job}", checkpoint.size, len(entries), 0, 0, sha256_hex(data))
+        return Exported(path, f"{product} {job}", checkpoint.size, len(entries), 0, 0, self._digests.of_bytes(data))
 
     def _checkpoint(self) -> Checkpoint:
         note = self._files.read(CHECKPOINT)
@@ -126,9 +127,12 @@ class Exports:
 
     def _prove(self, entries: Sequence[Entry], checkpoint: Checkpoint) -> list[InclusionProof]:
         """A proof an entry, all under one checkpoint, whatever is published meanwhile."""
-        nodes = TileNodes(checkpoint.size, lambda name: self._files.tile(name)[1][: name.width * HASH_BYTES])
-        paths = (inclusion_path(entry.index, checkpoint.size, nodes=nodes) for entry in entries)
-        return [InclusionProof(entry.index, entry.leaf, path, checkpoint) for entry, path in zip(entries, paths, strict=True)]
+        nodes = TileNodes(checkpoint.size, lambda name: self._files.tile(name)[1][: name.width * HASH_BYTES], checkpoint.hashing)
+        paths = (inclusion_path(entry.index, checkpoint.size, nodes=nodes, hashing=checkpoint.hashing) for entry in entries)
+        return [
+            InclusionProof(entry.index, entry.leaf(checkpoint.hashing), path, checkpoint)
+            for entry, path in zip(entries, paths, strict=True)
+        ]
 
     def _evidence_files(self, case: Case, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
         yield CHECKPOINT, checkpoint.note
@@ -136,7 +140,8 @@ class Exports:
         for entry, proof in zip(case.entries, self._prove(case.entries, checkpoint), strict=True):
             yield entry_path(entry.index, "json"), entry.data
             yield entry_path(entry.index, "tlog-proof"), write_proof(proof)
-            yield entry_path(entry.index, "cose"), sign_receipt(self._signer, proof)
+            if can_sign(self._signer):
+                yield entry_path(entry.index, "cose"), sign_receipt(self._signer, proof)
 
     def _named_papers(self, entries: Sequence[Entry]) -> tuple[list[Paper], int]:
         """The documents whose digests the entries name as a policy or a contract, and how many of those are not kept here."""
@@ -149,7 +154,7 @@ class Exports:
         kept: dict[str, Paper] = {}
         for document in self._papers(entries):
             data = canonical(dict(document))
-            digest = sha256_hex(data)
+            digest = self._digests.of_bytes(data)
             if digest in named:
                 kept[digest] = Paper(digest, named[digest], document_path(digest), data)
         return [kept[digest] for digest in sorted(kept)], len(set(named) - set(kept))

@@ -21,7 +21,6 @@ from chengshu.evidence.tiles import (
     TILE_WIDTH,
     Frontier,
     TileName,
-    bundle_hashes,
     decode_bundle,
     encode_bundle,
     levels,
@@ -29,7 +28,8 @@ from chengshu.evidence.tiles import (
     split_hashes,
     tile_at,
 )
-from chengshu.evidence.tree import HASH_BYTES, complete_root
+from chengshu.evidence.tree import HASH_BYTES, TreeHash
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.text import Language, Text
 
@@ -124,6 +124,7 @@ class _Finding:
 
     def __init__(self, files: FileTiles, size: int, problems: list[Problem]) -> None:
         self._files = files
+        self._hashing = TreeHash(INTERNATIONAL.new_hash)
         self._size = size
         self.problems = problems
         self.unproved: list[tuple[int, int]] = []
@@ -138,6 +139,7 @@ class _Finding:
 
     def go_down(self, checkpoint: Checkpoint, progress: Progress) -> None:
         """Believe the tree's right edge if it leads to the signed root, and then everything below it that it leads to."""
+        self._hashing = checkpoint.hashing
         names = [tile_at(self._size, level=level, index=self._size >> (TILE_HEIGHT * (level + 1))) for level in range(levels(self._size))]
         edge = [name for name in names if name is not None]
         stored = [self._stored(name) for name in edge]
@@ -150,7 +152,7 @@ class _Finding:
         believed = _choose(
             flat,
             lambda: [said for name in edge for said in self._from_below(name)],
-            lambda hashes: Frontier(self._size, rows(hashes)).root() == checkpoint.root,
+            lambda hashes: Frontier(self._size, rows(hashes), self._hashing).root() == checkpoint.root,
         )
         if believed is None:
             for name in edge:
@@ -187,7 +189,7 @@ class _Finding:
         level = (name.level or 0) - 1
         for place, believed in enumerate(hashes):
             child = TileName(level, name.index * TILE_WIDTH + place)
-            found = _choose(self._stored(child), partial(self._from_below, child), partial(_leads_to, believed))
+            found = _choose(self._stored(child), partial(self._from_below, child), partial(self._leads_to, believed))
             if found is not None:
                 self._believe(child, found, progress)
                 continue
@@ -206,7 +208,7 @@ class _Finding:
             return
         if path != bundle.path:  # a live log has put the full bundle in the partial one's place
             data = encode_bundle(decode_bundle(data)[0][: name.width])
-        for fault in bundle_faults(data, leaves):
+        for fault in bundle_faults(data, leaves, self._hashing):
             self.problems.append(Problem(path, fault.offset, first + fault.number, fault.what, fault.exact))
             if not fault.readable:
                 self.lose(first + fault.number, first + fault.number + 1)
@@ -257,16 +259,19 @@ class _Finding:
         said: list[list[bytes]] = []
         for index in range(first, first + name.width):
             below = self._stored(TileName((name.level or 0) - 1, index))
-            roots = [complete_root([one for one in below if one is not None])] if None not in below else []
+            roots = [self._hashing.complete_root([one for one in below if one is not None])] if None not in below else []
             leaves = self._leaves(TileName(None, index)) if name.level == 1 else []
             if len(leaves) == TILE_WIDTH:
-                roots.append(complete_root(leaves))
+                roots.append(self._hashing.complete_root(leaves))
             said.append(roots)
         return said
 
+    def _leads_to(self, root: bytes, hashes: Sequence[bytes]) -> bool:
+        return self._hashing.complete_root(hashes) == root
+
     def _leaves(self, bundle: TileName) -> list[bytes]:
         data = self._read(bundle)[1]
-        return [] if data is None else bundle_hashes(decode_bundle(data)[0])
+        return [] if data is None else self._hashing.leaves(decode_bundle(data)[0])
 
     def _read(self, name: TileName) -> tuple[str, bytes | None]:
         try:
@@ -285,10 +290,6 @@ def _choose(
     if not all(options) or prod(len(one) for one in options) > _MAX_TRIES:
         return None
     return next((list(hashes) for hashes in product(*options) if is_right(hashes)), None)
-
-
-def _leads_to(root: bytes, hashes: Sequence[bytes]) -> bool:
-    return complete_root(hashes) == root
 
 
 def _ranges(spans: Sequence[tuple[int, int]], before: str) -> str:

@@ -18,8 +18,8 @@ from chengshu.evidence.pack_verdict import PackVerdict
 from chengshu.evidence.storage.files import CHECKPOINT, FileTiles
 from chengshu.evidence.tiles import TILE_WIDTH, decode_bundle, tile_at
 from chengshu.evidence.tlog_proof import read_proof
-from chengshu.evidence.tree import leaf_hash
 from chengshu.evidence.verify import LogVerdict, key_for, verify_log
+from chengshu.kernel.crypto import Suite
 from chengshu.kernel.errors import NotFound, Tampered
 from chengshu.kernel.text import Text
 
@@ -58,8 +58,8 @@ def entry_path(index: int, ending: str) -> str:
 
 
 def document_path(digest: str) -> str:
-    """Return where a pack keeps the document with the digest ``sha256:…``."""
-    return f"{DOCUMENTS}/{digest.removeprefix('sha256:')}.json"
+    """Return where a pack keeps the document with the digest ``sha256:…`` or ``sm3:…``."""
+    return f"{DOCUMENTS}/{digest.rpartition(':')[2]}.json"
 
 
 def list_files(digests: Mapping[str, str]) -> bytes:
@@ -91,7 +91,7 @@ def verify_pack(folder: Path, vkey: str | None = None, *, product: str | None = 
         key_source=source,
         uses=uses,
         asked=product is not None,
-        documents=_check_documents(files, listed, entries),
+        documents=_check_documents(files, listed, entries, suite=key.suite),
         receipts=sum(path.endswith(".cose") for path in listed),
         whole_log=_whole_log(folder, case, checkpoint, vkey=str(key)) if f"{WHOLE_LOG}/{CHECKPOINT}" in listed else None,
         unlisted=unlisted,
@@ -175,7 +175,7 @@ def _entry(files: FileTiles, path: str, *, checkpoint: Checkpoint, key: Verifier
     index = int(match[1])
     data = files.read(path) or b""
     at = entry_path(index, "tlog-proof")
-    proof = read_proof(files.read(at) or b"", leaf=leaf_hash(data), key=key, file=at)
+    proof = read_proof(files.read(at) or b"", leaf=key.hashing.leaf(data), key=key, file=at)
     if (proof.index, proof.checkpoint.note) != (index, checkpoint.note):
         raise _tampered(at, f"a proof that entry {index} is under the pack's checkpoint", "a proof of something else")
     at = entry_path(index, "cose")
@@ -197,13 +197,13 @@ def _case(head: Head, entries: Iterable[Entry]) -> Case:
     return Case(case.id, head.kind, held)
 
 
-def _check_documents(files: FileTiles, listed: Mapping[str, str], entries: Iterable[Entry]) -> tuple[str, ...]:
+def _check_documents(files: FileTiles, listed: Mapping[str, str], entries: Iterable[Entry], *, suite: Suite) -> tuple[str, ...]:
     """The digests of the documents, once each is what an entry names."""
-    named = {value for entry in entries for value in entry.body.values() if isinstance(value, str) and value.startswith("sha256:")}
+    named = {value for entry in entries for value in entry.body.values() if isinstance(value, str)}
     found = []
     for path in sorted(listed):
         if path.startswith(f"{DOCUMENTS}/"):
-            digest = "sha256:" + hashlib.sha256(files.read(path) or b"").hexdigest()
+            digest = f"{suite.hash_name}:{suite.hash(files.read(path) or b'').hex()}"
             if digest not in named or path != document_path(digest):
                 raise _tampered(path, "a document whose digest an entry of the case names", "another document")
             found.append(digest)

@@ -110,10 +110,10 @@ def consistency_path(old: int, new: int, *, nodes: Nodes, hashing: TreeHash) -> 
 
 def is_included(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes, hashing: TreeHash) -> bool:
     """Say whether ``path`` proves that the leaf hash stands at ``index`` in the tree with ``root`` (RFC 9162 section 2.1.3.2)."""
-    return root_from_path(leaf, index=index, size=size, path=path) == root
+    return root_from_path(leaf, index=index, size=size, path=path, hashing=hashing) == root
 
 
-def root_from_path(leaf: bytes, *, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+def root_from_path(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], hashing: TreeHash) -> bytes | None:
     """Return the root that ``path`` leads to from the leaf hash at ``index``; None when its length does not fit the place and size."""
     if not 0 <= index < size:
         return None

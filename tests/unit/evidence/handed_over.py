@@ -14,11 +14,12 @@ from chengshu.evidence.checkpoint import sign_note
 from chengshu.evidence.export import Exports
 from chengshu.evidence.pack import Head, list_files
 from chengshu.evidence.service import Evidence
-from chengshu.kernel.canonical import digest
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner, Signer
 from chengshu.kernel.database import Database, metadata
 
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+digest = Digests(INTERNATIONAL).of
 ORIGIN = "node.example/log"
 POLICY = {"@type": "Agreement", "permission": [{"action": "use"}]}
 CONTRACT = {"kind": "DataContract", "id": "counts", "version": "1.0.0"}
@@ -75,7 +76,7 @@ class Handed:
                 self.evidence.append(tx, kind, subject, body)
 
 
-def hand_over(root: Path, *, fill: int = 0, signer: MemorySigner = SIGNER) -> Handed:
+def hand_over(root: Path, *, fill: int = 0, signer: Signer = SIGNER) -> Handed:
     root.mkdir(parents=True, exist_ok=True)
     database = Database(root / "node.sqlite")
     metadata.create_all(database.engine)
@@ -96,7 +97,7 @@ def unzip(path: Path, folder: Path) -> Path:
     return folder
 
 
-def sign_again(folder: Path, *, signer: MemorySigner = SIGNER, change: Callable[[Head], Head] = lambda head: head) -> None:
+def sign_again(folder: Path, *, signer: Signer = SIGNER, change: Callable[[Head], Head] = lambda head: head) -> None:
     """List the pack's files as they are now and sign the list: what an attacker can do who holds the log's key."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     listing = list_files({name: sha256((folder / name).read_bytes()).hexdigest() for name in names if name not in {"pack", "files.txt"}})

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import scitt_cose
-from conftest import SIGNER
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from handed_over import SIGNER
 
 from chengshu.evidence.cbor import Tagged, decode, encode
 from chengshu.evidence.checkpoint import VerifierKey

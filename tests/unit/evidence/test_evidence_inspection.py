@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handed_over import ACTS, hand_over
 
 from chengshu.evidence.__main__ import main
 from chengshu.evidence.inspection import MAX_PROBLEMS, inspect
 from chengshu.evidence.tiles import decode_bundle, encode_bundle
-from chengshu.evidence.tree import leaf_hash
+from chengshu.evidence.tree import TreeHash
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import NotFound
 
 
@@ -25,12 +27,8 @@ def small(log: Any) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def big(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    from conftest import open_log  # noqa: PLC0415
-
-    log = open_log(tmp_path_factory.mktemp("big"))
-    log.fill(800)
-    log.evidence.publish()
-    return log.folder, log.evidence.vkey
+    handed = hand_over(tmp_path_factory.mktemp("big"), fill=800 - len(ACTS))
+    return handed.folder, handed.vkey
 
 
 @pytest.fixture
@@ -145,7 +143,7 @@ def test_history_rewritten_in_entries_and_tile_together_costs_that_bundle(copied
     bundle, tile = folder / "tile/entries/001", folder / "tile/0/001"
     entries = forged(decode_bundle(bundle.read_bytes())[0])
     bundle.write_bytes(encode_bundle(entries))
-    tile.write_bytes(b"".join(leaf_hash(entry) for entry in entries))
+    tile.write_bytes(b"".join(TreeHash(INTERNATIONAL.new_hash).leaf(entry) for entry in entries))
     found = inspect(folder, vkey)
     assert [(one.file, one.index) for one in found.problems] == [("tile/0/001", 256)]
     assert found.unproved == ((256, 511),)

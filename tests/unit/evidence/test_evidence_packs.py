@@ -22,7 +22,7 @@ from chengshu.evidence.verify import KeySource
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 
-PUBLIC_PEM = Ed25519PublicKey.from_public_bytes(SIGNER.public_key).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+PUBLIC_PEM = Ed25519PublicKey.from_public_bytes(SIGNER.public_key.raw).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from chengshu.evidence.export import write_new
 from chengshu.evidence.inspection import Inspection, inspect
 from chengshu.evidence.pack import is_pack
 from chengshu.evidence.standalone import verifier_bytes
-from chengshu.kernel.canonical import sha256_hex
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import iso
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, open_node
 
@@ -122,7 +123,7 @@ def verifier(
     def work(_output: Output) -> Any:
         data = verifier_bytes()
         write_new(out, data)
-        return {"file": str(out), "digest": sha256_hex(data)}
+        return {"file": str(out), "digest": Digests(INTERNATIONAL).of_bytes(data)}
 
     render(work, as_json=as_json, lang=lang)
 
