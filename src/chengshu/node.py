@@ -16,10 +16,12 @@ from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
+from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspCourier, DspPeers
 from chengshu.dsp.service import DspCatalog
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
+from chengshu.evidence.export import Exports
 from chengshu.evidence.mirror import LocalTiles, RemoteTiles
 from chengshu.evidence.quorum import QuorumPolicy, read_policy
 from chengshu.evidence.service import Evidence
@@ -75,6 +77,7 @@ class Node:
     identity: Identity
     credentials: TokenCredentials
     evidence: Evidence
+    exports: Exports
     catalog: Catalog
     contracts: Contracts
     peers: DspPeers
@@ -222,6 +225,13 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         identity=identity,
         credentials=credentials,
         evidence=evidence,
+        exports=Exports(
+            folder / LOG,
+            signer=signer,
+            origin=f"{name.handle}/log",
+            papers=partial(papers, contracts=contracts, catalog=catalog),
+            witness_policy=folder / settings.witness.policy,
+        ),
         catalog=catalog,
         contracts=contracts,
         peers=peers,

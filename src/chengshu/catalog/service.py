@@ -128,6 +128,11 @@ class Catalog:
         with self._database.read() as tx:
             return self.find(tx, product_id)
 
+    def versions(self, product_id: str) -> list[Product]:
+        """Return every version of a product that was ever published, oldest first; none for an unknown product."""
+        with self._database.read() as tx:
+            return store.find_versions(tx, product_id)
+
     def products(self) -> list[Product]:
         """Return every published product, in the order of publication."""
         with self._database.read() as tx:

@@ -70,6 +70,12 @@ def find_all(tx: Connection) -> list[Product]:
     return [_product(row) for row in rows.mappings()]
 
 
+def find_versions(tx: Connection, product_id: str) -> list[Product]:
+    """Return every version of a product that was ever published, oldest first."""
+    rows = tx.execute(select(products).where(products.c.id == product_id).order_by(products.c.seq))
+    return [_product(row) for row in rows.mappings()]
+
+
 def ids(tx: Connection) -> list[str]:
     """Return the id of every published product, in the order of publication."""
     rows = tx.execute(select(products.c.id).where(products.c.state == ProductState.PUBLISHED).order_by(products.c.seq))

@@ -119,9 +119,14 @@ class Checkpoint:
 def sign_checkpoint(signer: Signer, *, origin: str, size: int, root: bytes) -> Checkpoint:
     """Return the checkpoint signed by the log's key under the log's origin as key name."""
     text = f"{origin}\n{size}\n{_b64(root)}\n".encode()
-    key = VerifierKey(origin, signer.public_key)
+    return Checkpoint(origin, size, root, sign_note(signer, name=origin, text=text), VerifierKey(origin, signer.public_key))
+
+
+def sign_note(signer: Signer, *, name: str, text: bytes) -> bytes:
+    """Return the signed note of ``text``, which ends with a line feed, with one signature line by the key ``name``."""
+    key = VerifierKey(name, signer.public_key)
     signature = _b64(key.key_id + signer.sign(text))
-    return Checkpoint(origin, size, root, text + f"\n— {origin} {signature}\n".encode(), key)
+    return text + f"\n— {name} {signature}\n".encode()
 
 
 def open_checkpoint(note: bytes, *, key: VerifierKey, file: str = "checkpoint") -> Checkpoint:

@@ -1,14 +1,13 @@
-"""Whether a log's newest checkpoint counts by a policy, and if not, which older one does: from files alone."""
+"""Whether the checkpoint that evidence rests on counts by a witness policy, and if not, which older one does: from files alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chengshu.evidence.checkpoint import parse_vkey
+from chengshu.evidence.checkpoint import Checkpoint, parse_vkey
 from chengshu.evidence.mirror import WITNESSED, LocalTiles, is_continued
 from chengshu.evidence.quorum import QuorumVerdict, judge, read_policy
 from chengshu.evidence.storage.files import VKEY, FileTiles
-from chengshu.evidence.verify import LogVerdict
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.text import Language, Text
 
@@ -53,19 +52,20 @@ def key_to_trust(folder: Path, policy: Path | None, vkey: str | None) -> str | N
     return line if line in {str(log.key) for log in read_policy(policy).logs} else None
 
 
-def count(folder: Path, policy: Path, *, log: LogVerdict) -> Counted:
-    """Return whether a log that was found intact counts by a policy file.
+def count(folder: Path, policy: Path, *, checkpoint: Checkpoint, vkey: str) -> Counted:
+    """Return whether the checkpoint of evidence that was found good counts by a policy file.
 
-    Raises Tampered for a cosignature by a witness of the policy that does not hold, and for a witnessed checkpoint that is not part of
-    this log; Invalid for a file that is no policy, or one that lists other logs; NotFound when there is no such file.
+    A log's folder may hold an older checkpoint that counts where the newest does not yet. Raises Tampered for a cosignature by a witness
+    of the policy that does not hold, and for a witnessed checkpoint that is not part of this log; Invalid for a file that is no policy,
+    or one that lists other logs; NotFound when there is no such file.
     """
-    rules, key, files = read_policy(policy), parse_vkey(log.vkey), FileTiles(folder)
-    newest = judge(log.checkpoint.note, key=key, policy=rules)
+    rules, key, files = read_policy(policy), parse_vkey(vkey), FileTiles(folder)
+    newest = judge(checkpoint.note, key=key, policy=rules)
     note = files.read(WITNESSED)
     if note is None:
         return Counted(newest, None)
     witnessed = judge(note, key=key, policy=rules, file=WITNESSED)
-    old, new = witnessed.checkpoint, log.checkpoint
+    old, new = witnessed.checkpoint, checkpoint
     if not is_continued(LocalTiles(files), old=old, new=new, size=new.size):
         raise Tampered(
             "evidence.split-view",

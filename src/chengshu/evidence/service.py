@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from chengshu.evidence import store
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
+from chengshu.evidence.cose import sign_receipt
 from chengshu.evidence.model import MAX_ENTRY_BYTES, ConsistencyProof, Entry, InclusionProof, entry_fields, parse_entry
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.tiles import (
@@ -99,6 +100,10 @@ class Evidence:
         if not proof.holds:
             raise _damaged("the tiles lead to another root than the checkpoint's")
         return proof
+
+    def cose_receipt(self, index: int) -> bytes:
+        """Return the COSE receipt (RFC 9942) that proves entry ``index`` to be in the published log; NotFound when it is not yet."""
+        return sign_receipt(self._signer, self.inclusion(index))
 
     def consistency(self, old: int, new: int) -> ConsistencyProof:
         """Return the proof that the log at ``new`` entries only appended to the log at ``old``; NotFound beyond what is published.

@@ -110,12 +110,17 @@ def consistency_path(old: int, new: int, *, nodes: Nodes, hashing: TreeHash) -> 
 
 def is_included(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes, hashing: TreeHash) -> bool:
     """Say whether ``path`` proves that the leaf hash stands at ``index`` in the tree with ``root`` (RFC 9162 section 2.1.3.2)."""
+    return root_from_path(leaf, index=index, size=size, path=path, hashing=hashing) == root
+
+
+def root_from_path(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], hashing: TreeHash) -> bytes | None:
+    """Return the root that ``path`` leads to from the leaf hash at ``index``; None when its length does not fit the place and size."""
     if not 0 <= index < size:
-        return False
+        return None
     position, last, computed = index, size - 1, leaf
     for sibling in path:
         if last == 0:
-            return False
+            return None
         if position & 1 or position == last:
             computed = hashing.node(sibling, computed)
             while position and not position & 1:
@@ -123,7 +128,7 @@ def is_included(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], ro
         else:
             computed = hashing.node(computed, sibling)
         position, last = position >> 1, last >> 1
-    return last == 0 and computed == root
+    return computed if last == 0 else None
 
 
 def is_consistent(*, old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes], hashing: TreeHash) -> bool:

@@ -16,7 +16,7 @@ from chengshu.evidence.model import Entry, InclusionProof
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.tiles import TileNodes
 from chengshu.evidence.tree import inclusion_path
-from chengshu.evidence.use import Claim, Finding, judge_use
+from chengshu.evidence.use import Claim, is_use_proved, judge_use
 from chengshu.kernel.errors import Invalid, NotFound, Tampered
 from chengshu.kernel.text import Language, Text
 
@@ -52,6 +52,11 @@ class LogVerdict:
     kinds: Mapping[str, int]
     unsigned_files: tuple[str, ...]
 
+    @property
+    def holds(self) -> bool:
+        """Whether everything is proved that was asked: always so, since a log that is not intact raises."""
+        return True
+
     def words(self, language: Language = "en") -> list[str]:
         """Return what is proved and what is not, one sentence each."""
         return [text.of(language) for text in (*self.proved(), *LIMITS)]
@@ -79,7 +84,7 @@ class LogVerdict:
                 f"Proved: the log {origin} holds {size} entries; every entry, every tile and the signed root agree.",
                 f"已证明：日志 {origin} 含 {size} 条记录；每条记录、每个分块与签名根一致。",
             ),
-            _KEY_WORDS[self.key_source],
+            KEY_WORDS[self.key_source],
             self._profile(),
         ]
         if self.unsigned_files:
@@ -97,7 +102,7 @@ class LogVerdict:
         return Text(f"Checked with the key's cryptography, {title.en}.", f"按公钥所属密码体系核验，{title.zh}。")
 
 
-_KEY_WORDS = {
+KEY_WORDS = {
     KeySource.TRUSTED: Text(
         "Proved: the checkpoint was signed with the key that you gave.",
         "已证明：检查点由您提供的公钥所对应的私钥签署。",
@@ -123,9 +128,7 @@ class UseVerdict:
     @property
     def holds(self) -> bool:
         """Whether the use is proved: signed for before and metered once, and nothing in the log speaks against it."""
-        required = [claim for claim in self.claims if claim.required]
-        against = any(claim.finding is Finding.CONTRADICTED for claim in self.claims)
-        return not against and all(claim.finding is Finding.PROVED for claim in required)
+        return is_use_proved(self.claims)
 
     def words(self, language: Language = "en") -> list[str]:
         """Return what is proved and what is not, one sentence each."""
@@ -175,10 +178,10 @@ def verify_use(folder: Path, *, product: str, job: str, vkey: str | None = None)
 
 
 def _verify(files: FileTiles, vkey: str | None, *, visit: Visit) -> LogVerdict:
-    key, source = _key(files, vkey)
+    key, source = key_for(files, vkey)
     note = files.read(CHECKPOINT)
     if note is None:
-        raise _no_log(CHECKPOINT)
+        raise no_log(CHECKPOINT)
     checkpoint = open_checkpoint(note, key=key)
     kinds: Counter[str] = Counter()
 
@@ -190,8 +193,11 @@ def _verify(files: FileTiles, vkey: str | None, *, visit: Visit) -> LogVerdict:
     return LogVerdict(checkpoint, str(key), source, dict(sorted(kinds.items())), unsigned)
 
 
-def _key(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
-    """The key to check with; a ``log.vkey`` beside the log must be the same line."""
+def key_for(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
+    """Return the key to check with and where it came from; a ``log.vkey`` beside the files must be the same line.
+
+    Raises Tampered when it is another one, NotFound when there is neither, Invalid for a key that is none.
+    """
     beside = files.read(VKEY)
     if vkey is not None:
         key = parse_vkey(vkey)
@@ -199,7 +205,7 @@ def _key(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
             raise _bad_key_file("the key that you gave")
         return key, KeySource.TRUSTED
     if beside is None:
-        raise _no_log(VKEY)
+        raise no_log(VKEY)
     try:
         key = parse_vkey(beside.decode().removesuffix("\n"))
     except (Invalid, UnicodeDecodeError) as error:
@@ -240,7 +246,8 @@ def _entry_as_dict(entry: Entry, proof: InclusionProof) -> dict[str, Any]:
     }
 
 
-def _no_log(file: str) -> NotFound:
+def no_log(file: str) -> NotFound:
+    """Return the error for a folder in which ``file`` is missing."""
     return NotFound(
         "evidence.no-log",
         f"expected a log's folder with the file {file}, got none",

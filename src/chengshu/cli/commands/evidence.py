@@ -1,41 +1,49 @@
-"""The log: verify a copied folder, prove one use of one product, copy another node's log, read the entries."""
+"""The log: verify what was handed over, prove one use of one product, copy another node's log, read the entries."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from chengshu.cli.commands import handing_over
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
-from chengshu.cli.output import Output
-from chengshu.evidence.counted import count, key_to_trust
+from chengshu.cli.output import Output, counting
+from chengshu.evidence.counted import key_to_trust
+from chengshu.evidence.examine import Verdict, examine
+from chengshu.evidence.inspection import Inspection, inspect
 from chengshu.evidence.mirror import mirror
+from chengshu.evidence.pack import is_pack
 from chengshu.evidence.storage.http import HttpTiles
-from chengshu.evidence.verify import LogVerdict, UseVerdict, verify_log, verify_use
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, open_node
 
 app = typer.Typer(no_args_is_help=True, help="Evidence that nobody can quietly change.")
+app.command("receipt", epilog=handing_over.RECEIPT_EXAMPLES)(handing_over.receipt)
+app.command("export", epilog=handing_over.EXPORT_EXAMPLES)(handing_over.export)
+app.command("verifier", epilog=handing_over.VERIFIER_EXAMPLES)(handing_over.verifier)
 
 VERIFY_EXAMPLES = examples(
     "chengshu evidence verify road/log",
     "chengshu evidence verify road/log --product detector_1min --job urn:uuid:…",
     "chengshu evidence verify copied-log --vkey 'road_operator/log+1a2b3c4d+AZ…' --json",
     "chengshu evidence verify copied-log --policy witness.policy",
+    "chengshu evidence verify case.zip --vkey 'road_operator/log+1a2b3c4d+AZ…'",
 )
 FETCH_EXAMPLES = examples(
     "chengshu evidence fetch http://127.0.0.1:8701/log road-copy",
     "chengshu evidence fetch https://road.example/log road-copy --vkey 'road_operator/log+1a2b3c4d+AZ…' --policy witness.policy --json",
 )
-LIST_EXAMPLES = examples("chengshu evidence list --node road", "chengshu evidence list --node road --json")
-PolicyFile = Annotated[Path | None, typer.Option(help="A tlog-policy file: say whether enough witnesses cosigned the newest checkpoint.")]
+FSCK_EXAMPLES = examples("chengshu evidence fsck road", "chengshu evidence fsck copied-log --json")
+PolicyFile = Annotated[Path | None, typer.Option(help="A tlog-policy file: say whether enough witnesses cosigned the checkpoint.")]
 PROGRESS_EVERY = 16
+LIST_EXAMPLES = examples("chengshu evidence list --node road", "chengshu evidence list --node road --json")
 PUBLISH_EXAMPLES = examples("chengshu evidence publish --node road")
 
 
 @app.command("verify", epilog=VERIFY_EXAMPLES)
 def verify(
-    path: Annotated[Path, typer.Argument(help="A log's folder, or a copy of it; a node's folder means its log.")],
+    path: Annotated[Path, typer.Argument(help="A log's folder (a node's folder means its log), an evidence pack, or a proof of use.")],
     vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
     product: Annotated[str | None, typer.Option(help="With --job: prove this use of this product.")] = None,
     job: Annotated[str | None, typer.Option(help="With --product: the job.")] = None,
@@ -43,16 +51,29 @@ def verify(
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
-    """Check a log from its files alone: every byte, every hash, the signature; with --product and --job, prove one use."""
+    """Check evidence from its files alone: every byte, every hash, the signature; with --product and --job, prove one use."""
 
     def work(output: Output) -> Any:
-        folder = path / LOG if (path / LOG).is_dir() else path
-        key = key_to_trust(folder, policy, vkey)
-        if not (product and job):
-            _tell(output, verify_log(folder, key), folder, policy)
-            return
-        verdict = verify_use(folder, product=product, job=job, vkey=key)
-        _tell(output, verdict, folder, policy)
+        if (product is None) != (job is None):
+            raise typer.BadParameter("--product and --job go together")
+        _tell(examine(_log_of(path), vkey, product=product, job=job, policy=policy), output)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("fsck", epilog=FSCK_EXAMPLES)
+def fsck(
+    path: Annotated[Path, typer.Argument(help="A log's folder, or a copy of it; a node's folder means its log.")],
+    vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """List everything that is wrong with a log's files: file, byte and entry, and what the signed root proves in spite of it."""
+
+    def work(output: Output) -> Any:
+        with counting(output, Text("Entries checked", "已检查条目")) as progress:
+            found = inspect(_log_of(path), vkey, progress=progress)
+        _tell(found, output)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -74,7 +95,8 @@ def fetch(
                 output.say(Text(f"{done} of {total} bundles of entries in place", f"已就位 {done}/{total} 个记录包"))
 
         with HttpTiles(url) as remote:
-            _tell(output, mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress), folder, policy)
+            mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress)
+        _tell(examine(folder, vkey, policy=policy), output)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -110,17 +132,16 @@ def publish(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -
     render(work, as_json=as_json, lang=lang)
 
 
-def _tell(output: Output, verdict: LogVerdict | UseVerdict, folder: Path, policy: Path | None) -> None:
-    """Show what was proved, and by the policy whether the newest checkpoint counts; leave with 1 where something is not proved."""
-    log = verdict if isinstance(verdict, LogVerdict) else verdict.log
-    counted = None if policy is None else count(folder, policy, log=log)
-    proved = (isinstance(verdict, LogVerdict) or verdict.holds) and (counted is None or counted.met)
+def _log_of(path: Path) -> Path:
+    """A node's folder means its log; a pack's folder, which also has a ``log`` folder at times, means itself."""
+    return path / LOG if (path / LOG).is_dir() and not is_pack(path) else path
+
+
+def _tell(found: Verdict | Inspection, output: Output) -> None:
     if output.as_json:
-        quorum = {} if counted is None else {"ok": proved, "quorum": counted.as_dict(output.language)}
-        output.show(verdict.as_dict(output.language) | quorum)
+        output.show(found.as_dict(output.language))
     else:
-        words = [Text(en, zh) for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True)]
-        for text in [*words, *([] if counted is None else counted.texts())]:
-            output.say(text)
-    if not proved:
+        for en, zh in zip(found.words("en"), found.words("zh"), strict=True):
+            output.say(Text(en, zh))
+    if not found.holds:
         raise typer.Exit(1)

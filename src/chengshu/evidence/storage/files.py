@@ -4,17 +4,23 @@ Every file appears whole or not at all: it is written under another name, flushe
 files at once, in threads, because a disk takes them together in little more time than one.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from chengshu.evidence.tiles import TILE_WIDTH, TileName
 from chengshu.kernel.errors import Tampered, Unavailable
 from chengshu.kernel.text import Text
+
+CAN_LOCK = find_spec("fcntl") is not None
+"""Whether this system can hold a lock on a file: a log is checked anywhere, and published where this is so."""
+
+if CAN_LOCK:
+    import fcntl
 
 CHECKPOINT = "checkpoint"
 VKEY = "log.vkey"
@@ -64,7 +70,12 @@ class FileTiles:
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
-        """Be the only publisher of this folder on this machine until the block is left; wait for another to finish."""
+        """Be the only publisher of this folder on this machine until the block is left; wait for another to finish.
+
+        Raises Unavailable where the system has no such locks (Windows): there a log is only read.
+        """
+        if not CAN_LOCK:
+            raise _unavailable(_LOCK, OSError(None, "no file locks on this system"))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / _LOCK).open("ab")
