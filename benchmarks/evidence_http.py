@@ -16,7 +16,6 @@ durable. Tessera's door is Go's own HTTP server.
 import argparse
 import asyncio
 import base64
-import hashlib
 import json
 import os
 import shutil
@@ -36,7 +35,6 @@ from typing import Any, NamedTuple
 
 import psutil
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chengshu.api.work import Publisher
 from chengshu.evidence.checkpoint import VerifierKey
@@ -228,17 +226,15 @@ def _ours(root: Path, tools: Path, *, door: str, seconds: float, writers: int) -
 
 
 def _theirs(root: Path, tools: Path, *, seconds: float, writers: int) -> Rate:
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes_raw()
-    key_id = hashlib.sha256(f"{THEIRS}\n".encode() + b"\x01" + public).digest()[:4].hex()
+    signer = MemorySigner.generate()
+    key = VerifierKey(THEIRS, signer.public_key)
+    secret = "+".join(["PRIVATE", "KEY", THEIRS, key.key_id.hex(), base64.b64encode(b"\x01" + signer.private_bytes()).decode()])
     with _temporary(root, "theirs-") as folder, _free_port() as port:
-        secret = "+".join(["PRIVATE", "KEY", THEIRS, key_id, base64.b64encode(b"\x01" + key.private_bytes_raw()).decode()])
         (folder / "key").write_text(secret, encoding="utf-8")
         command = [str(tools / "posix"), f"--storage_dir={folder / 'log'}", f"--listen=127.0.0.1:{port}", f"--private_key={folder / 'key'}"]
         with _running(command) as server:
             _wait_for(port)
-            vkey = str(VerifierKey(THEIRS, public))
-            return _driven(tools, folder / "log", server=server.pid, vkey=vkey, port=port, seconds=seconds, writers=writers)
+            return _driven(tools, folder / "log", server=server.pid, vkey=str(key), port=port, seconds=seconds, writers=writers)
 
 
 def _driven(tools: Path, log: Path, *, server: int, vkey: str, port: int, seconds: float, writers: int) -> Rate:

@@ -109,9 +109,9 @@ def test_a_node_outside_of_the_tree_is_refused() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 2, 100, 254, 255, 256, 257, 600]), max_size=5))
 def test_many_leaves_at_once_complete_the_same_tiles_as_one_by_one(steps: list[int]) -> None:
-    whole, parts = Frontier(0, []), Frontier(0, [])
+    whole, parts = Frontier(0, [], SHA256), Frontier(0, [], SHA256)
     for step in steps:
-        leaves = [leaf_hash(str(index).encode()) for index in range(whole.size, whole.size + step)]
+        leaves = [SHA256.leaf(str(index).encode()) for index in range(whole.size, whole.size + step)]
         expected = [tile for leaf in leaves for tile in whole.push(leaf)]
         assert parts.extend(leaves) == expected
         assert (parts.size, parts.partials(), parts.root()) == (whole.size, whole.partials(), whole.root())
