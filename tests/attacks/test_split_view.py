@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.cosignature import Ed25519Cosigner, cosign, parse_line
-from chengshu.evidence.counted import count
+from chengshu.evidence.counted import Counted, count
 from chengshu.evidence.mirror import WITNESSED, LocalTiles, mirror
 from chengshu.evidence.quorum import QuorumPolicy, read_policy
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.storage.files import CHECKPOINT, FileTiles
 from chengshu.evidence.tiles import TileName
-from chengshu.evidence.verify import verify_log
+from chengshu.evidence.verify import LogVerdict, verify_log
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import ChengshuError, Invalid, Tampered, Unavailable
@@ -306,6 +306,11 @@ def test_of_two_submissions_at_once_none_takes_back_the_other(history: History, 
 # --- what the log's own operator and its readers notice
 
 
+def counted(folder: Path, policy: Path, log: LogVerdict) -> Counted:
+    """Whether a log that was found intact counts by a policy."""
+    return count(folder, policy, checkpoint=log.checkpoint, vkey=log.vkey)
+
+
 def policy_file(folder: Path, history: History, *observers: Observer, needed: int) -> Path:
     """A policy with these witnesses, under names w1, w2 …"""
     names = [f"w{number}" for number, _ in enumerate(observers, 1)]
@@ -330,7 +335,7 @@ def test_an_honest_log_gathers_its_quorum_and_stays_a_valid_log(tmp_path: Path, 
     status = gathering(history, read_policy(path), one, two).collect(troubles.append)
     assert (troubles, status.verdict.met, status.waited, status.witnessed_size) == ([], True, (), 5)
     verdict = verify_log(history.folder, history.evidence.vkey)
-    assert count(history.folder, path, log=verdict).met
+    assert counted(history.folder, path, verdict).met
     assert history.evidence.publish().note == (history.folder / CHECKPOINT).read_bytes() == (history.folder / WITNESSED).read_bytes()
 
 
@@ -368,7 +373,7 @@ def test_a_log_changed_after_it_was_witnessed_is_found_from_its_files_alone(tmp_
     gathering(history.grow(4), read_policy(path), one).collect(lambda _error: None)
     shutil.copy(history.folder / WITNESSED, other.folder / WITNESSED)
     with pytest.raises(Tampered) as caught:
-        count(other.folder, path, log=verify_log(other.folder, other.evidence.vkey))
+        counted(other.folder, path, verify_log(other.folder, other.evidence.vkey))
     assert (caught.value.code, caught.value.facts) == ("evidence.split-view", {"file": WITNESSED, "witnessed": 9, "size": 10})
 
 
@@ -382,7 +387,7 @@ def test_a_forged_or_copied_cosignature_is_named_with_its_witness(tmp_path: Path
     line = f"— {one.cosigner.name} {base64.b64encode(blob).decode()}\n"
     (history.folder / CHECKPOINT).write_bytes(new.note + line.encode())
     with pytest.raises(Tampered) as caught:
-        count(history.folder, path, log=verify_log(history.folder, history.evidence.vkey))
+        counted(history.folder, path, verify_log(history.folder, history.evidence.vkey))
     assert caught.value.code == "evidence.cosignature"
     assert caught.value.facts["witness"] == one.cosigner.name
 
@@ -392,7 +397,7 @@ def test_a_cosignature_under_a_witnesss_name_by_another_key_counts_nothing(tmp_p
     new = history.evidence.checkpoint()
     line = cosign(Ed25519Cosigner(one.cosigner.name, key(77)), new, timestamp=1)
     (history.folder / CHECKPOINT).write_bytes(new.note + f"{line}\n".encode())
-    assert not count(history.folder, path, log=verify_log(history.folder, history.evidence.vkey)).met
+    assert not counted(history.folder, path, verify_log(history.folder, history.evidence.vkey)).met
 
 
 def test_a_witness_that_answers_with_anothers_cosignature_is_not_believed(
@@ -410,7 +415,7 @@ def test_a_log_with_another_key_than_the_policys_does_not_count(tmp_path: Path, 
     path = policy_file(tmp_path, history, one, needed=1)
     anew = History(tmp_path / "anew", signer=key(2)).grow(5)
     with pytest.raises(Invalid) as caught:
-        count(anew.folder, path, log=verify_log(anew.folder))
+        counted(anew.folder, path, verify_log(anew.folder))
     assert caught.value.code == "evidence.policy-log"
 
 

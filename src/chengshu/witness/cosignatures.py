@@ -63,7 +63,7 @@ class Cosignatures:
         policy: Callable[[], QuorumPolicy | None],
         witnesses: Witnesses,
         clock: Clock,
-        asked_aboutlength: timedelta = ROUND,
+        round_length: timedelta = ROUND,
     ) -> None:
         self._database = database
         self._log = log
@@ -72,7 +72,7 @@ class Cosignatures:
         self._policy = policy
         self._witnesses = witnesses
         self._clock = clock
-        self._asked_aboutlength = asked_aboutlength
+        self._round_length = round_length
         self._lock = threading.RLock()
         self._round: Checkpoint | None = None
         self._began = clock()
@@ -135,7 +135,7 @@ class Cosignatures:
             return None
         now, asked_about = self._clock(), self._round
         settled = asked_about is None or asked_about.size > newest.size or judge(asked_about.note, key=self._key, policy=policy).met
-        if asked_about is None or (newest.size != asked_about.size and (settled or now - self._began > self._asked_aboutlength)):
+        if asked_about is None or (newest.size != asked_about.size and (settled or now - self._began > self._round_length)):
             self._round, self._began = newest, now
         return self._round
 
