@@ -30,7 +30,7 @@ MAX_TOKEN_CHARS = 4096
 
 def sign_token(admission: Admission, signer: Signer) -> str:
     """Return the token of an admission; the key is asked to sign, it is never taken out of its signer."""
-    header = {"alg": signer.public_key.algorithm, "typ": _TYPE, "kid": key_id(signer.public_key)}
+    header = {"alg": signer.public_key.algorithm.value, "typ": _TYPE, "kid": key_id(signer.public_key)}
     signed = f"{_encoded(canonical(header))}.{_encoded(canonical(admission.claims()))}"
     return f"{signed}.{_encoded(signer.sign(signed.encode('ascii')))}"
 

@@ -64,7 +64,7 @@ class TokenCredentials:
             "htu": request.path,
             "body": self._digests.of_bytes(request.body),
         }
-        head = _encode(canonical({"alg": self._identity.signer.public_key.algorithm, "kid": self._identity.did, "typ": "JWT"}))
+        head = _encode(canonical({"alg": self._identity.signer.public_key.algorithm.value, "kid": self._identity.did, "typ": "JWT"}))
         signed = f"{head}.{_encode(canonical(claims))}"
         return f"Bearer {signed}.{_encode(self._identity.signer.sign(signed.encode()))}"
 
