@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chengshu.evidence.model import KINDS, MAX_ENTRY_BYTES, parse_entry
+from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import Invalid, NotFound, Tampered, Unavailable
 
@@ -268,3 +269,29 @@ def test_nothing_at_once_is_nothing(log: Any) -> None:
     with log.database.write() as tx:
         assert log.evidence.append_many(tx, ()) == range(0)
     assert log.evidence.size() == 0
+
+
+def test_a_key_line_that_was_lost_comes_back_though_nothing_was_appended(log: Any) -> None:
+    log.fill(1)
+    log.evidence.publish()
+    (log.folder / "log.vkey").unlink()
+    log.evidence.publish()
+    assert (log.folder / "log.vkey").read_text(encoding="utf-8") == f"{log.evidence.vkey}\n"
+
+
+def test_files_are_in_place_when_publishing_has_been_left_well_and_the_last_of_one_name_wins(tmp_path: Path) -> None:
+    files = FileTiles(tmp_path)
+    with files.publishing():
+        for data in (b"one", b"two"):
+            files.write("a/b", data)
+    assert files.read("a/b") == b"two"
+
+
+def test_files_that_an_exception_left_unflushed_are_not_put_in_place(tmp_path: Path) -> None:
+    files = FileTiles(tmp_path)
+    with pytest.raises(KeyError), files.publishing():
+        files.write("kept", b"1")
+        files.flush()
+        files.write("lost", b"2")
+        raise KeyError("leaving")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".publish.lock", "kept"]

@@ -72,7 +72,8 @@ class FileTiles:
     def publishing(self) -> Iterator[None]:
         """Be the only publisher of this folder on this machine until the block is left; wait for another to finish.
 
-        Raises Unavailable where the system has no such locks (Windows): there a log is only read.
+        What was written is flushed when the block is left well; what an exception left unflushed is not put in place. Raises Unavailable
+        where the system has no such locks (Windows): there a log is only read.
         """
         if not CAN_LOCK:
             raise _unavailable(_LOCK, OSError(None, "no file locks on this system"))
@@ -85,12 +86,15 @@ class FileTiles:
             fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the kernel when the file is closed or the process dies
             try:
                 yield
+                self.flush()
             finally:
                 self._abandon()
 
     def write(self, path: str, data: bytes) -> None:
         """Take a file in; it is in place, whole, and sure to survive a power cut after :meth:`flush`. Unavailable names the file."""
         target = self.folder / path
+        if target in self._parked:
+            self._put_in_place()
         try:
             if target.parent not in self._unflushed:
                 self._make_folder(target.parent)
