@@ -196,6 +196,8 @@ class Steps:
         }
         if negotiation.peer_pid is not None:
             body["peer_pid"] = negotiation.peer_pid
+        if negotiation.agreement_id is not None:
+            body["agreement"] = negotiation.agreement_id
         if negotiation.code is not None:
             body["code"] = negotiation.code
         self._evidence.append(tx, EVIDENCE[type(content)], negotiation.id, body)
