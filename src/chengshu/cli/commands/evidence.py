@@ -1,4 +1,4 @@
-"""The log: verify a copied folder, prove one use of one product, copy another node's log, read the entries."""
+"""The log: verify a copied folder, prove one use of one product, hold two logs against each other, copy another node's, read the entries."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, rende
 from chengshu.cli.output import Output
 from chengshu.evidence.counted import count, key_to_trust
 from chengshu.evidence.mirror import mirror
+from chengshu.evidence.reconcile import reconcile as reconcile_logs
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.verify import LogVerdict, UseVerdict, verify_log, verify_use
 from chengshu.kernel.clock import iso
@@ -26,6 +27,10 @@ VERIFY_EXAMPLES = examples(
 FETCH_EXAMPLES = examples(
     "chengshu evidence fetch http://127.0.0.1:8701/log road-copy",
     "chengshu evidence fetch https://road.example/log road-copy --vkey 'road_operator/log+1a2b3c4d+AZ…' --policy witness.policy --json",
+)
+RECONCILE_EXAMPLES = examples(
+    "chengshu evidence reconcile road fleet",
+    "chengshu evidence reconcile copied-log other-log --vkey-a 'road_operator/log+1a2b3c4d+AZ…' --json",
 )
 LIST_EXAMPLES = examples("chengshu evidence list --node road", "chengshu evidence list --node road --json")
 PolicyFile = Annotated[Path | None, typer.Option(help="A tlog-policy file: say whether enough witnesses cosigned the newest checkpoint.")]
@@ -75,6 +80,31 @@ def fetch(
 
         with HttpTiles(url) as remote:
             _tell(output, mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress), folder, policy)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("reconcile", epilog=RECONCILE_EXAMPLES)
+def reconcile(
+    a: Annotated[Path, typer.Argument(help="One party's log: its folder, a copy of it, or the node's folder.")],
+    b: Annotated[Path, typer.Argument(help="The other party's log.")],
+    vkey_a: Annotated[str | None, typer.Option(help="The verifier key of A's log, from a source that you trust.")] = None,
+    vkey_b: Annotated[str | None, typer.Option(help="The verifier key of B's log, from a source that you trust.")] = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Prove that two parties' records of their common contracts agree, or name the first difference; offline. Leaves with 1 for one."""
+
+    def work(output: Output) -> Any:
+        output.say(Text("Verifying both logs …", "正在核验两份日志…"))
+        verdict = reconcile_logs(a, b, vkey_a=vkey_a, vkey_b=vkey_b)
+        if output.as_json:
+            output.show(verdict.as_dict(output.language))
+        else:
+            for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True):
+                output.say(Text(en, zh))
+        if not verdict.holds:
+            raise typer.Exit(1)
 
     render(work, as_json=as_json, lang=lang)
 
