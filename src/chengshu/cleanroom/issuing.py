@@ -113,21 +113,27 @@ class Issuer:
         self._conclude(receipt, signature)
 
     def send_again(self, job: str, *, product: str) -> str:
-        """Defer sending a receipt that was disputed once more; return its digest. Raises Conflict where there is nothing to send."""
+        """Defer sending a receipt that was disputed, or whose sending was given up, once more; return its digest.
+
+        Raises Conflict where there is nothing to send again.
+        """
         with self._database.write() as tx:
+            under_way = {task.payload["receipt_digest"] for task in self._tasks.waiting(tx) if task.kind == USE_RECEIPT_TASK}
             mine = [one for one in store.every_use_receipt(tx, job=job) if (one["provider"], one["product"]) == (self._own_id, product)]
-            if not mine or mine[-1]["state"] != ReceiptState.DISPUTED:
+            open_ones = [one for one in mine if one["state"] != ReceiptState.COUNTERSIGNED and one["digest"] not in under_way]
+            if not open_ones:
                 raise Conflict(
-                    "receipt.not-disputed",
-                    "expected a receipt of this node's own that was disputed, got none for this job and product",
+                    "receipt.nothing-to-send",
+                    "expected a receipt of this node's own that was disputed or given up, got none for this job and product",
                     hint=Text(
                         "See 'chengshu receipt list'; what is under way is sent by itself.",
                         "请用 chengshu receipt list 查看；在途回执会自动发送。",
                     ),
                 )
-            store.save_use_receipt(tx, mine[-1]["digest"], state=ReceiptState.ISSUED, dispute=None)
-            self._defer(tx, mine[-1]["digest"], consumer=mine[-1]["consumer"])
-        return str(mine[-1]["digest"])
+            (receipt, *_) = open_ones
+            store.save_use_receipt(tx, receipt["digest"], state=ReceiptState.ISSUED, dispute=None)
+            self._defer(tx, receipt["digest"], consumer=receipt["consumer"])
+        return str(receipt["digest"])
 
     def _checked(self, receipt: UseReceipt, answer: Mapping[str, Any]) -> str:
         signature = answer.get("signature")

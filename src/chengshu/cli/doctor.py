@@ -183,7 +183,7 @@ def _receipts(node: Node) -> Iterator[Complaint]:
                 True,
                 Text(f"disputed with {name_en}: {row['why']}", f"与 {name_zh} 有争议：{row['why']}"),
                 Text(
-                    "Keep both nodes' logs, hold them against each other with 'chengshu evidence reconcile', and settle it with that party.",
+                    "Keep both nodes' logs, compare them with 'chengshu evidence reconcile', and settle it with that party.",
                     "请保留双方日志，用 chengshu evidence reconcile 对账，并与对方协商解决。",
                 ),
             )

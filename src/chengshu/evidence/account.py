@@ -78,7 +78,9 @@ class Account:
         """Return the agreements that this log holds as signed between its owner and ``other``, in order."""
         parties = {self.owner, other}
         signed = [(agreement, self.about(agreement).signed) for agreement in self.by_agreement]
-        return [name for name, one in signed if one is not None and {one.body.get("provider"), one.body.get("consumer")} == parties]
+        return [
+            name for name, one in signed if one is not None and {text_of(one.body, "provider"), text_of(one.body, "consumer")} == parties
+        ]
 
     def about(self, agreement: str) -> ContractAccount:
         """Return what this log says about one agreement."""
@@ -110,6 +112,10 @@ def read_account(path: Path, vkey: str | None = None) -> Account:
 
     log = verify_log(_folder(path), vkey, visit=keep)
     return Account(_owner(started, log), log, dict(by_agreement), dict(by_negotiation))
+
+
+def _parties(signed: Entry) -> set[str]:
+    return {text_of(signed.body, "provider"), text_of(signed.body, "consumer")}
 
 
 def receipt_of(entry: Entry) -> str:

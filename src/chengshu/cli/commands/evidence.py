@@ -1,4 +1,4 @@
-"""The log: verify a copied folder, prove one use of one product, hold two logs against each other, copy another node's, read the entries."""
+"""The log: verify a copied folder, prove one use of one product, compare two parties' logs, copy another node's, read the entries."""
 
 from pathlib import Path
 from typing import Annotated, Any
