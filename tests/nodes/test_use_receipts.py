@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -136,11 +136,11 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def _born(folder: Path, handle: str, *, clean_room: bool = False) -> Node:
+def _born(folder: Path, handle: str) -> Node:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free, clean_room=clean_room))
+    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
     return open_node(folder)
 
 
@@ -165,28 +165,22 @@ def _killed(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _introduced(nodes: Sequence[Node]) -> None:
-    for one in nodes:
-        for other in nodes:
-            if one is not other:
-                verbs.add_peer(one, verbs.describe(other))
-
-
 def test_a_provider_killed_between_issue_and_countersignature_has_one_receipt_for_each_use(tmp_path: Path, stack: ExitStack) -> None:
-    road, firm = _born(tmp_path / "road", "road"), _born(tmp_path / "firm", "firm")
-    room = _born(tmp_path / "room", "room", clean_room=True)
-    _introduced([road, firm, room])
+    space = stack.enter_context(Space(tmp_path))
+    firm, room, road = space.add("firm"), space.add("room", clean_room=True), _born(tmp_path / "road", "road")
+    for other in (firm, room):
+        verbs.add_peer(road, verbs.describe(other))
+        verbs.add_peer(other, verbs.describe(road))
     publish(road, "counts", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE])), table=counts())
-    dying, away = _served(road, stack), _served(firm, stack)
-    _served(room, stack)
+    dying = _served(road, stack)
     choice = InputChoice(road.identity.did, "counts", agree(firm, road, "counts"))
-    _killed(away)
+    space.stop("firm")
     question = SqlQuestion(BY_ROAD)
     jobs = [firm.asker.submit(room=room.identity.did, purpose=PURPOSE, question=question, inputs=[choice]) for _ in range(JOBS)]
     until(lambda: len(road.receipts.every()) == JOBS)
     _killed(dying)
     assert {row["state"] for row in road.receipts.every()} == {"ISSUED"}
-    _served(firm, stack)
+    space.start("firm")
     dying = _served(road, stack)
     until(lambda: len(_entries(firm, "receipt.countersigned")) >= 1)
     _killed(dying)  # while the countersignatures come in
