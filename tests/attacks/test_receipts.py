@@ -36,7 +36,7 @@ from chengshu.node import KEYS, LOG, Node
 from chengshu.testing import Space
 
 LIMIT = 1000
-MESSAGE = "/room/use-receipts"
+MESSAGE = "/room/uses"
 Document = dict[str, Any]
 
 

@@ -132,7 +132,7 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
         node.holder.take_receipt(message.signed("receipt", texts=("job", "state", "room")), room=message.sender)
         return {}
 
-    @router.post("/use-receipts")
+    @router.post("/uses")
     def use_receipt(message: Letter = letter) -> Document:
         verdict = node.countersigner.countersign(message.document("receipt"), signature=message.signature(), sender=message.sender)
         if isinstance(verdict, Countersignature):

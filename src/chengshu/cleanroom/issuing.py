@@ -99,7 +99,7 @@ class Issuer:
         receipt = UseReceipt.parse(kept["document"])
         try:
             message = {"receipt": kept["document"], "signature": kept["provider_signature"]}
-            answer = self._nodes.post(receipt.consumer, "/room/use-receipts", message)
+            answer = self._nodes.post(receipt.consumer, "/room/uses", message)
             if "refused" in answer:
                 refusal = _refusal(answer["refused"])
                 self._dispute(receipt, field=field_of(refusal), message=refusal.message)

@@ -15,8 +15,8 @@ from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
 FORMAT = "chengshu-use-receipt-1"
-_PROVIDER_LABEL = b"chengshu use receipt 1\n"
-_CONSUMER_LABEL = b"chengshu use receipt countersignature 1\n"
+_PROVIDER_LABEL = b"chengshu-use-receipt-1\n"
+_CONSUMER_LABEL = b"chengshu-use-receipt-countersignature-1\n"
 _DIGEST = r"[a-z0-9]+:[0-9a-f]{64}"
 _MAX_TEXT = 512
 
