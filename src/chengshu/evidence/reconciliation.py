@@ -124,8 +124,8 @@ class Reconciliation:
         if self.difference is not None:
             return self.difference.text()
         return Text(
-            f"Agree: {self.contracts} common contracts, {self.steps} steps of negotiation, {self.uses} uses metered, "
-            f"{self.receipts} receipts signed by both sides.",
+            f"Agree: common contracts {self.contracts}, steps of negotiation {self.steps}, uses metered {self.uses}, "
+            f"receipts signed by both sides {self.receipts}.",
             f"一致：共同合约 {self.contracts} 份，协商步骤 {self.steps} 步，计量使用 {self.uses} 次，双方会签回执 {self.receipts} 份。",
         )
 
