@@ -28,14 +28,17 @@ from chengshu.evidence.reconciliation import Reconciliation
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.tiles import decode_bundle, encode_bundle
 from chengshu.identity.keys.file import FileKeys
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import iso, system_clock
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Conflict, Denied, Invalid, Tampered
 from chengshu.node import KEYS, LOG, Node
 from chengshu.testing import Space
 
 LIMIT = 1000
+DIGESTS = Digests(INTERNATIONAL)
+digest = DIGESTS.of
 MESSAGE = "/room/uses"
 Document = dict[str, Any]
 
@@ -76,7 +79,7 @@ class Street:
             job_digest=digest(document),
             product="counts",
             agreement=self.agreement,
-            policy_digest=found[0].policy_digest,
+            policy_digest=found[0].policy_digest(DIGESTS),
             provider=self.road.identity.did,
             consumer=self.firm.identity.did,
             room=self.room.identity.did,
@@ -105,7 +108,7 @@ def sent(sender: Node, receiver: Node, receipt: UseReceipt, *, signer: Node | No
 def entries(node: Node, kind: str, receipt: UseReceipt) -> list[Document]:
     """The bodies of the entries of one kind about one receipt."""
     found = node.evidence.entries(0, node.evidence.size())
-    return [dict(one.body) for one in found if one.kind == kind and one.body.get("receipt_digest") == receipt.digest]
+    return [dict(one.body) for one in found if one.kind == kind and one.body.get("receipt_digest") == receipt.digest(DIGESTS)]
 
 
 def opened(folder: Path) -> Street:
@@ -139,7 +142,10 @@ def test_a_receipt_sent_again_gets_the_same_answer_and_is_one_receipt(street: St
     kept = street.used()
     receipt = UseReceipt.parse(kept["receipt"])
     for _ in range(3):
-        assert sent(street.road, street.firm, receipt) == {"receipt_digest": receipt.digest, "signature": kept["consumer_signature"]}
+        assert sent(street.road, street.firm, receipt) == {
+            "receipt_digest": receipt.digest(DIGESTS),
+            "signature": kept["consumer_signature"],
+        }
     assert len(entries(street.firm, "receipt.countersigned", receipt)) == 1
 
 
@@ -152,7 +158,7 @@ def test_another_text_for_a_use_that_is_countersigned_is_a_conflict_and_is_kept(
         assert caught.value.code == "receipt.other-text"
     assert [one["code"] for one in entries(street.firm, "alert.raised", second)] == ["receipt.disputed"]
     kept = {row["receipt_digest"]: row["state"] for row in street.firm.receipts.every()}
-    assert (kept[receipt.digest], kept[second.digest]) == ("COUNTERSIGNED", "DISPUTED")
+    assert (kept[receipt.digest(DIGESTS)], kept[second.digest(DIGESTS)]) == ("COUNTERSIGNED", "DISPUTED")
 
 
 def test_a_receipt_moved_to_another_job_is_disputed(street: Street) -> None:
@@ -333,18 +339,18 @@ def test_a_receipt_left_out_of_one_log_is_the_first_difference(own_street: Stree
     honest = reconciled(street, street.road.folder, street.firm.folder)
     assert (honest.holds, honest.receipts) == (True, 2)
     dropped = {
-        "firm": rebuilt(street.firm, _folder(tmp_path / "a"), without=lambda data: first.digest.encode() in data),
-        "road": rebuilt(street.road, _folder(tmp_path / "b"), without=lambda data: second.digest.encode() in data),
+        "firm": rebuilt(street.firm, _folder(tmp_path / "a"), without=lambda data: first.digest(DIGESTS).encode() in data),
+        "road": rebuilt(street.road, _folder(tmp_path / "b"), without=lambda data: second.digest(DIGESTS).encode() in data),
         "use": rebuilt(street.road, _folder(tmp_path / "c"), without=lambda data: b'"use.metered"' in data and first.job.encode() in data),
     }
     of_firm = reconciled(street, street.road.folder, dropped["firm"]).difference
     assert of_firm is not None
     assert (of_firm.matter, of_firm.consumer.entry) == ("receipt", None)
-    assert first.digest in of_firm.provider.text.zh
+    assert first.digest(DIGESTS) in of_firm.provider.text.zh
     of_road = reconciled(street, dropped["road"], street.firm.folder).difference
     assert of_road is not None
     assert (of_road.matter, of_road.provider.entry) == ("receipt", None)
-    assert second.digest in of_road.consumer.text.en
+    assert second.digest(DIGESTS) in of_road.consumer.text.en
     of_use = reconciled(street, dropped["use"], street.firm.folder).difference
     assert of_use is not None
     assert (of_use.matter, of_use.provider.text.en) == ("use", "a receipt for a use that was not metered")
@@ -365,7 +371,7 @@ def test_a_log_rewritten_before_it_is_compared_is_tampered_with(own_street: Stre
     kept, whole = decode_bundle(newest.read_bytes())
     assert whole
     other = digest("another receipt").encode()
-    newest.write_bytes(encode_bundle([one.replace(receipt.digest.encode(), other) for one in kept]))
+    newest.write_bytes(encode_bundle([one.replace(receipt.digest(DIGESTS).encode(), other) for one in kept]))
     with pytest.raises(Tampered) as caught:
         reconciled(street, street.road.folder, copy)
     assert caught.value.code == "evidence.tampered"

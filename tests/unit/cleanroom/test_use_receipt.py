@@ -16,14 +16,17 @@ from chengshu.cleanroom.use_receipt import (
     field_of,
     issued_bytes,
 )
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
+DIGESTS = Digests(INTERNATIONAL)
+
 
 def _digest(text: str) -> str:
-    return digest({"of": text})
+    return DIGESTS.of({"of": text})
 
 
 RECEIPT = UseReceipt(
@@ -59,7 +62,14 @@ ASKED = Asked(
 def test_a_receipt_survives_the_wire_and_keeps_its_digest() -> None:
     again = UseReceipt.parse(RECEIPT.as_document())
     assert again == RECEIPT
-    assert again.digest == RECEIPT.digest == digest(RECEIPT.as_document())
+    assert again.digest(DIGESTS) == RECEIPT.digest(DIGESTS) == DIGESTS.of(RECEIPT.as_document())
+
+
+def test_a_receipt_of_a_national_space_carries_digests_of_its_own_hash() -> None:
+    sm3 = Digests(NATIONAL)
+    receipt = replace(RECEIPT, job_digest=sm3.of("job"), data_digest=sm3.of("data"))
+    assert UseReceipt.parse(receipt.as_document()) == receipt
+    assert receipt.digest(sm3).startswith("sm3:")
 
 
 def test_an_unlimited_agreement_leaves_no_number_of_remaining_uses() -> None:

@@ -16,11 +16,12 @@ from chengshu.evidence.reconcile import reconcile
 from chengshu.evidence.reconciliation import Reconciliation
 from chengshu.evidence.service import Evidence
 from chengshu.identity.model import did_key
-from chengshu.kernel.canonical import digest
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL, Suite
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Invalid, NotFound, Tampered
 
+digest = Digests(INTERNATIONAL).of
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 Act = tuple[str, dict[str, Any]]
 
@@ -41,9 +42,9 @@ class Party:
         self.evidence.publish()
 
 
-def party(root: Path, name: str, *, claims: str | None = None) -> Party:
+def party(root: Path, name: str, *, claims: str | None = None, suite: Suite = INTERNATIONAL) -> Party:
     root.mkdir()
-    signer = MemorySigner.generate()
+    signer = suite.generate()
     database = Database(root / "node.sqlite")
     metadata.create_all(database.engine)
     looks = iter(range(10_000))
@@ -123,6 +124,16 @@ def test_honest_logs_agree_with_their_counts_and_the_checkpoints_they_rest_on(de
         assert log.evidence.checkpoint().root_text in told
         assert log.did in told
     assert {one["party"] for one in verdict.as_dict()["logs"]} == {deal.road.did, deal.firm.did}
+
+
+def test_logs_of_a_national_space_are_reconciled_by_their_own_keys(tmp_path: Path) -> None:
+    deal = Deal(*(party(tmp_path / name, name, suite=NATIONAL) for name in ("road", "firm")))
+    deal.road.append([*deal.at_road(), *deal.used_at_road("j1")])
+    deal.firm.append([*deal.at_firm(), deal.receipt("countersigned", "j1")])
+    assert deal.reconciled().holds
+    impostor = party(tmp_path / "impostor", "road", claims=deal.road.did, suite=NATIONAL)
+    with pytest.raises(Tampered):
+        reconcile(impostor.folder, deal.firm.folder)
 
 
 def test_the_verdict_is_the_same_whichever_log_comes_first(deal: Deal) -> None:

@@ -41,7 +41,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_asked_inputs_agreement"), "asked_inputs", ["agreement"], unique=False)
     jobs = sa.table("asked_jobs", sa.column("id", sa.String()), sa.column("document", sa.JSON()))
     for job, document in op.get_bind().execute(sa.select(jobs.c.id, jobs.c.document)).all():
-        for one in document["inputs"]:
+        for one in document.get("inputs", ()):
             row = {"job": job, "provider": one["provider"], "product": one["product"], "agreement": one["agreement"]}
             op.execute(asked.insert().values(**row))
     op.add_column("asked_jobs", sa.Column("receipt_digest", sa.String(length=80), nullable=True))
