@@ -8,11 +8,14 @@ from pathlib import Path
 
 from chengshu import config, migrations
 from chengshu.catalog.service import Catalog
-from chengshu.cleanroom.asker import Asker
+from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
+from chengshu.cleanroom.countersigning import Countersigner
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
+from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
@@ -86,6 +89,9 @@ class Node:
     holder: Holder
     asker: Asker
     room: Cleanroom
+    receipts: Receipts
+    issuer: Issuer
+    countersigner: Countersigner
     settlements: Settlements
     permits: Permits
     directives: Directives
@@ -158,6 +164,32 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
     transfers = Transfers(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)
+    issuer = Issuer(
+        database,
+        own_id=identity.did,
+        signer=signer,
+        book=receipts,
+        contracts=contracts,
+        deliveries=transfers,
+        nodes=nodes,
+        tasks=tasks,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        digests=digests,
+        clock=clock,
+    )
+    countersigner = Countersigner(
+        database,
+        own_id=identity.did,
+        signer=signer,
+        book=receipts,
+        contracts=contracts,
+        tasks=tasks,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        digests=digests,
+    )
     holder = Holder(
         database,
         own_id=identity.did,
@@ -165,6 +197,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         catalog=catalog,
         contracts=contracts,
         grants=transfers,
+        issuer=issuer,
         evidence=evidence,
         is_signed_by=_is_signed_by,
         digests=digests,
@@ -212,7 +245,21 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         clock=clock,
         new_id=new_id,
     )
-    handlers = {RUN_TASK: room.run, RECEIPT_TASK: room.send_receipt, SEND_TASK: settlements.send, **outbox.handlers()}
+    handlers = {
+        RUN_TASK: room.run,
+        RECEIPT_TASK: room.send_receipt,
+        USE_RECEIPT_TASK: issuer.send,
+        OUTCOME_TASK: asker.learn_outcome,
+        SEND_TASK: settlements.send,
+        **outbox.handlers(),
+    }
+    worker = Worker(
+        database,
+        clock=clock,
+        handlers=handlers,
+        on_failed={RUN_TASK: room.abandon, **outbox.on_failed()},
+        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK},
+    )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
     shown = DspCatalog(database, identity=identity, contracts=contracts, source=catalog)
     return Node(
@@ -221,7 +268,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         database=database,
         digests=digests,
         tasks=tasks,
-        worker=Worker(database, clock=clock, handlers=handlers, on_failed={RUN_TASK: room.abandon, **outbox.on_failed()}),
+        worker=worker,
         identity=identity,
         credentials=credentials,
         evidence=evidence,
@@ -240,6 +287,9 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         holder=holder,
         asker=asker,
         room=room,
+        receipts=receipts,
+        issuer=issuer,
+        countersigner=countersigner,
         settlements=settlements,
         permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer, digests=digests),
         directives=Directives(database, evidence=evidence, digests=digests, clock=clock),

@@ -38,8 +38,7 @@ class Space:
 
         With ``witness`` it cosigns the others' checkpoints.
         """
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
+        listener = _listener(0)
         folder = self._folder / handle
         title = handle.replace("_", " ").capitalize()
         port = listener.getsockname()[1]
@@ -61,21 +60,38 @@ class Space:
         place = list(self.nodes).index(handle)
         _stop(*self._servers[place])
 
+    def start(self, handle: str) -> None:
+        """Serve a node that was stopped again, at the address that the others know."""
+        place = list(self.nodes).index(handle)
+        node = open_node(self.nodes[handle].folder)
+        self._servers[place] = _served(node, _listener(node.settings.serve.port))
+
     def close(self) -> None:
         """Stop serving every node."""
         for server, thread in self._servers:
             _stop(server, thread)
 
     def _serve(self, node: Node, listener: socket.socket) -> None:
-        server = uvicorn.Server(uvicorn.Config(create_app(node), log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        self._servers.append((server, thread))
-        until = time.monotonic() + START_S
-        while not server.started:
-            if time.monotonic() > until:
-                raise TimeoutError(f"expected the node {node.settings.node.handle} to serve within {START_S:g} s")
-            time.sleep(0.01)
+        self._servers.append(_served(node, listener))
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was served a moment ago may be served again
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def _served(node: Node, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
+    server = uvicorn.Server(uvicorn.Config(create_app(node), log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + START_S
+    while not server.started:
+        if time.monotonic() > until:
+            raise TimeoutError(f"expected the node {node.settings.node.handle} to serve within {START_S:g} s")
+        time.sleep(0.01)
+    return server, thread
 
 
 def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:

@@ -251,6 +251,16 @@ def test_a_grant_opens_once(town: Town, tmp_path: Path) -> None:
     assert not (tmp_path / "second.arrow").exists()
 
 
+def test_a_product_that_a_job_pulls_twice_is_metered_once(town: Town, tmp_path: Path) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    message = {"job": document, "signature": signature, "product": "counts"}
+    for number in range(2):  # the second grant after a room that died with what it had
+        token = wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"]
+        wire(town.room).pull(town.road.identity.did, token, tmp_path / f"{number}.arrow")
+    found = kinds(town.road, document["id"])
+    assert (found.count("transfer.completed"), found.count("use.metered")) == (2, 1)
+
+
 def test_a_grant_is_for_its_recipient_alone(town: Town, tmp_path: Path) -> None:
     token = _token(town)
     with pytest.raises(Denied) as caught:

@@ -75,3 +75,17 @@ def test_migrating_twice_changes_nothing_and_undoing_leaves_no_table(tmp_path: P
     settings.attributes["database"] = database
     command.downgrade(settings, "base")
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
+
+
+def test_jobs_that_were_asked_before_are_counted_under_their_agreements(tmp_path: Path) -> None:
+    database = Database(tmp_path / "node.db")
+    at("0001", database)
+    inputs = [{"provider": "did:key:road", "product": "counts", "agreement": "urn:a1", "schema": {}}]
+    job = {"id": "urn:j1", "room": "did:key:room", "inputs": inputs}
+    values = {"id": "urn:j1", "room": "did:key:room", "document": job, "signature": "-", "state": "SUBMITTED", "asked_at": "-"}
+    with database.write() as tx:
+        tx.execute(metadata.tables["asked_jobs"].insert().values(**values))
+    migrations.upgrade(database, close=closed)
+    with database.read() as tx:
+        rows = tx.execute(metadata.tables["asked_inputs"].select()).all()
+    assert [tuple(row) for row in rows] == [("urn:j1", "did:key:road", "counts", "urn:a1")]

@@ -1,7 +1,7 @@
 """The asker's side: build a job over products under agreement, sign it, send it, and check the receipt that comes back."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,12 @@ from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import NotFound
+from chengshu.kernel.errors import NotFound, Unavailable
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.text import Text
+
+OUTCOME_TASK = "job.outcome"
+"""The kind of task that asks the clean room how a job of this node ended, when somebody else needs to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Asker:
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
             store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
+            store.add_asked_inputs(tx, document)
             body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": self._digests.of(document)}
             self._evidence.append(tx, "job.submitted", document["id"], body)
         self._nodes.post(room, "/room/jobs", {"job": document, "signature": signature})
@@ -94,9 +98,19 @@ class Asker:
         if outcome is None:
             return Standing(job, answer["state"], answer["waits_for"], None, None)
         check_receipt(answer["receipt"], outcome=outcome, job=asked["document"], is_signed_by=self._is_signed_by, digests=self._digests)
-        if asked["outcome"] is None:
+        if asked["receipt_digest"] is None:
             self._record(job, answer, asked["document"])
         return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
+
+    def learn_outcome(self, payload: Mapping[str, Any]) -> None:
+        """Record how a job ended (the handler of ``job.outcome``); raise Unavailable while it has not, or its room does not answer."""
+        standing = self.standing(payload["job"])
+        if standing.outcome is None:
+            raise Unavailable(
+                "job.waiting",
+                f"expected the job to have ended, got state {standing.state}, waiting for {standing.waits_for}",
+                hint=Text("It is asked for again by itself.", "系统会自动再次查询。"),
+            )
 
     def room_of(self, job: str) -> str | None:
         """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
@@ -111,8 +125,12 @@ class Asker:
     def _record(self, job: str, answer: dict[str, Any], document: dict[str, Any]) -> None:
         kept = self._seal.close({"outcome": answer["outcome"], "receipt": answer["receipt"]}, job=job)
         with self._database.write() as tx:
-            store.save_asked(tx, job, state=answer["state"], outcome=kept)
-            body = {"job": job, "room": document["room"], "receipt_digest": self._digests.of(answer["receipt"])}
+            known = store.find_asked(tx, job)
+            if known is None or known["receipt_digest"] is not None:
+                return  # two looked at once: the end is one act, and one entry
+            fingerprint = self._digests.of(answer["receipt"])
+            store.save_asked(tx, job, state=answer["state"], outcome=kept, receipt_digest=fingerprint)
+            body = {"job": job, "room": document["room"], "receipt_digest": fingerprint}
             self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
 
     def _find(self, job: str) -> dict[str, Any]:

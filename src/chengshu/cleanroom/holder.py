@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
+from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.schemas import schema_of, terms_of
@@ -50,6 +51,7 @@ class Holder:
         catalog: Catalog,
         contracts: Contracts,
         grants: Grants,
+        issuer: Issuer,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
         digests: Digests,
@@ -61,6 +63,7 @@ class Holder:
         self._catalog = catalog
         self._contracts = contracts
         self._grants = grants
+        self._issuer = issuer
         self._evidence = evidence
         self._is_signed_by = is_signed_by
         self._digests = digests
@@ -93,13 +96,16 @@ class Holder:
                 self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
                 return refusal
             if not store.approved(tx, job=job.id, product=product):
-                self._count(tx, job, part)
+                self._count(tx, job, part, job_digest=body["job_digest"])
                 self._evidence.append(tx, "job.vetted", job.id, body)
                 self._evidence.append(tx, "job.approved", job.id, body)
             return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room))
 
     def take_receipt(self, signed: Mapping[str, Any], *, room: str) -> None:
-        """Record the room's receipt for a job that this node approved; raise Denied when it is not this room's to give."""
+        """Record the room's receipt for a job that this node approved, and issue the use receipt for each product that it was given.
+
+        Raises Denied when the receipt is not this room's to give.
+        """
         receipt = signed["receipt"]
         if not self._is_signed_by(room, base64.b64decode(signed["signature"]), canonical(receipt)) or receipt["room"] != room:
             raise _denied("receipt", "expected a receipt signed by the room that sends it, got another")
@@ -115,6 +121,7 @@ class Holder:
                 }
                 self._evidence.append(tx, "job.released" if receipt["state"] == "RELEASED" else "job.failed", receipt["job"], body)
                 store.save_outcome(tx, receipt["job"], product=row["product"], digest=self._digests.of(signed))
+                self._issuer.issue(tx, row, outcome=receipt["state"], room_receipt_digest=self._digests.of(signed))
 
     def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, room: str) -> None:
         if job.room != room:
@@ -176,9 +183,8 @@ class Holder:
             case MethodQuestion(method=name):
                 return Use(job.consumer, self._clock(), job.purpose, job.room, name, None, Form.AGGREGATE, None)
 
-    def _count(self, tx: Connection, job: Job, part: JobInput) -> None:
-        if part.agreement != OWN:
-            self._contracts.record_use(tx, part.agreement, self._use(job))
+    def _count(self, tx: Connection, job: Job, part: JobInput, *, job_digest: str) -> None:
+        uses = None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, self._use(job))
         store.add_approval(
             tx,
             job=job.id,
@@ -187,6 +193,9 @@ class Holder:
             consumer=job.consumer,
             room=job.room,
             approved_at=iso(self._clock()),
+            job_digest=job_digest,
+            purpose=job.purpose,
+            uses=uses,
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chengshu.cleanroom.receipts import ReceiptState
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError
@@ -42,6 +43,7 @@ def examine(folder: Path) -> list[Complaint]:
     found += list(_products(node))
     found += list(_peers(node))
     found += list(_waiting(node))
+    found += list(_receipts(node))
     return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node)]
 
 
@@ -156,6 +158,37 @@ def _waiting(node: Node) -> Iterator[Complaint]:
             Text(f"{task.kind} was given up: {task.last_error}", f"{task.kind} 已放弃：{task.last_error}"),
             Text("Do what led to it again, once the reason is gone.", "排除原因后请重新操作。"),
         )
+
+
+def _receipts(node: Node) -> Iterator[Complaint]:
+    """Use receipts that the other side has not signed: one complaint for each that waits or is disputed."""
+    names = {party.did: party for party in node.identity.list()}
+    receipts = node.receipts.every()
+    for row in receipts:
+        if row["state"] == ReceiptState.COUNTERSIGNED:
+            continue
+        party = names.get(row["consumer"] if row["provider"] == node.identity.did else row["provider"])
+        name_en, name_zh = (party.name_en, party.name_zh) if party else (row["consumer"], row["consumer"])
+        about = f"receipt {row['product']} {row['job']}"
+        if row["state"] == ReceiptState.ISSUED:
+            yield Complaint(
+                about,
+                True,
+                Text(f"waits for {name_en} to countersign: {row['why']}", f"等待 {name_zh} 会签：{row['why']}"),
+                Text("It is sent again by itself while the node is served.", "节点运行期间会自动重发。"),
+            )
+        else:
+            yield Complaint(
+                about,
+                True,
+                Text(f"disputed with {name_en}: {row['why']}", f"与 {name_zh} 有争议：{row['why']}"),
+                Text(
+                    "Keep both nodes' logs, compare them with 'chengshu evidence reconcile', and settle it with that party.",
+                    "请保留双方日志，用 chengshu evidence reconcile 对账，并与对方协商解决。",
+                ),
+            )
+    if all(row["state"] == ReceiptState.COUNTERSIGNED for row in receipts):
+        yield _fine("receipts", f"{len(receipts)}, all countersigned", f"{len(receipts)} 份，均已会签")
 
 
 def _rooms(node: Node) -> Complaint:

@@ -218,6 +218,10 @@ class Contracts:
         with self._database.read() as tx:
             return found(store.get_agreement(tx, agreement_id))[0]
 
+    def find(self, tx: Connection, agreement_id: str) -> tuple[Agreement, State] | None:
+        """Return an agreement with the state of its negotiation, in the caller's transaction; None where there is none."""
+        return store.get_agreement(tx, agreement_id)
+
     def agreements(self) -> list[Agreement]:
         """Return every agreement that is in force, oldest first."""
         with self._database.read() as tx:

@@ -150,13 +150,18 @@ class UseVerdict:
         }
 
 
-def verify_log(folder: Path, vkey: str | None = None) -> LogVerdict:
+def _pass_over(_entry: Entry) -> None:
+    """Look at nothing more than the check does."""
+
+
+def verify_log(folder: Path, vkey: str | None = None, *, visit: Visit = _pass_over) -> LogVerdict:
     """Check a log from its files alone and return what they prove; any changed byte below the checkpoint's size is found.
 
-    Without ``vkey`` the key in the folder's ``log.vkey`` is used, and the verdict says so. Raises Tampered, which names the file and
-    the first bad entry; NotFound when there is no log; Invalid for a key that is none. Source: RFC 9162, C2SP tlog-tiles.
+    ``visit`` sees every entry in order; what it saw counts only when this function returns. Without ``vkey`` the key in the folder's
+    ``log.vkey`` is used, and the verdict says so. Raises Tampered, which names the file and the first bad entry; NotFound when there is no
+    log; Invalid for a key that is none. Source: RFC 9162, C2SP tlog-tiles.
     """
-    return _verify(FileTiles(folder), vkey, visit=lambda _: None)
+    return _verify(FileTiles(folder), vkey, visit=visit)
 
 
 def verify_use(folder: Path, *, product: str, job: str, vkey: str | None = None) -> UseVerdict:

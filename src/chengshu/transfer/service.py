@@ -58,12 +58,19 @@ class Transfers:
         raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
 
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
-        """Record that the whole product went out, and meter the use once."""
+        """Record that the whole product went out, and meter the use once, however often one job had to pull the product."""
         with self._database.write() as tx:
+            repeated = store.find_delivery(tx, job=grant.job, product=grant.product) is not None
             store.save_state(tx, grant, state=GrantState.COMPLETED)
+            store.save_delivery(tx, grant, rows=delivery.rows, data_digest=delivery.digest)
             body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
             self._evidence.append(tx, "transfer.completed", grant.job, body)
-            self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
+            if not repeated:
+                self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
+
+    def delivered(self, tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
+        """Return rows and digest of what went out last for a job over one product, in the caller's transaction; None if nothing did."""
+        return store.find_delivery(tx, job=job, product=product)
 
 
 _ASK_AGAIN = Text("Submit the job again to obtain a new grant.", "请重新提交作业以获得新的授权。")

@@ -1,6 +1,6 @@
 """Work survives, retries what may pass, and gives up what cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Denied, Unavailable
-from chengshu.kernel.tasks import FIRST_WAIT, LEASE, MAX_ATTEMPTS, Tasks, Worker, tasks
+from chengshu.kernel.tasks import FIRST_WAIT, LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Tasks, Worker, tasks
 from chengshu.kernel.text import Text
 
 HINT = Text("Wait.", "请等待。")
@@ -41,8 +41,9 @@ class Bench:
         with self.database.write() as tx:
             self.tasks.defer(tx, "note", {"name": name}, lane=lane, waits_for="somebody")
 
-    def run(self) -> int:
-        worker = Worker(self.database, clock=self.clock, handlers={"note": self._note}, on_failed={"note": self._gave_up})
+    def run(self, *, patient: Collection[str] = ()) -> int:
+        gone = {"note": self._gave_up}
+        worker = Worker(self.database, clock=self.clock, handlers={"note": self._note}, on_failed=gone, patient=patient)
         return worker.run_due()
 
     def _note(self, payload: Mapping[str, Any]) -> None:
@@ -88,6 +89,25 @@ def test_unavailable_is_tried_again_later_and_holds_back_its_own_lane_alone(benc
     bench.clock.now += FIRST_WAIT
     bench.run()
     assert bench.ran == ["other", "stuck", "behind"]
+
+
+def test_a_patient_kind_of_task_waits_for_as_long_as_it_takes_and_never_longer_between_attempts_than_it_says(bench: Bench) -> None:
+    bench.faults["stuck"] = Unavailable("peer.silent", "expected an answer, got none", hint=HINT)
+    bench.defer("stuck")
+    for _ in range(5 * MAX_ATTEMPTS):
+        assert bench.run(patient={"note"}) == 1
+        bench.clock.now += LONGEST_WAIT
+    assert bench.given_up == []
+    del bench.faults["stuck"]
+    bench.run(patient={"note"})
+    assert bench.ran == ["stuck"]
+
+
+def test_a_patient_kind_of_task_is_given_up_for_a_refusal_like_any_other(bench: Bench) -> None:
+    bench.faults["stuck"] = Denied("peer.denied", "expected leave, got none", hint=HINT)
+    bench.defer("stuck")
+    bench.run(patient={"note"})
+    assert bench.given_up == ["stuck peer.denied"]
 
 
 def test_after_the_last_attempt_the_task_is_given_up_and_says_so(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The log: verify what was handed over, prove one use of one product, copy another node's log, read the entries."""
+"""The log: verify what was handed over, prove one use, compare two parties' logs, copy another node's, read the entries."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from chengshu.evidence.examine import Verdict, examine
 from chengshu.evidence.inspection import Inspection, inspect
 from chengshu.evidence.mirror import mirror
 from chengshu.evidence.pack import is_pack
+from chengshu.evidence.reconcile import reconcile as reconcile_logs
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Text
@@ -35,6 +36,10 @@ FETCH_EXAMPLES = examples(
     "chengshu evidence fetch https://road.example/log road-copy --vkey 'road_operator/log+1a2b3c4d+AZ…' --policy witness.policy --json",
 )
 FSCK_EXAMPLES = examples("chengshu evidence fsck road", "chengshu evidence fsck copied-log --json")
+RECONCILE_EXAMPLES = examples(
+    "chengshu evidence reconcile road fleet",
+    "chengshu evidence reconcile copied-log other-log --vkey-a 'road_operator/log+1a2b3c4d+AZ…' --json",
+)
 PolicyFile = Annotated[Path | None, typer.Option(help="A tlog-policy file: say whether enough witnesses cosigned the checkpoint.")]
 PROGRESS_EVERY = 16
 LIST_EXAMPLES = examples("chengshu evidence list --node road", "chengshu evidence list --node road --json")
@@ -97,6 +102,31 @@ def fetch(
         with HttpTiles(url) as remote:
             mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress)
         _tell(examine(folder, vkey, policy=policy), output)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("reconcile", epilog=RECONCILE_EXAMPLES)
+def reconcile(
+    a: Annotated[Path, typer.Argument(help="One party's log: its folder, a copy of it, or the node's folder.")],
+    b: Annotated[Path, typer.Argument(help="The other party's log.")],
+    vkey_a: Annotated[str | None, typer.Option(help="The verifier key of A's log, from a source that you trust.")] = None,
+    vkey_b: Annotated[str | None, typer.Option(help="The verifier key of B's log, from a source that you trust.")] = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Prove that two parties' records of their common contracts agree, or name the first difference; offline. Leaves with 1 for one."""
+
+    def work(output: Output) -> Any:
+        output.say(Text("Verifying both logs …", "正在核验两份日志…"))
+        verdict = reconcile_logs(a, b, vkey_a=vkey_a, vkey_b=vkey_b)
+        if output.as_json:
+            output.show(verdict.as_dict(output.language))
+        else:
+            for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True):
+                output.say(Text(en, zh))
+        if not verdict.holds:
+            raise typer.Exit(1)
 
     render(work, as_json=as_json, lang=lang)
 
