@@ -23,6 +23,7 @@ from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspCourier, DspPeers
 from chengshu.dsp.service import DspCatalog
+from chengshu.evidence.alerts import Alerts
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.export import Exports
 from chengshu.evidence.mirror import LocalTiles, RemoteTiles
@@ -81,6 +82,7 @@ class Node:
     credentials: TokenCredentials
     evidence: Evidence
     exports: Exports
+    alerts: Alerts
     catalog: Catalog
     contracts: Contracts
     peers: DspPeers
@@ -104,8 +106,12 @@ class Node:
         return _policy(self.folder / self.settings.witness.policy)
 
     def trouble(self, error: ChengshuError) -> None:
-        """Tell the operator of an error that no request waits for."""
+        """Tell the operator of an error that no request waits for, and write it into the log."""
         sys.stderr.write(f"{error.kind} [{error.code}]: {error.message}\n")
+        try:
+            self.alerts.trouble(error)
+        except ChengshuError as further:
+            sys.stderr.write(f"{further.kind} [{further.code}]: {further.message}\n")
 
 
 def create_node(folder: Path, settings: config.Settings, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
@@ -155,6 +161,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     name = settings.node
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
     identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, evidence=evidence, clock=clock)
+    alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
     credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     contracts = Contracts(
@@ -258,6 +265,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         clock=clock,
         handlers=handlers,
         on_failed={RUN_TASK: room.abandon, **outbox.on_failed()},
+        given_up=alerts.given_up,
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK},
     )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
@@ -272,6 +280,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         identity=identity,
         credentials=credentials,
         evidence=evidence,
+        alerts=alerts,
         exports=Exports(
             folder / LOG,
             signer=signer,

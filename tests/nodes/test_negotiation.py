@@ -163,7 +163,9 @@ def make_node(folder: Path, clock: StepClock, address: str) -> Node:
     credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials, timeout_s=5)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
-    worker = Worker(database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed())
+    worker = Worker(
+        database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed(), given_up=lambda _tx, _task, _error: None
+    )
     return Node(database, identity, credentials, contracts, evidence, products, peers, worker, tasks)
 
 

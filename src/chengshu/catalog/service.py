@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu.catalog import store
-from chengshu.catalog.model import Acceptance, DataContract, Product, ProductState, QualityReport, Severity
+from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
@@ -22,8 +22,11 @@ from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
+from chengshu.policy.model import Recipient
+from chengshu.policy.odrl import from_odrl
 
 READ_BYTES = 1 << 20
+MAX_REASON = 1024
 NAMED_FINDINGS = 5
 
 _LIST = Text("List the products with 'chengshu product list'.", "请用 chengshu product list 查看产品列表。")
@@ -35,6 +38,7 @@ _OFFER = Text(
     "Give the policy as one ODRL Offer: @type Offer, an optional @id, and no target (the product is the target).",
     "请以一个 ODRL Offer 给出策略：@type 为 Offer，@id 可选，不写 target（产品即为 target）。",
 )
+_REASON = Text("Say why the product has this grade.", "请说明定级理由。")
 _MEND = Text(
     "Correct the source and publish again, or publish it flagged ('--accept-flagged'): users then see the findings.",
     "请更正数据源后重新发布；或带标记发布（--accept-flagged），使用者将看到这些问题。",
@@ -100,6 +104,9 @@ class Catalog:
         )
         with self._database.write() as tx:
             self._check_new(tx, contract)
+            too_wide = _too_wide(store.grade_of(tx, product.id), offer)
+            if too_wide is not None:
+                return too_wide
             if taken.report.has_errors and acceptance is Acceptance.CLEAN:
                 self._evidence.append(tx, "source.quarantined", product.id, _quarantine_body(product.id, product.version, taken.report))
                 return _refusal(taken)
@@ -108,7 +115,37 @@ class Catalog:
                 store.save_state(tx, former, state=ProductState.SUPERSEDED)
             store.add(tx, product)
             self._evidence.append(tx, "product.published", product.id, _publication(product))
+            made = {"product": product.id, "version": product.version, "offer": offer["@id"], "policy_digest": product.policy_digest}
+            self._evidence.append(tx, "offer.made", product.id, made)
         return product
+
+    def grade(self, product_id: str, grade: Grade, *, reason: str) -> Grade | Refused:
+        """Set a published product's grade, for all its versions; raise NotFound for an unknown product, Invalid for an empty reason.
+
+        Returns Refused where the offer that the product stands under is wider than the grade allows; a core product's offer is not shown
+        from now on, and its holder lets no job use it.
+        """
+        stated = reason.strip()
+        if not 0 < len(stated) <= MAX_REASON:
+            raise Invalid("product.grade-reason", f"expected a reason of 1 to {MAX_REASON} characters, got {len(stated)}", hint=_REASON)
+        with self._database.write() as tx:
+            product = self.find(tx, product_id)
+            if grade is not Grade.CORE and (too_wide := _too_wide(grade, product.policy)) is not None:
+                return too_wide
+            before = store.grade_of(tx, product_id)
+            store.save_grade(tx, product_id, grade=grade, reason=stated, at=self._clock())
+            body = {
+                "product": product_id,
+                "before": before.value,
+                "grade": grade.value,
+                "reason_digest": self._digests.of_bytes(stated.encode()),
+            }
+            self._evidence.append(tx, "grade.set", product_id, body)
+        return grade
+
+    def grade_of(self, tx: Connection, product_id: str) -> Grade:
+        """Return a product's grade within the caller's transaction; general until its owner set another."""
+        return store.grade_of(tx, product_id)
 
     def withdraw(self, product_id: str) -> Product:
         """Take a product out of the catalog; its versions stay on record. Raises NotFound."""
@@ -137,6 +174,11 @@ class Catalog:
         """Return every published product, in the order of publication."""
         with self._database.read() as tx:
             return store.find_all(tx)
+
+    def grades(self) -> dict[str, Grade]:
+        """Return the grade of every product whose owner set one."""
+        with self._database.read() as tx:
+            return store.every_grade(tx)
 
     def search(self, words: str) -> list[Product]:
         """Return the published products in whose id, names, description, owner or column names every word occurs, whatever the case."""
@@ -174,7 +216,7 @@ class Catalog:
     def policy_of(self, tx: Connection, dataset_id: str) -> dict[str, Any] | None:
         """Return the ODRL Offer a product is offered under, within the caller's transaction; None where it is not offered."""
         product = store.find(tx, dataset_id)
-        return None if product is None else dict(product.policy)
+        return None if product is None or store.grade_of(tx, dataset_id) is Grade.CORE else dict(product.policy)
 
     def open(self, product_id: str) -> pa.Table:
         """Return a product's rows, after verifying that its file is the one published; duplicate and empty rows are set aside.
@@ -224,6 +266,11 @@ class Catalog:
                 hint=_NEW_VERSION,
                 facts={"product": contract.id, "version": contract.version},
             )
+
+
+def _too_wide(grade: Grade, policy: Mapping[str, Any]) -> Refused | None:
+    """Why a product of this grade may not stand under an offer with this policy; a general one stands under any."""
+    return None if grade is Grade.GENERAL else grade.refuses(is_open_to_all=from_odrl(policy).rule(Recipient) is None)
 
 
 def file_digest(path: Path, digests: Digests) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from chengshu import config
 from chengshu.catalog.inference import infer_contract
-from chengshu.catalog.model import Acceptance, DataContract, QualityReport, Role
+from chengshu.catalog.model import Acceptance, DataContract, Grade, QualityReport, Role
 from chengshu.catalog.odcs import document_of, read_document
 from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
@@ -235,10 +235,24 @@ def against(road_map: MapReference) -> Further:
 
 def products(node: Node) -> list[Document]:
     """Return this node's published products."""
+    grades = node.catalog.grades()
     return [
-        {"product": one.id, "version": one.version, "rows": one.rows, "title_en": one.contract.name.en, "title_zh": one.contract.name.zh}
+        {
+            "product": one.id,
+            "version": one.version,
+            "rows": one.rows,
+            "grade": grades.get(one.id, Grade.GENERAL).value,
+            "title_en": one.contract.name.en,
+            "title_zh": one.contract.name.zh,
+        }
         for one in node.catalog.products()
     ]
+
+
+def grade(node: Node, product: str, level: Grade, *, reason: str) -> Document | Refused:
+    """Set a product's grade and return it, or say why its offer does not allow it."""
+    outcome = node.catalog.grade(product, level, reason=reason)
+    return outcome if isinstance(outcome, Refused) else {"product": product, "grade": outcome.value}
 
 
 def request(node: Node, holder: str, product: str) -> str:

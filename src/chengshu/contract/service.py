@@ -32,7 +32,7 @@ from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
-from chengshu.policy.model import Use, UseState, evaluate
+from chengshu.policy.model import CountLimit, Use, UseState, evaluate
 from chengshu.policy.odrl import from_odrl
 
 
@@ -68,6 +68,7 @@ class Contracts:
         self._tasks = tasks
         self._identity = identity
         self._digests = digests
+        self._evidence = evidence
         self._steps = Steps(
             tasks=tasks,
             identity=identity,
@@ -246,9 +247,17 @@ class Contracts:
         return evaluate(agreement.policy, use, so_far).refusal() or agreement
 
     def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:
-        """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement."""
-        found(store.get_agreement(tx, agreement_id))
-        return store.add_use(tx, agreement_id, at=use.at, recipient=use.recipient, purpose=use.purpose)
+        """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement.
+
+        What was spent and what is left of the count that the agreement allows is an entry of the log.
+        """
+        agreement, _ = found(store.get_agreement(tx, agreement_id))
+        used = store.add_use(tx, agreement_id, at=use.at, recipient=use.recipient, purpose=use.purpose)
+        limit = agreement.policy.rule(CountLimit)
+        left = limit.uses - used if isinstance(limit, CountLimit) else None
+        body = {"agreement": agreement_id, "product": agreement.product, "budget": "uses", "spent": 1, "used": used, "left": left}
+        self._evidence.append(tx, "budget.spent", agreement_id, body)
+        return used
 
 
 _AWAITED: Mapping[tuple[Role, State], Text] = {

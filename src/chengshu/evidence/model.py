@@ -58,6 +58,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "permit.submitted": Text("Permit applied for", "许可申请"),
         "permit.approved": Text("Permit approved", "许可批准"),
         "permit.published": Text("Permit published", "许可发布"),
+        "permit.refused": Text("Permit step refused", "许可步骤拒绝"),
         "permit.restricted": Text("Permit restricted", "许可限制"),
         "permit.lifted": Text("Permit restriction lifted", "许可限制解除"),
         "permit.suspended": Text("Permit suspended", "许可暂停"),

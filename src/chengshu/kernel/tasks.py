@@ -66,6 +66,8 @@ class Task:
 
 Handler = Callable[[Mapping[str, Any]], None]
 OnFailed = Callable[[Mapping[str, Any], ChengshuError], None]
+GivenUp = Callable[[Connection, Task, ChengshuError], None]
+"""Told of every task that is given up, in the transaction that ends it."""
 
 
 class Tasks:
@@ -104,9 +106,9 @@ class Tasks:
 class Worker:
     """Runs due tasks; ``Unavailable`` is retried with doubling waits, any other error ends the task and is kept.
 
-    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up. Several workers of one
-    process may run side by side; a lane is never run by two of them at once. Tasks of a ``patient`` kind are never given up for
-    ``Unavailable``: whoever they wait for may be away for days.
+    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up, after ``given_up`` did. Several
+    workers of one process may run side by side; a lane is never run by two of them at once. Tasks of a ``patient`` kind are never given
+    up for ``Unavailable``: whoever they wait for may be away for days.
     """
 
     def __init__(
@@ -116,9 +118,11 @@ class Worker:
         clock: Clock,
         handlers: Mapping[str, Handler],
         on_failed: Mapping[str, OnFailed],
+        given_up: GivenUp,
         patient: Collection[str] = _NEVER,
     ) -> None:
         self._database = database
+        self._given_up = given_up
         self._clock = clock
         self._handlers = handlers
         self._on_failed = on_failed
@@ -171,13 +175,19 @@ class Worker:
         self._save(task, due_at=iso(self._clock() + wait), leased_until=None, last_error=f"{error.code}: {error.message}")
 
     def _give_up(self, task: Task, error: ChengshuError) -> None:
-        self._save(task, state=TaskState.FAILED, leased_until=None, last_error=f"{error.code}: {error.message}")
+        with self._database.write() as tx:
+            _save(tx, task, state=TaskState.FAILED, leased_until=None, last_error=f"{error.code}: {error.message}")
+            self._given_up(tx, task, error)
         if task.kind in self._on_failed:
             self._on_failed[task.kind](task.payload, error)
 
     def _save(self, task: Task, **values: Any) -> None:
         with self._database.write() as tx:
-            tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(**values))
+            _save(tx, task, **values)
+
+
+def _save(tx: Connection, task: Task, **values: Any) -> None:
+    tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(**values))
 
 
 def _defect(error: Exception) -> Invalid:

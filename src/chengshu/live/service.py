@@ -84,7 +84,7 @@ class Permits:
             kept = _ready(tx, permit_id, Verb.PUBLISH, act)
             permit = Permit.parse(kept.document)
             if self._notice and permit.valid_from < self._clock() + self._notice:
-                return model.too_little_notice()
+                return self._refused(tx, kept, Verb.PUBLISH, model.too_little_notice())
             for feature in kept.document["zones"]["features"]:
                 _publish_zone(tx, feature, permit_id, shown=self._digests.of(feature["geometry"]))
             return self._move(tx, kept, Verb.PUBLISH, act)
@@ -111,7 +111,7 @@ class Permits:
             kept = _ready(tx, permit_id, Verb.REINSTATE, act)
             suspended = [move.act.evidence for move in store.transitions_of(tx, permit_id) if move.verb is Verb.SUSPEND]
             if act.evidence in suspended:
-                return model.stale_evidence()
+                return self._refused(tx, kept, Verb.REINSTATE, model.stale_evidence())
             return self._move(tx, kept, Verb.REINSTATE, act)
 
     def terminate(self, permit_id: str, act: Act) -> PermitState:
@@ -153,6 +153,7 @@ class Permits:
             kept = _kept(tx, shift.permit_id)
             decided = model.admit(_effective(kept), kept.state, shift, digest=kept.digest, now=self._clock(), token_id=self._new_id())
             if isinstance(decided, Refused):
+                self._evidence.append(tx, "token.refused", shift.permit_id, {"vehicle": shift.veh_pid, "rule": decided.rule})
                 return decided
             store.add_admission(tx, decided.token_id, permit_id=shift.permit_id, veh_pid=shift.veh_pid)
             self._evidence.append(tx, "token.issued", shift.permit_id, {"token": decided.token_id, "expires": iso(decided.expires)})
@@ -186,6 +187,10 @@ class Permits:
                 store.save_user(tx, admission.token_id, shift_id)
                 self._evidence.append(tx, "token.presented", kept.permit_id, {"token": admission.token_id, "shift": shift_id})
         return admission
+
+    def _refused(self, tx: Connection, kept: StoredPermit, verb: Verb, refusal: Refused) -> Refused:
+        self._evidence.append(tx, "permit.refused", kept.permit_id, {"verb": verb.value, "rule": refusal.rule, "document": kept.digest})
+        return refusal
 
     def _moved(self, permit_id: str, verb: Verb, act: Act) -> PermitState:
         with self._database.write() as tx:

@@ -104,7 +104,9 @@ def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatu
     )
     road = Road(weather)
     outbox = Outbox(contracts=contracts, courier=road)
-    worker = Worker(database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed())
+    worker = Worker(
+        database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed(), given_up=lambda _tx, _task, _error: None
+    )
     return Side(database, identity, contracts, evidence, worker, road)
 
 
