@@ -9,7 +9,7 @@ from typing import Any
 
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
-from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.errors import ChengshuError, NotFound
 from chengshu.kernel.text import Language, Text
 from chengshu.node import KEYS, LOG, PROTOCOL_PATH, Node, open_node
 
@@ -181,9 +181,26 @@ def _journal(node: Node) -> Complaint:
 
 
 def _log(node: Node, folder: Path) -> Complaint:
+    """Judge the log as it lies there: files first, then the database against them. A doctor signs nothing."""
     try:
-        node.evidence.publish()
         verdict = verify_log(folder / LOG, node.evidence.vkey)
+        published = node.evidence.compare().size
+        waiting = node.evidence.size() - published
+    except NotFound as error:
+        return Complaint("log", True, Text(error.message, f"日志文件夹中没有已发布的日志：{LOG}"), _LOG_ABSENT)
     except ChengshuError as error:
         return Complaint("log", True, Text(error.message, error.message), error.hint)
-    return _fine("log", f"{verdict.checkpoint.size} entries, all verified", f"{verdict.checkpoint.size} 条记录，全部核验通过")
+    more_en, more_zh = (f"; {waiting} more to be published", f"；另有 {waiting} 条待发布") if waiting else ("", "")
+    entries = verdict.checkpoint.size
+    return _fine(
+        "log",
+        f"{entries} entries, all verified and equal to the database{more_en}",
+        f"{entries} 条记录，全部核验通过且与数据库一致{more_zh}",
+    )
+
+
+_LOG_ABSENT = Text(
+    "A log that was never published is published by 'chengshu evidence publish' or by serving the node. If it was published before, it"
+    " was removed: compare with the checkpoints that others hold before it is published again.",
+    "从未发布过的日志，请运行 chengshu evidence publish 或启动节点。若曾发布过，则已被删除：请先与他方留存的检查点比对，再重新发布。",
+)
