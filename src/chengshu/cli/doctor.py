@@ -20,15 +20,29 @@ LOW_DISK_BYTES = 512 * 1024 * 1024
 class Complaint:
     """One thing looked at: whether it is bad, what was found, what to do."""
 
-    about: str
+    about: Text
     bad: bool
     found: Text
     remedy: Text
 
     def as_dict(self, language: Language) -> dict[str, Any]:
-        """Return the finding as JSON-ready values."""
+        """Return the finding as JSON-ready values; ``about`` is the same word in every language, for a program to know it by."""
         remedy = self.remedy.of(language) if self.bad else None
-        return {"about": self.about, "ok": not self.bad, "found": self.found.of(language), "what_to_do": remedy}
+        return {"about": self.about.en, "ok": not self.bad, "found": self.found.of(language), "what_to_do": remedy}
+
+    def as_row(self, language: Language) -> dict[str, Any]:
+        """Return the finding as a person reads it."""
+        return self.as_dict(language) | {"about": self.about.of(language)}
+
+
+HEADINGS = {
+    "about": Text("about", "检查对象"),
+    "ok": Text("ok", "正常"),
+    "found": Text("found", "结果"),
+    "what_to_do": Text("what to do", "处理办法"),
+}
+NODE, KEY, DISK, SERVE = Text("node", "节点"), Text("key", "密钥"), Text("disk", "磁盘"), Text("serve", "运行")
+ROOM, JOURNAL, LOG_FILES = Text("clean room", "净室"), Text("journal", "账簿"), Text("log", "日志")
 
 
 def examine(folder: Path) -> list[Complaint]:
@@ -36,7 +50,7 @@ def examine(folder: Path) -> list[Complaint]:
     try:
         node = open_node(folder)
     except ChengshuError as error:
-        return [Complaint("node", True, Text(error.message, error.message), error.hint)]
+        return [Complaint(NODE, True, Text(error.message, error.message), error.hint)]
     found = [_key(folder), _disk(folder), _serving(node)]
     found += list(_products(node))
     found += list(_peers(node))
@@ -44,7 +58,7 @@ def examine(folder: Path) -> list[Complaint]:
     return [*found, _rooms(node), _journal(node), _log(node, folder)]
 
 
-def _fine(about: str, en: str, zh: str) -> Complaint:
+def _fine(about: Text, en: str, zh: str) -> Complaint:
     return Complaint(about, False, Text(en, zh), Text("nothing", "无需处理"))
 
 
@@ -52,19 +66,19 @@ def _key(folder: Path) -> Complaint:
     loose = [path.name for path in (folder / KEYS).iterdir() if stat.S_IMODE(path.stat().st_mode) & 0o077]
     if loose:
         return Complaint(
-            "key",
+            KEY,
             True,
             Text("others on this machine can read the node's key", "本机其他用户可读取节点密钥"),
             Text(f"chmod 600 {folder / KEYS}/*", f"chmod 600 {folder / KEYS}/*"),
         )
-    return _fine("key", "readable by its owner alone", "仅所有者可读")
+    return _fine(KEY, "readable by its owner alone", "仅所有者可读")
 
 
 def _disk(folder: Path) -> Complaint:
     free = shutil.disk_usage(folder).free
     if free < LOW_DISK_BYTES:
         return Complaint(
-            "disk",
+            DISK,
             True,
             Text(f"{free // 2**20} MiB free", f"仅剩 {free // 2**20} MiB"),
             Text(
@@ -72,7 +86,7 @@ def _disk(folder: Path) -> Complaint:
                 "请释放空间：磁盘写满会停止一切变更，但不会丢失数据。",
             ),
         )
-    return _fine("disk", f"{free // 2**20} MiB free", f"可用 {free // 2**20} MiB")
+    return _fine(DISK, f"{free // 2**20} MiB free", f"可用 {free // 2**20} MiB")
 
 
 def _serving(node: Node) -> Complaint:
@@ -80,7 +94,7 @@ def _serving(node: Node) -> Complaint:
     answer = verbs.health(serving.address)
     if answer is None and verbs.port_is_free(serving.host, serving.port):
         return Complaint(
-            "serve",
+            SERVE,
             True,
             Text(
                 "the node is not being served: nobody reaches it and nothing deferred is sent",
@@ -90,19 +104,19 @@ def _serving(node: Node) -> Complaint:
         )
     if answer is None or answer.get("node") != node.identity.did:
         return Complaint(
-            "serve",
+            SERVE,
             True,
             Text(f"something else listens on port {serving.port}", f"端口 {serving.port} 被其他程序占用"),
             Text(
                 "Stop it, or set another port under [serve] in chengshu.toml.", "请停止该程序，或在 chengshu.toml 的 [serve] 中更换端口。"
             ),
         )
-    return _fine("serve", f"answers at {serving.address}", f"节点在 {serving.address} 正常应答")
+    return _fine(SERVE, f"answers at {serving.address}", f"节点在 {serving.address} 正常应答")
 
 
 def _products(node: Node) -> Iterator[Complaint]:
     for product in node.catalog.products():
-        about = f"product {product.id}"
+        about = Text(f"product {product.id}", f"产品 {product.id}")
         if not product.path.is_file():
             yield Complaint(
                 about,
@@ -118,18 +132,19 @@ def _peers(node: Node) -> Iterator[Complaint]:
     for party in node.identity.list():
         if party.did == node.identity.did:
             continue
+        about = Text(f"party {party.name_en}", f"参与方 {party.name_zh}")
         root = party.address.removesuffix(PROTOCOL_PATH)
         answer = verbs.health(root) or {}
         if answer.get("node") != party.did:
             what = Text("another node answers at its address", "其地址由另一节点应答") if answer else Text("does not answer", "无应答")
             yield Complaint(
-                f"party {party.name_en}",
+                about,
                 True,
                 what,
                 Text("Ask its operator; messages to it wait meanwhile.", "请联系其运营方；发往该方的消息将等待。"),
             )
         else:
-            yield _fine(f"party {party.name_en}", "answers", "正常应答")
+            yield _fine(about, "answers", "正常应答")
 
 
 def _waiting(node: Node) -> Iterator[Complaint]:
@@ -138,18 +153,22 @@ def _waiting(node: Node) -> Iterator[Complaint]:
     for task in waiting:
         if task.attempts:
             yield Complaint(
-                f"task {task.seq}",
+                _task(task.seq),
                 True,
                 Text(f"{task.kind} waits for {task.waits_for}: {task.last_error}", f"{task.kind} 等待 {task.waits_for}：{task.last_error}"),
                 Text("It is tried again by itself while the node is served.", "节点运行期间会自动重试。"),
             )
     for task in failed:
         yield Complaint(
-            f"task {task.seq}",
+            _task(task.seq),
             True,
             Text(f"{task.kind} was given up: {task.last_error}", f"{task.kind} 已放弃：{task.last_error}"),
             Text("Do what led to it again, once the reason is gone.", "排除原因后请重新操作。"),
         )
+
+
+def _task(seq: int) -> Text:
+    return Text(f"task {seq}", f"任务 {seq}")
 
 
 def _rooms(node: Node) -> Complaint:
@@ -157,7 +176,7 @@ def _rooms(node: Node) -> Complaint:
     if unfinished:
         first = unfinished[0]
         return Complaint(
-            "clean room",
+            ROOM,
             True,
             Text(
                 f"{len(unfinished)} unfinished; the oldest waits for {first['waits_for']}",
@@ -165,19 +184,19 @@ def _rooms(node: Node) -> Complaint:
             ),
             Text("See whether that party's node answers.", "请检查该方节点是否应答。"),
         )
-    return _fine("clean room", "no unfinished job", "没有未完成的作业")
+    return _fine(ROOM, "no unfinished job", "没有未完成的作业")
 
 
 def _journal(node: Node) -> Complaint:
     off = node.settlements.imbalance()
     if off:
         return Complaint(
-            "journal",
+            JOURNAL,
             True,
             Text(f"debits and credits differ by {off} fen", f"借贷相差 {off} 分"),
             Text("Keep the database as it is and compare the statements with the log.", "请保留数据库原样，并将结算单与日志核对。"),
         )
-    return _fine("journal", "debits equal credits", "借贷平衡")
+    return _fine(JOURNAL, "debits equal credits", "借贷平衡")
 
 
 def _log(node: Node, folder: Path) -> Complaint:
@@ -187,13 +206,13 @@ def _log(node: Node, folder: Path) -> Complaint:
         published = node.evidence.compare().size
         waiting = node.evidence.size() - published
     except NotFound as error:
-        return Complaint("log", True, Text(error.message, f"日志文件夹中没有已发布的日志：{LOG}"), _LOG_ABSENT)
+        return Complaint(LOG_FILES, True, Text(error.message, f"日志文件夹中没有已发布的日志：{LOG}"), _LOG_ABSENT)
     except ChengshuError as error:
-        return Complaint("log", True, Text(error.message, error.message), error.hint)
+        return Complaint(LOG_FILES, True, Text(error.message, error.message), error.hint)
     more_en, more_zh = (f"; {waiting} more to be published", f"；另有 {waiting} 条待发布") if waiting else ("", "")
     entries = verdict.checkpoint.size
     return _fine(
-        "log",
+        LOG_FILES,
         f"{entries} entries, all verified and equal to the database{more_en}",
         f"{entries} 条记录，全部核验通过且与数据库一致{more_zh}",
     )

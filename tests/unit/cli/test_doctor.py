@@ -29,7 +29,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 def about(part: str, node: Node) -> Complaint:
-    return next(one for one in examine(node.folder) if one.about == part)
+    return next(one for one in examine(node.folder) if one.about.en == part)
 
 
 def test_a_sound_log_is_called_sound(node: Node) -> None:
