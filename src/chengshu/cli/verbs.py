@@ -20,7 +20,7 @@ from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Question
 from chengshu.contract.model import Negotiation, State
-from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable, in_words
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
@@ -217,7 +217,7 @@ def against(road_map: MapReference) -> Further:
     except (OSError, ValueError) as error:
         raise Invalid(
             "map.file",
-            f"{road_map.file}: expected a Parquet file of lanes with the columns xs and ys, got {type(error).__name__}",
+            f"{road_map.file}: expected a Parquet file of lanes with the columns xs and ys, got {in_words(error)}",
             hint=Text("The pilot's product map_lane is a pattern for it.", "可参照试点产品 map_lane。"),
         ) from error
     frame = LocalFrame(road_map.proj, *road_map.offset)
@@ -327,9 +327,9 @@ def read_json(path: Path) -> Document:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _no_object(path, type(error).__name__) from error
+        raise _no_object(path, in_words(error)) from error
     if not isinstance(document, dict):
-        raise _no_object(path, type(document).__name__)
+        raise _no_object(path, "another JSON value")
     return document
 
 
