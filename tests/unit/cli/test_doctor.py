@@ -10,7 +10,7 @@ import pytest
 
 from chengshu.cli import verbs
 from chengshu.cli.doctor import Complaint, examine
-from chengshu.node import DATABASE, LOG, Node, open_node
+from chengshu.node import DATABASE, KEYS, LOG, Node, open_node
 
 
 @pytest.fixture
@@ -59,3 +59,11 @@ def test_what_is_committed_and_not_published_is_counted_and_left_so(node: Node) 
         node.evidence.append(tx, "token.issued", "t9", {"token": "t9"})
     assert about("log", node).found.en == "7 entries, all verified and equal to the database; 1 more to be published"
     assert node.evidence.checkpoint().size == 7
+
+
+def test_a_key_that_is_gone_is_to_be_restored_and_not_made_again(node: Node) -> None:
+    (node.folder / KEYS / "node.key").unlink()
+    (found,) = examine(node.folder)
+    assert (found.bad, found.about.en) == (True, "node")
+    assert found.remedy.en.startswith("Restore node.key from your backup")
+    assert "node init" not in found.remedy.en
