@@ -403,3 +403,9 @@ def test_a_binding_that_is_none_is_refused_before_anything_starts(tmp_path: Path
     ran = run("pack", "run", "transport/av_pilot", "--bind", "av_state", "--folder", tmp_path / "run", "--json")
     assert (ran.code, ran.value["error"]["code"]) == (1, "pack.binding")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("words", [("--product", "p"), ("--job", "j"), ("--product", "", "--job", "j"), ("--product", "p", "--job", "")])
+def test_half_a_use_is_never_called_proved(journey: Journey, words: tuple[str, ...]) -> None:
+    ran = run("evidence", "verify", journey.folder / "road", *words, "--json")
+    assert (ran.code, ran.value["error"]["code"]) == (1, "evidence.use")

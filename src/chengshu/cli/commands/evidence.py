@@ -9,6 +9,7 @@ from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, rende
 from chengshu.cli.output import Output
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.kernel.clock import iso
+from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, open_node
 
@@ -35,8 +36,18 @@ def verify(
     """Check a log from its files alone: every byte, every hash, the signature; with --product and --job, prove one use."""
 
     def work(output: Output) -> Any:
+        if (product is None) != (job is None) or "" in {product, job}:
+            raise Invalid(
+                "evidence.use",
+                "expected --product and --job together, or neither, got one of them or an empty one",
+                hint=Text(
+                    "Name both to prove one use, or neither to check the log alone.", "证明一次使用须同时给出两者；仅核验日志则都不给。"
+                ),
+            )
         folder = path / LOG if (path / LOG).is_dir() else path
-        verdict = verify_use(folder, product=product, job=job, vkey=vkey) if product and job else verify_log(folder, vkey)
+        verdict = (
+            verify_use(folder, product=product, job=job, vkey=vkey) if product is not None and job is not None else verify_log(folder, vkey)
+        )
         if output.as_json:
             output.show(verdict.as_dict(output.language))
         else:
