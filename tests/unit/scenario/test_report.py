@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from page_reader import Node, grid_of_lanes, read_page, table
@@ -121,8 +122,13 @@ def test_headings_step_down_one_level_at_a_time(write, play):
 def test_the_label_and_the_licences_are_visible_at_the_top_and_in_the_footer(write, play):
     page = read_page(write(play))
     for place in ("header", "footer"):
-        assert "simulated traffic on a real network" in page.all(place)[0].text("en")
-        assert "真实路网上的仿真交通" in page.all(place)[0].text("zh")
+        assert "test data, not a result" in page.all(place)[0].text("en")
+        assert "测试数据，非真实结果" in page.all(place)[0].text("zh")
+    del play["run"]["label"]
+    unlabelled = read_page(write(play))
+    for place in ("header", "footer"):
+        assert "simulated traffic on a real network" in unlabelled.all(place)[0].text("en")
+        assert "真实路网上的仿真交通" in unlabelled.all(place)[0].text("zh")
     assert "OpenStreetMap contributors, ODbL 1.0" in page.all("footer")[0].text("en")
 
 
@@ -476,3 +482,30 @@ def test_a_zone_named_in_both_languages_at_once_is_shown_in_each(frame):
     feature = {"properties": {"name": "East zone · 东区"}, "geometry": {"type": "Polygon", "coordinates": ring}}
     (zone,) = cartography.zones_of({"features": [feature]}, frame)
     assert zone.name == Text("East zone", "东区")
+
+
+def test_every_heading_carries_its_number_in_the_contents(write, play):
+    page = read_page(write(play))
+    contents = [node.text("en").strip() for node in page.all("nav")[0].all("li")]
+    headings = [" ".join(node.text("en").split()) for node in page.all("h2") if node.attributes.get("class") != "small"]
+    assert headings == [f"{number} {title}" for number, title in enumerate(contents, 1)]
+
+
+def test_a_play_of_the_users_own_files_is_not_called_simulated(write, play):
+    play["run"]["label"] = {"en": "your own files", "zh": "您自己的文件"}
+    text = write(play)
+    page = read_page(text)
+    for place in ("header", "footer"):
+        assert "simulat" not in page.all(place)[0].text("en")
+        assert "仿真" not in page.all(place)[0].text("zh")
+    assert "A recorded simulation" not in text
+    assert "every table of this run is a file" in text.replace("Every", "every")
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_names_of_zones_at_one_corner_stand_below_one_another(count):
+    zones = [cartography.Zone(Text(f"Zone number {n}", f"第 {n} 区"), shapely.box(10 * n, 0, 500, 500)) for n in range(count)]
+    drawn = cartography.network_map(None, zones, [], label_id="x")
+    heights = sorted(float(y) for y in re.findall(r'class="zone-name" x="[^"]+" y="([^"]+)"', drawn.text))
+    assert len(heights) == count
+    assert min(after - before for before, after in pairwise(heights)) >= 30.0
