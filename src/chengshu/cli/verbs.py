@@ -60,6 +60,8 @@ class Birth:
     host: str = "127.0.0.1"
     port: int = 8700
     clean_room: bool = False
+    job_s: float | None = None
+    """Seconds that one job may take in its clean room, and that the room waits for its inputs; the settings' own where not given."""
 
 
 def init(folder: Path, birth: Birth) -> Document:
@@ -70,10 +72,11 @@ def init(folder: Path, birth: Birth) -> Document:
             f"expected a folder without a node, got {folder}, which has one",
             hint=Text("Choose another folder; a node's key is never overwritten.", "请选择其他目录；节点密钥不会被覆盖。"),
         )
+    room = config.CleanroomSection(enabled=birth.clean_room)
     settings = config.Settings(
         node=config.NodeSection(handle=birth.handle, name_en=birth.name_en, name_zh=birth.name_zh),
         serve=config.ServeSection(host=birth.host, port=birth.port),
-        cleanroom=config.CleanroomSection(enabled=birth.clean_room),
+        cleanroom=room if birth.job_s is None else room.model_copy(update={"timeout_s": birth.job_s, "input_wait_s": birth.job_s}),
     )
     node = create_node(folder, settings)
     return {"folder": str(folder), **describe(node)}

@@ -69,9 +69,9 @@ def run(
 ) -> None:
     """Play a pack on real nodes, with the recorded sample or with your own files, and write its report."""
 
-    def work(output: Output) -> Any:
+    def work(output: Output) -> None:
         bindings = Bindings({name: Path(file) for name, file in map(_binding, bind or [])}, only_bound=only_bound)
-        return play_pack(pack, bindings=bindings, folder=folder, output=output)
+        play_pack(pack, bindings=bindings, folder=folder, output=output)
 
     render(work, as_json=as_json, lang=lang)
 
