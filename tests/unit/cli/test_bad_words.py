@@ -11,7 +11,7 @@ import pytest
 def told(*words: object) -> tuple[int, dict[str, str], str]:
     """Run a command in a process of its own; return its exit code, the error it told a program, and what else it said."""
     line = [sys.executable, "-m", "chengshu", *map(str, words), "--json"]
-    ran = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+    ran = subprocess.run(line, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL)
     return ran.returncode, json.loads(ran.stdout)["error"], ran.stderr
 
 
@@ -20,7 +20,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("words") / "node"
     named = ["--handle", "road", "--name", "Road", "--name-zh", "道路", "--clean-room"]
     line = [sys.executable, "-m", "chengshu", "node", "init", folder, *named]
-    subprocess.run(line, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    subprocess.run(line, check=True, timeout=600, stdout=subprocess.DEVNULL)
     return folder
 
 

@@ -44,7 +44,7 @@ def test_another_process_is_told_in_one_sentence_and_the_running_play_keeps_its_
     with claimed(folder, mark=".chengshu-run"):
         (folder / "result").touch()
         line = [sys.executable, "-m", "chengshu", "demo", "--folder", str(folder), "--json"]
-        ran = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(line, capture_output=True, text=True, timeout=600, check=False)
         assert (ran.returncode, json.loads(ran.stdout)["error"]["code"], ran.stderr) == (1, "stage.in-use", "")
         assert (folder / "result").is_file()
 
@@ -60,7 +60,7 @@ def test_a_claim_goes_with_the_process_that_made_it(tmp_path: Path) -> None:
             "    os._exit(9)",
         ]
     )
-    assert subprocess.run([sys.executable, "-c", program], timeout=120, check=False).returncode == 9
+    assert subprocess.run([sys.executable, "-c", program], timeout=600, check=False).returncode == 9
     with claimed(tmp_path / "run", mark=MARK):
         assert (tmp_path / "run").is_dir()
 
@@ -87,7 +87,7 @@ def test_the_room_of_a_play_may_take_its_time(tmp_path: Path) -> None:
 
 def test_a_binding_to_a_file_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "chengshu", "pack", "run", "transport/av_pilot", "--bind", f"av_state={tmp_path / 'none.csv'}"]
-    ran = subprocess.run([*line, "--folder", str(tmp_path / "run"), "--json"], capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run([*line, "--folder", str(tmp_path / "run"), "--json"], capture_output=True, text=True, timeout=600, check=False)
     error = json.loads(ran.stdout)["error"]
     assert (ran.returncode, error["code"]) == (1, "pack.binding-file")
     assert error["message"].endswith(f"got none at av_state={tmp_path / 'none.csv'}")
