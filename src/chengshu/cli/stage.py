@@ -20,6 +20,7 @@ from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.kernel.errors import ChengshuError, Conflict, Unavailable
+from chengshu.kernel.memory import give_back_now
 from chengshu.kernel.money import Fen
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -98,6 +99,7 @@ class ProcessStage:
             return {"state": "set-aside", "reason": {"en": error.as_dict("en"), "zh": error.as_dict("zh")}, "findings": []}
         if isinstance(outcome, Refused):
             return {"state": "set-aside", "reason": {"en": outcome.as_dict("en"), "zh": outcome.as_dict("zh")}, "findings": []}
+        give_back_now()
         return {"state": "published", **outcome}
 
     def permit(self, role: str, file: Path) -> Document:

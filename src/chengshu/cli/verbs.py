@@ -24,7 +24,6 @@ from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable, in_
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
-from chengshu.methods.projection import LocalFrame
 from chengshu.node import Node, create_node
 from chengshu.policy.model import (
     Basis,
@@ -223,6 +222,8 @@ def against(road_map: MapReference) -> Further:
             f"{road_map.file}: expected a Parquet file of lanes with the columns xs and ys, got {in_words(error)}",
             hint=Text("The pilot's product map_lane is a pattern for it.", "可参照试点产品 map_lane。"),
         ) from error
+    from chengshu.methods.projection import LocalFrame  # noqa: PLC0415  # its projection library is large, and few commands project
+
     frame = LocalFrame(road_map.proj, *road_map.offset)
 
     def check(table: pa.Table, contract: DataContract, file: str) -> QualityReport:
