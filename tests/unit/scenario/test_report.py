@@ -6,14 +6,13 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from page_reader import Node, grid_of_lanes, read_page, table
 
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
-from chengshu.scenario.report import cartography, charts, proof, write_report
+from chengshu.scenario.report import cartography, charts, proof
 from chengshu.scenario.report.headline import headline
 from chengshu.scenario.report.markup import both, element
 from chengshu.scenario.report.reading import Cast, cast_of, reasons, sentences
@@ -21,15 +20,6 @@ from chengshu.settlement.model import CoalitionCount, Order, settle
 
 HOSTILE = '<script>alert("x")</script>'
 KINDS = {"following": "following", "crossing": "crossing", "merging": "merging"}
-
-
-@pytest.fixture
-def write(pack, lanes, frame, zones, tmp_path):
-    def written(play, *, language="en", **changed):
-        parts = {"pack": pack, "lanes": lanes, "frame": frame, "zones": zones} | changed
-        return write_report(play, **parts, language=language, path=tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-
-    return written
 
 
 @pytest.fixture
@@ -482,30 +472,3 @@ def test_a_zone_named_in_both_languages_at_once_is_shown_in_each(frame):
     feature = {"properties": {"name": "East zone · 东区"}, "geometry": {"type": "Polygon", "coordinates": ring}}
     (zone,) = cartography.zones_of({"features": [feature]}, frame)
     assert zone.name == Text("East zone", "东区")
-
-
-def test_every_heading_carries_its_number_in_the_contents(write, play):
-    page = read_page(write(play))
-    contents = [node.text("en").strip() for node in page.all("nav")[0].all("li")]
-    headings = [" ".join(node.text("en").split()) for node in page.all("h2") if node.attributes.get("class") != "small"]
-    assert headings == [f"{number} {title}" for number, title in enumerate(contents, 1)]
-
-
-def test_a_play_of_the_users_own_files_is_not_called_simulated(write, play):
-    play["run"]["label"] = {"en": "your own files", "zh": "您自己的文件"}
-    text = write(play)
-    page = read_page(text)
-    for place in ("header", "footer"):
-        assert "simulat" not in page.all(place)[0].text("en")
-        assert "仿真" not in page.all(place)[0].text("zh")
-    assert "A recorded simulation" not in text
-    assert "every table of this run is a file" in text.replace("Every", "every")
-
-
-@pytest.mark.parametrize("count", [2, 5])
-def test_names_of_zones_at_one_corner_stand_below_one_another(count):
-    zones = [cartography.Zone(Text(f"Zone number {n}", f"第 {n} 区"), shapely.box(10 * n, 0, 500, 500)) for n in range(count)]
-    drawn = cartography.network_map(None, zones, [], label_id="x")
-    heights = sorted(float(y) for y in re.findall(r'class="zone-name" x="[^"]+" y="([^"]+)"', drawn.text))
-    assert len(heights) == count
-    assert min(after - before for before, after in pairwise(heights)) >= 30.0
