@@ -8,6 +8,8 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+BESIDE = {"packs/test_plan.py"}  # compares a golden file with the plan where that is there
 ROOMS = ["evidence", "identity", "policy", "catalog", "contract", "transfer", "cleanroom", "live", "settlement", "scenario", "witness"]
 FORBIDDEN_WORDS = {"utils", "helpers", "common", "base", "manager", "processor", "handler", "impl", "abstract", "info"}
 ASYNC_ALLOWED = ("chengshu/api/", "chengshu/cli/", "chengshu/console/", "chengshu/dsp/routes", "chengshu/live/feeds/")
@@ -55,6 +57,17 @@ def test_nothing_in_the_source_needs_a_folder_outside_the_project() -> None:
     outside = ["..", "shared"]
     found = [_name(path) for path in FILES if "/".join(outside) in path.read_text(encoding="utf-8")]
     assert found == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_no_test_is_longer_than_five_hundred_lines_or_needs_a_folder_outside_the_project(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 500
+    place = path.relative_to(Path(__file__).parent)
+    above = [int(number) for number in re.findall(r"parents\[(\d+)\]", text)]
+    outside = [number for number in above if number > len(place.parts)]  # parents[0] is the file's folder, the last is the project's
+    outside += re.findall(r"[\"'](/(?:work|home|root|srv|mnt|Users)\b)", text)
+    assert outside == [] or place.as_posix() in BESIDE
 
 
 def test_every_change_note_is_of_a_kind_that_the_change_log_knows() -> None:

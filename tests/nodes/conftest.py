@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from negotiators import PRODUCT, Node, Start, StepClock, introduce, policy_for, starter
 from small_space import PURPOSE, Town, agree, counts, hang_up, publish
 
 from chengshu.cli import verbs
+from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
 
 
@@ -33,3 +36,44 @@ def plug_in() -> Iterator[None]:
     sys.path.insert(0, folder)
     yield
     sys.path.remove(folder)
+
+
+@pytest.fixture
+def clock() -> StepClock:
+    return StepClock()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def start(tmp_path: Path, clock: StepClock, stack: ExitStack) -> Start:
+    return starter(tmp_path, clock, stack)
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    """A consumer and a provider for tests in which nothing is ever accepted, so that they can share them."""
+    with ExitStack() as stack:
+        start = starter(tmp_path_factory.mktemp("idle"), StepClock(), stack)
+        provider, consumer = start("provider"), start("consumer", serving=False)
+        introduce(provider, consumer)
+        provider.products.policies[PRODUCT] = to_odrl(policy_for(consumer))
+        yield consumer, provider
+        assert provider.contracts.negotiations() == []
+
+
+@pytest.fixture
+def provider(start: Start) -> Node:
+    return start("provider")
+
+
+@pytest.fixture
+def consumer(start: Start, provider: Node) -> Node:
+    node = start("consumer")
+    introduce(provider, node)
+    provider.products.policies[PRODUCT] = to_odrl(policy_for(node))
+    return node

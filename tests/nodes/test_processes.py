@@ -54,7 +54,7 @@ def _answers(node: Node) -> bool:
 
 
 def _command(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "chengshu", *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "-m", "chengshu", *words], capture_output=True, text=True, timeout=600, check=False)
 
 
 def _intact(node: Node) -> None:

@@ -121,7 +121,7 @@ def test_nothing_can_be_asked_of_a_product_whose_schema_cannot_be_fetched_and_no
 
 
 def test_the_doctor_says_who_does_not_answer_and_what_to_do(quiet: Quiet) -> None:
-    found = {one.about: one for one in examine(quiet.firm.folder)}
+    found = {one.about.en: one for one in examine(quiet.firm.folder)}
     assert found["party Fleet"].bad
     assert found["party Fleet"].as_dict("zh") == {
         "about": "party Fleet",

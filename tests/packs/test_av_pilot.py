@@ -54,6 +54,26 @@ def test_a_pack_with_another_answer_or_another_reason_does_not_hold(sample: Samp
     assert any("README" in about for about in wrong)
 
 
+BROKEN = ("policy.json", "answers", "README.md", "queries", "refused", "data", "pack.toml")
+GARBAGE = {"missing": None, "no text": b"\xff\xfe\x00garbage", "no object": b"[1, 2]", "empty": b""}
+
+
+BREAKS = [(part, garbage) for part in BROKEN for garbage in GARBAGE if garbage != "missing" or part not in {"queries", "refused"}]
+
+
+@pytest.mark.parametrize(("part", "garbage"), BREAKS)  # a pack with fewer questions is another pack, and nothing is wrong with it
+def test_a_broken_part_of_a_pack_is_a_verdict_and_never_a_traceback(sample: Sample, tmp_path: Path, part: str, garbage: str) -> None:
+    root = shutil.copytree(sample.pack.root, tmp_path / "pack", ignore=shutil.ignore_patterns("recording"))
+    shutil.copytree(sample.recording, root / "data" / "recording")
+    files = [path for path in sorted([root / part, *(root / part).glob("*")]) if path.is_file()]
+    for file in files:
+        content = GARBAGE[garbage]
+        file.unlink() if content is None else file.write_bytes(content)
+    assert files != []
+    found = check(root, observe=lambda _name: lambda _recording, _parameters: sample.products)
+    assert [one for one in found if not one.holds] != []
+
+
 def test_no_id_is_shared_between_two_sources(sample: Sample) -> None:
     ids = {
         (product, name): {str(one) for one in sample.products[product][name].unique().to_pylist()}

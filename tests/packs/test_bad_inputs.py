@@ -344,7 +344,7 @@ def played(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     pa_csv.write_csv(sample.products["av_objects"].drop_columns(["east_m"]), folder / "narrow.csv")
     binds = ["--bind", f"fleet_gnss={folder / 'fast.parquet'}", "--bind", f"av_objects={folder / 'narrow.csv'}"]
     words = [sys.executable, "-m", "chengshu", "pack", "run", str(pack), *binds, "--folder", str(folder / "run"), "--json"]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=1800, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return dict(json.loads(ran.stdout))
 

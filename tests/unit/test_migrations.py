@@ -1,6 +1,8 @@
 """The migrations make exactly the tables that the stores declare, and can be undone."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Column, MetaData, String, Table, inspect, literal_column, null, select
 
 import chengshu.node  # noqa: F401  # brings every room's store, and so every table
@@ -89,3 +92,24 @@ def test_jobs_that_were_asked_before_are_counted_under_their_agreements(tmp_path
     with database.read() as tx:
         rows = tx.execute(metadata.tables["asked_inputs"].select()).all()
     assert [tuple(row) for row in rows] == [("urn:j1", "did:key:road", "counts", "urn:a1")]
+
+
+def test_the_newest_revision_is_the_one_that_the_tool_finds() -> None:
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert migrations.newest() == {ScriptDirectory.from_config(settings).get_current_head()}
+
+
+def test_a_node_that_is_served_loads_nothing_that_only_computing_playing_or_migrating_needs(tmp_path: Path) -> None:
+    migrations.upgrade(Database(tmp_path / "node.db"), close=closed)
+    program = f"""
+import sys
+from pathlib import Path
+import chengshu.cli.main
+from chengshu import migrations
+from chengshu.kernel.database import Database
+migrations.upgrade(Database(Path({str(tmp_path / "node.db")!r})), close=None)
+print(sorted({{"alembic", "numba", "llvmlite", "jinja2", "pyproj"}} & sys.modules.keys()))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=True)
+    assert ran.stdout == "[]\n"

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.memory import give_back_now
 from chengshu.node import Node
 
 IDLE_S = 0.1
 ASK_S = 0.5
 COMPARE_S = 60.0
 THREADS = 2
+GIVE_BACK_S = 5.0
 STOP_S = 2.0
 SOON_S = 0.05
 """So long the publisher lets entries gather while the log grows; one flush then serves them all."""
@@ -24,7 +26,7 @@ TROUBLED_S = 2.0
 
 
 class Workers:
-    """Runs the node's tasks in a few threads, so that a long job does not hold up the messages, and publishes the log as it grows."""
+    """Runs the node's tasks in a few threads, so that a long job does not hold up the messages; publishes the log, gives memory back."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -34,6 +36,7 @@ class Workers:
         self._threads.append(threading.Thread(target=publisher.run, name="publisher", daemon=True))
         self._threads.append(threading.Thread(target=self._gather, name="cosignatures", daemon=True))
         self._threads.append(threading.Thread(target=self._compare, name="gossip", daemon=True))
+        self._threads.append(threading.Thread(target=self._give_back, name="memory", daemon=True))
 
     def start(self) -> None:
         """Take back what a dead process held, then start."""
@@ -55,6 +58,10 @@ class Workers:
                 self._node.worker.run_due()
             except ChengshuError as error:
                 self._node.trouble(error)
+
+    def _give_back(self) -> None:
+        while not self._stopping.wait(GIVE_BACK_S):
+            give_back_now()
 
     def _gather(self) -> None:
         """Ask the witnesses for cosignatures; each is waited for in a thread of its own, so that none delays another or the log."""

@@ -10,7 +10,7 @@ import pyarrow.types as pt
 from chengshu.catalog.model import Column, DataContract, Kind, LogicalType, Role
 from chengshu.catalog.odcs import PHYSICAL
 from chengshu.catalog.sources.cells import Misfit, cast_column
-from chengshu.catalog.sources.files import PARQUET_MAGIC, FileSource
+from chengshu.catalog.sources.files import FileSource
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
@@ -40,10 +40,11 @@ def infer_contract(path: Path, *, owner: str) -> DataContract:
         columns=(Column("document", LogicalType.STRING, "string", required=True),),
         kind=Kind.DOCUMENT if document else Kind.TABLE,
     )
-    FileSource(path, blank).check_file()
+    source = FileSource(path, blank)
+    source.check_file()
     if document:
         return blank
-    columns = _parquet_columns(path) if _is_parquet(path) else _csv_columns(path, blank)
+    columns = _parquet_columns(path) if source.is_parquet() else _csv_columns(path, blank)
     return _with_columns(blank, columns)
 
 
@@ -57,11 +58,6 @@ def _with_columns(blank: DataContract, columns: tuple[Column, ...]) -> DataContr
         description=blank.description,
         columns=columns,
     )
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
 
 
 def _parquet_columns(path: Path) -> tuple[Column, ...]:

@@ -215,11 +215,6 @@ class QualityReport:
         """Whether the source has to be set aside."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing at all was found."""
-        return not self.findings
-
     def summary(self) -> dict[str, Any]:
         """Return rule names and counts as JSON-ready values, for evidence and for a product's page; no row numbers."""
         return {

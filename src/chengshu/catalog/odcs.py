@@ -14,7 +14,7 @@ from open_data_contract_standard.model import CustomProperty, OpenDataContractSt
 from pydantic import ValidationError
 
 from chengshu.catalog.model import Box, Column, Crs, DataContract, Kind, LogicalType, Role, Semantic
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Invalid, in_words
 from chengshu.kernel.text import Text
 
 API_VERSIONS = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0")
@@ -86,7 +86,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _fault(path.name, "$", expected="a readable YAML file in UTF-8", got=type(error).__name__) from error
+        raise _fault(path.name, "$", expected="a readable YAML file in UTF-8", got=in_words(error)) from error
     if not isinstance(document, dict):
         raise _fault(path.name, "$", expected="a mapping", got=_kind(document))
     return document

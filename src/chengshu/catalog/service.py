@@ -154,12 +154,6 @@ class Catalog:
             self._evidence.append(tx, "product.withdrawn", product.id, {"product": product.id, "version": product.version})
         return product
 
-    def quarantine(self, product_id: str, report: QualityReport) -> int:
-        """Record that a published product was set aside for the findings of a later check; return the entry's index."""
-        with self._database.write() as tx:
-            product = self.find(tx, product_id)
-            return self._evidence.append(tx, "source.quarantined", product.id, _quarantine_body(product.id, product.version, report))
-
     def get(self, product_id: str) -> Product:
         """Return the published version of a product; raise NotFound."""
         with self._database.read() as tx:

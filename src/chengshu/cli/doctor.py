@@ -10,7 +10,7 @@ from typing import Any
 from chengshu.cleanroom.receipts import ReceiptState
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
-from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.errors import ChengshuError, NotFound
 from chengshu.kernel.text import Language, Text
 from chengshu.node import KEYS, LOG, PROTOCOL_PATH, Node, open_node
 from chengshu.witness.model import SPLIT_VIEW
@@ -22,15 +22,30 @@ LOW_DISK_BYTES = 512 * 1024 * 1024
 class Complaint:
     """One thing looked at: whether it is bad, what was found, what to do."""
 
-    about: str
+    about: Text
     bad: bool
     found: Text
     remedy: Text
 
     def as_dict(self, language: Language) -> dict[str, Any]:
-        """Return the finding as JSON-ready values."""
+        """Return the finding as JSON-ready values; ``about`` is the same word in every language, for a program to know it by."""
         remedy = self.remedy.of(language) if self.bad else None
-        return {"about": self.about, "ok": not self.bad, "found": self.found.of(language), "what_to_do": remedy}
+        return {"about": self.about.en, "ok": not self.bad, "found": self.found.of(language), "what_to_do": remedy}
+
+    def as_row(self, language: Language) -> dict[str, Any]:
+        """Return the finding as a person reads it."""
+        return self.as_dict(language) | {"about": self.about.of(language)}
+
+
+HEADINGS = {
+    "about": Text("about", "检查对象"),
+    "ok": Text("ok", "正常"),
+    "found": Text("found", "结果"),
+    "what_to_do": Text("what to do", "处理办法"),
+}
+NODE, KEY, DISK, SERVE = Text("node", "节点"), Text("key", "密钥"), Text("disk", "磁盘"), Text("serve", "运行")
+ROOM, JOURNAL, LOG_FILES = Text("clean room", "净室"), Text("journal", "账簿"), Text("log", "日志")
+CRYPTOGRAPHY, RECEIPTS, WITNESSES = Text("cryptography", "密码"), Text("receipts", "使用回执"), Text("witnesses", "见证方")
 
 
 def examine(folder: Path) -> list[Complaint]:
@@ -38,7 +53,7 @@ def examine(folder: Path) -> list[Complaint]:
     try:
         node = open_node(folder)
     except ChengshuError as error:
-        return [Complaint("node", True, Text(error.message, error.message), error.hint)]
+        return [Complaint(NODE, True, Text(error.message, error.message), error.hint)]
     found = [_key(folder), _cryptography(node), _disk(folder), _serving(node)]
     found += list(_products(node))
     found += list(_peers(node))
@@ -47,7 +62,7 @@ def examine(folder: Path) -> list[Complaint]:
     return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node)]
 
 
-def _fine(about: str, en: str, zh: str) -> Complaint:
+def _fine(about: Text, en: str, zh: str) -> Complaint:
     return Complaint(about, False, Text(en, zh), Text("nothing", "无需处理"))
 
 
@@ -55,24 +70,24 @@ def _key(folder: Path) -> Complaint:
     loose = [path.name for path in (folder / KEYS).iterdir() if stat.S_IMODE(path.stat().st_mode) & 0o077]
     if loose:
         return Complaint(
-            "key",
+            KEY,
             True,
             Text("others on this machine can read the node's key", "本机其他用户可读取节点密钥"),
             Text(f"chmod 600 {folder / KEYS}/*", f"chmod 600 {folder / KEYS}/*"),
         )
-    return _fine("key", "readable by its owner alone", "仅所有者可读")
+    return _fine(KEY, "readable by its owner alone", "仅所有者可读")
 
 
 def _cryptography(node: Node) -> Complaint:
     title = node.digests.suite.title
-    return _fine("cryptography", title.en, title.zh)
+    return _fine(CRYPTOGRAPHY, title.en, title.zh)
 
 
 def _disk(folder: Path) -> Complaint:
     free = shutil.disk_usage(folder).free
     if free < LOW_DISK_BYTES:
         return Complaint(
-            "disk",
+            DISK,
             True,
             Text(f"{free // 2**20} MiB free", f"仅剩 {free // 2**20} MiB"),
             Text(
@@ -80,7 +95,7 @@ def _disk(folder: Path) -> Complaint:
                 "请释放空间：磁盘写满会停止一切变更，但不会丢失数据。",
             ),
         )
-    return _fine("disk", f"{free // 2**20} MiB free", f"可用 {free // 2**20} MiB")
+    return _fine(DISK, f"{free // 2**20} MiB free", f"可用 {free // 2**20} MiB")
 
 
 def _serving(node: Node) -> Complaint:
@@ -88,7 +103,7 @@ def _serving(node: Node) -> Complaint:
     answer = verbs.health(serving.address)
     if answer is None and verbs.port_is_free(serving.host, serving.port):
         return Complaint(
-            "serve",
+            SERVE,
             True,
             Text(
                 "the node is not being served: nobody reaches it and nothing deferred is sent",
@@ -98,19 +113,19 @@ def _serving(node: Node) -> Complaint:
         )
     if answer is None or answer.get("node") != node.identity.did:
         return Complaint(
-            "serve",
+            SERVE,
             True,
             Text(f"something else listens on port {serving.port}", f"端口 {serving.port} 被其他程序占用"),
             Text(
                 "Stop it, or set another port under [serve] in chengshu.toml.", "请停止该程序，或在 chengshu.toml 的 [serve] 中更换端口。"
             ),
         )
-    return _fine("serve", f"answers at {serving.address}", f"节点在 {serving.address} 正常应答")
+    return _fine(SERVE, f"answers at {serving.address}", f"节点在 {serving.address} 正常应答")
 
 
 def _products(node: Node) -> Iterator[Complaint]:
     for product in node.catalog.products():
-        about = f"product {product.id}"
+        about = Text(f"product {product.id}", f"产品 {product.id}")
         if not product.path.is_file():
             yield Complaint(
                 about,
@@ -126,18 +141,19 @@ def _peers(node: Node) -> Iterator[Complaint]:
     for party in node.identity.list():
         if party.did == node.identity.did:
             continue
+        about = Text(f"party {party.name_en}", f"参与方 {party.name_zh}")
         root = party.address.removesuffix(PROTOCOL_PATH)
         answer = verbs.health(root) or {}
         if answer.get("node") != party.did:
             what = Text("another node answers at its address", "其地址由另一节点应答") if answer else Text("does not answer", "无应答")
             yield Complaint(
-                f"party {party.name_en}",
+                about,
                 True,
                 what,
                 Text("Ask its operator; messages to it wait meanwhile.", "请联系其运营方；发往该方的消息将等待。"),
             )
         else:
-            yield _fine(f"party {party.name_en}", "answers", "正常应答")
+            yield _fine(about, "answers", "正常应答")
 
 
 def _waiting(node: Node) -> Iterator[Complaint]:
@@ -146,14 +162,14 @@ def _waiting(node: Node) -> Iterator[Complaint]:
     for task in waiting:
         if task.attempts:
             yield Complaint(
-                f"task {task.seq}",
+                _task(task.seq),
                 True,
                 Text(f"{task.kind} waits for {task.waits_for}: {task.last_error}", f"{task.kind} 等待 {task.waits_for}：{task.last_error}"),
                 Text("It is tried again by itself while the node is served.", "节点运行期间会自动重试。"),
             )
     for task in failed:
         yield Complaint(
-            f"task {task.seq}",
+            _task(task.seq),
             True,
             Text(f"{task.kind} was given up: {task.last_error}", f"{task.kind} 已放弃：{task.last_error}"),
             Text("Do what led to it again, once the reason is gone.", "排除原因后请重新操作。"),
@@ -169,7 +185,7 @@ def _receipts(node: Node) -> Iterator[Complaint]:
             continue
         party = names.get(row["consumer"] if row["provider"] == node.identity.did else row["provider"])
         name_en, name_zh = (party.name_en, party.name_zh) if party else (row["consumer"], row["consumer"])
-        about = f"receipt {row['product']} {row['job']}"
+        about = Text(f"receipt {row['product']} {row['job']}", f"使用回执 {row['product']} {row['job']}")
         if row["state"] == ReceiptState.ISSUED:
             yield Complaint(
                 about,
@@ -188,7 +204,11 @@ def _receipts(node: Node) -> Iterator[Complaint]:
                 ),
             )
     if all(row["state"] == ReceiptState.COUNTERSIGNED for row in receipts):
-        yield _fine("receipts", f"{len(receipts)}, all countersigned", f"{len(receipts)} 份，均已会签")
+        yield _fine(RECEIPTS, f"{len(receipts)}, all countersigned", f"{len(receipts)} 份，均已会签")
+
+
+def _task(seq: int) -> Text:
+    return Text(f"task {seq}", f"任务 {seq}")
 
 
 def _rooms(node: Node) -> Complaint:
@@ -196,7 +216,7 @@ def _rooms(node: Node) -> Complaint:
     if unfinished:
         first = unfinished[0]
         return Complaint(
-            "clean room",
+            ROOM,
             True,
             Text(
                 f"{len(unfinished)} unfinished; the oldest waits for {first['waits_for']}",
@@ -204,35 +224,45 @@ def _rooms(node: Node) -> Complaint:
             ),
             Text("See whether that party's node answers.", "请检查该方节点是否应答。"),
         )
-    return _fine("clean room", "no unfinished job", "没有未完成的作业")
+    return _fine(ROOM, "no unfinished job", "没有未完成的作业")
 
 
 def _journal(node: Node) -> Complaint:
     off = node.settlements.imbalance()
     if off:
         return Complaint(
-            "journal",
+            JOURNAL,
             True,
             Text(f"debits and credits differ by {off} fen", f"借贷相差 {off} 分"),
             Text("Keep the database as it is and compare the statements with the log.", "请保留数据库原样，并将结算单与日志核对。"),
         )
-    return _fine("journal", "debits equal credits", "借贷平衡")
+    return _fine(JOURNAL, "debits equal credits", "借贷平衡")
 
 
 def _log(node: Node, folder: Path) -> Complaint:
+    """Judge the log as it lies there: files first, then the database against them. A doctor signs nothing."""
     try:
-        node.evidence.publish()
         verdict = verify_log(folder / LOG, node.evidence.vkey)
+        published = node.evidence.compare().size
+        waiting = node.evidence.size() - published
+    except NotFound as error:
+        return Complaint(LOG_FILES, True, Text(error.message, f"日志文件夹中没有已发布的日志：{LOG}"), _LOG_ABSENT)
     except ChengshuError as error:
-        return Complaint("log", True, Text(error.message, error.message), error.hint)
-    return _fine("log", f"{verdict.checkpoint.size} entries, all verified", f"{verdict.checkpoint.size} 条记录，全部核验通过")
+        return Complaint(LOG_FILES, True, Text(error.message, error.message), error.hint)
+    more_en, more_zh = (f"; {waiting} more to be published", f"；另有 {waiting} 条待发布") if waiting else ("", "")
+    entries = verdict.checkpoint.size
+    return _fine(
+        LOG_FILES,
+        f"{entries} entries, all verified and equal to the database{more_en}",
+        f"{entries} 条记录，全部核验通过且与数据库一致{more_zh}",
+    )
 
 
 def _witnesses(node: Node) -> Iterator[Complaint]:
     for view in node.witness.views():
         if view.code == SPLIT_VIEW:
             yield Complaint(
-                f"split view of {view.origin}",
+                Text(f"split view of {view.origin}", f"{view.origin} 的分裂视图"),
                 True,
                 Text(f"its key signed two histories, seen at: {view.seen_at}", f"其密钥签署了两段历史，见于：{view.seen_at}"),
                 Text(
@@ -245,11 +275,11 @@ def _witnesses(node: Node) -> Iterator[Complaint]:
             return
         status = node.cosignatures.status()
     except ChengshuError as error:
-        yield Complaint("witnesses", True, Text(error.message, error.message), error.hint)
+        yield Complaint(WITNESSES, True, Text(error.message, error.message), error.hint)
         return
     (words, *_), waits = status.verdict.texts(), ", ".join(one.witness.name for one in status.waited)
     yield Complaint(
-        "witnesses",
+        WITNESSES,
         not status.verdict.met,
         words,
         Text(
@@ -257,3 +287,10 @@ def _witnesses(node: Node) -> Iterator[Complaint]:
             f"正在等待 {waits}：原因见 chengshu witness status；节点运行期间会自动重试。",
         ),
     )
+
+
+_LOG_ABSENT = Text(
+    "A log that was never published is published by 'chengshu evidence publish' or by serving the node. If it was published before, it"
+    " was removed: compare with the checkpoints that others hold before it is published again.",
+    "从未发布过的日志，请运行 chengshu evidence publish 或启动节点。若曾发布过，则已被删除：请先与他方留存的检查点比对，再重新发布。",
+)

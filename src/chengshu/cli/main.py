@@ -1,5 +1,6 @@
 """The command ``chengshu``: one sub-command a noun."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -53,4 +54,6 @@ app.add_typer(packs.app, name="pack")
 def main() -> None:
     """Run the command line."""
     give_back_early()
+    # An interrupt while a connection is handed back is told by the command's own end; the library would add its traceback.
+    logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
     app()

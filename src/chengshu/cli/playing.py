@@ -22,13 +22,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from chengshu import __version__, plugins
 from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cli.output import Output
-from chengshu.cli.stage import ProcessStage, clear
+from chengshu.cli.stage import ProcessStage, claimed
 from chengshu.kernel.clock import iso, system_clock
 from chengshu.kernel.memory import give_back_early
 from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.scenario.model import Pack, SourcePart, find, load
-from chengshu.scenario.play import Play, write_sample
+from chengshu.scenario.play import Play, check_bindings, label_of, write_sample
 from chengshu.scenario.report import write_report
 from chengshu.scenario.summary import summarise
 
@@ -47,30 +47,41 @@ class Bindings:
     only_bound: bool
 
 
-def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) -> dict[str, Any] | None:
-    """Play a pack and write its report; return the whole result for a program, or print the summary for a person."""
+def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) -> dict[str, Any]:
+    """Play a pack, write its report, show the result to a program or its summary to a person, and return it.
+
+    Raises Invalid for bindings that cannot be used, before anything is started or removed.
+    """
     pack = load(find(plugins.pack_roots(), name))
-    clear(folder, mark=MARK)
+    check_bindings(pack, bindings.files)
+    with claimed(folder, mark=MARK):
+        try:
+            result = _played(pack, bindings=bindings, folder=folder, output=output)
+        except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    if output.as_json:
+        output.show(result)
+        return result
+    for line in summarise(result, pack, output.language):
+        output.console.print(line, markup=False)
+    report, seconds = result["report"], result["run"]["seconds"]
+    output.say(Text(f"Report: {report}   ({seconds} s)", f"报告：{report}   （{seconds} 秒）"))
+    return result
+
+
+def _played(pack: Pack, *, bindings: Bindings, folder: Path, output: Output) -> dict[str, Any]:
     started_at, began = system_clock(), time.monotonic()
-    try:
-        with ProcessStage(folder) as stage, _progress(output, steps=STEPS + len(pack.jobs)) as steps:
-            play = Play(pack, stage=stage, unpack=partial(unpack, pack), progress=steps, folder=folder)
-            bill = play.perform(bindings=bindings.files, only_bound=bindings.only_bound)
-            steps.step(Text("Writing the report", "生成报告"))
-    except KeyboardInterrupt:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with ProcessStage(folder) as stage, _progress(output, steps=STEPS + len(pack.jobs)) as steps:
+        play = Play(pack, stage=stage, unpack=partial(unpack, pack), progress=steps, folder=folder)
+        bill = play.perform(bindings=bindings.files, only_bound=bindings.only_bound)
+        steps.step(Text("Writing the report", "生成报告"))
     seconds = round(time.monotonic() - began, 1)
-    label = {"en": pack.label.en, "zh": pack.label.zh}
+    label = asdict(label_of(pack, bill.products))
     result = {**asdict(bill), "run": {"seconds": seconds, "started_at": iso(started_at), "version": __version__, "label": label}}
     (folder / RESULT).write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
     report = _report(pack, result, bindings=bindings, folder=folder, language=output.language)
-    if output.as_json:
-        return {**result, "report": str(report)}
-    for line in summarise(result, pack, output.language):
-        output.console.print(line, markup=False)
-    output.say(Text(f"Report: {report}   ({seconds} s)", f"报告：{report}   （{seconds} 秒）"))
-    return None
+    return {**result, "report": str(report)}
 
 
 def sample_of(name: str, folder: Path) -> list[dict[str, Any]]:

@@ -1,23 +1,26 @@
 """The stage on which packs are played: one real process a node, worked through the same verbs that a person uses."""
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from chengshu.catalog.model import Acceptance
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log, verify_use
-from chengshu.kernel.errors import ChengshuError, Unavailable
+from chengshu.kernel.errors import ChengshuError, Conflict, Unavailable
+from chengshu.kernel.memory import give_back_now
 from chengshu.kernel.money import Fen
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -27,10 +30,12 @@ from chengshu.scenario.model import JobPart, QueryPart, Role
 from chengshu.scenario.ports import Answer, Document, RoadMap, Wish
 from chengshu.settlement.model import differences
 
-START_S = 40.0
-AGREE_S = 40.0
-ANSWER_S = 90.0
-STATEMENT_S = 20.0
+# limits, not waits: a machine that six nodes share with other work is slow, and a play that is cut short measures nothing
+START_S = 120.0
+AGREE_S = 120.0
+JOB_S = 900.0
+ANSWER_S = JOB_S + 60.0
+STATEMENT_S = 60.0
 STOP_S = 5.0
 
 
@@ -67,16 +72,12 @@ class ProcessStage:
         """Return each role's party id."""
         return {role: node.identity.did for role, node in self._nodes.items()}
 
-    def process_of(self, role: str) -> subprocess.Popen[bytes]:
-        """Return the process that serves a role's node."""
-        return self._processes[role]
-
     def raise_nodes(self, roles: Sequence[Role]) -> list[Document]:
         """Create and serve a node for every role and make them known to one another."""
         ports = _free_ports(len(roles))
         for role, port in zip(roles, ports, strict=True):
             folder = self._folder / "nodes" / role.id
-            verbs.init(folder, verbs.Birth(role.id, role.title.en, role.title.zh, port=port, clean_room=role.clean_room))
+            verbs.init(folder, verbs.Birth(role.id, role.title.en, role.title.zh, port=port, clean_room=role.clean_room, job_s=JOB_S))
             self._nodes[role.id] = open_node(folder)
         cards = {role.id: verbs.describe(self._nodes[role.id]) for role in roles}
         for role in roles:
@@ -98,6 +99,7 @@ class ProcessStage:
             return {"state": "set-aside", "reason": {"en": error.as_dict("en"), "zh": error.as_dict("zh")}, "findings": []}
         if isinstance(outcome, Refused):
             return {"state": "set-aside", "reason": {"en": outcome.as_dict("en"), "zh": outcome.as_dict("zh")}, "findings": []}
+        give_back_now()
         return {"state": "published", **outcome}
 
     def permit(self, role: str, file: Path) -> Document:
@@ -204,18 +206,43 @@ def _silent(folder: Path, role: str) -> Unavailable:
     )
 
 
-def clear(folder: Path, *, mark: str) -> None:
-    """Make ``folder`` new and empty; raise ChengshuError rather than remove one that was not made here."""
-    if folder.exists():
-        if not (folder / mark).exists():
-            raise Unavailable(
-                "stage.not-ours",
-                f"expected a new folder, or one of an earlier run, got {folder}",
-                hint=Text("Name another folder with --folder.", "请用 --folder 指定其他目录。"),
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / mark).touch()
+@contextmanager
+def claimed(folder: Path, *, mark: str) -> Iterator[None]:
+    """Make ``folder`` new and empty and keep it for one run, as long as the block lasts.
+
+    Raises Unavailable rather than empty a folder that was not made here, and Conflict while another run uses it; the kernel lets go of
+    the claim when a run's process dies, however it dies.
+    """
+    if folder.exists() and not (folder / mark).is_file():
+        raise Unavailable(
+            "stage.not-ours",
+            f"expected a new folder, or one of an earlier run, got {folder}",
+            hint=Text("Name another folder with --folder.", "请用 --folder 指定其他目录。"),
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / mark).open("ab") as claim:
+        _lock(claim, folder)
+        for path in folder.iterdir():
+            if path.name != mark:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        yield
+
+
+def _lock(claim: IO[bytes], folder: Path) -> None:
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _in_use(folder) from error
+    if os.fstat(claim.fileno()).st_nlink == 0:  # another run ended here and took its folder with it while this one was at the door
+        raise _in_use(folder)
+
+
+def _in_use(folder: Path) -> Conflict:
+    return Conflict(
+        "stage.in-use",
+        f"expected a folder that no run uses, got {folder}, where one is going on",
+        hint=Text("Wait for it to end, or name another folder with --folder.", "请等待其结束，或用 --folder 指定其他目录。"),
+    )
 
 
 def _serve(folder: Path) -> subprocess.Popen[bytes]:

@@ -20,11 +20,10 @@ from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Question
 from chengshu.contract.model import Negotiation, State
-from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable, in_words
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
-from chengshu.methods.projection import LocalFrame
 from chengshu.node import Node, create_node
 from chengshu.policy.model import (
     Basis,
@@ -61,6 +60,8 @@ class Birth:
     port: int = 8700
     clean_room: bool = False
     cryptography: config.Cryptography = "international"
+    job_s: float | None = None
+    """Seconds that one job may take in its clean room, and that the room waits for its inputs; the settings' own where not given."""
 
 
 def init(folder: Path, birth: Birth) -> Document:
@@ -71,11 +72,12 @@ def init(folder: Path, birth: Birth) -> Document:
             f"expected a folder without a node, got {folder}, which has one",
             hint=Text("Choose another folder; a node's key is never overwritten.", "请选择其他目录；节点密钥不会被覆盖。"),
         )
+    room = config.CleanroomSection(enabled=birth.clean_room)
     settings = config.Settings(
         node=config.NodeSection(handle=birth.handle, name_en=birth.name_en, name_zh=birth.name_zh),
         space=config.SpaceSection(cryptography=birth.cryptography),
         serve=config.ServeSection(host=birth.host, port=birth.port),
-        cleanroom=config.CleanroomSection(enabled=birth.clean_room),
+        cleanroom=room if birth.job_s is None else room.model_copy(update={"timeout_s": birth.job_s, "input_wait_s": birth.job_s}),
     )
     node = create_node(folder, settings)
     return {"folder": str(folder), **describe(node)}
@@ -222,9 +224,11 @@ def against(road_map: MapReference) -> Further:
     except (OSError, ValueError) as error:
         raise Invalid(
             "map.file",
-            f"{road_map.file}: expected a Parquet file of lanes with the columns xs and ys, got {type(error).__name__}",
+            f"{road_map.file}: expected a Parquet file of lanes with the columns xs and ys, got {in_words(error)}",
             hint=Text("The pilot's product map_lane is a pattern for it.", "可参照试点产品 map_lane。"),
         ) from error
+    from chengshu.methods.projection import LocalFrame  # noqa: PLC0415  # its projection library is large, and few commands project
+
     frame = LocalFrame(road_map.proj, *road_map.offset)
 
     def check(table: pa.Table, contract: DataContract, file: str) -> QualityReport:
@@ -352,9 +356,9 @@ def read_json(path: Path) -> Document:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _no_object(path, type(error).__name__) from error
+        raise _no_object(path, in_words(error)) from error
     if not isinstance(document, dict):
-        raise _no_object(path, type(document).__name__)
+        raise _no_object(path, "another JSON value")
     return document
 
 

@@ -17,6 +17,7 @@ from chengshu.evidence.tiles import (
     Frontier,
     TileName,
     TileNodes,
+    decode_bundle,
     encode_bundle,
     levels,
     split_hashes,
@@ -125,6 +126,26 @@ class Evidence:
         old_root, new_root = (root_of(size, nodes, hashing=hashing) for size in (old, new))
         return ConsistencyProof(old, old_root, new, new_root, path, hashing)
 
+    def compare(self) -> Checkpoint:
+        """Find every published entry in the database as it was published, and return the checkpoint; nothing is written or signed.
+
+        The files themselves are for :func:`chengshu.evidence.verify.verify_log` to judge. Raises NotFound where nothing is published,
+        Tampered when the database holds fewer entries than the checkpoint, or another one than the files. Memory is one bundle.
+        """
+        checkpoint = self.checkpoint()
+        files = FileTiles(self.folder)
+        with self._database.read() as tx:
+            size = store.count(tx)
+            if size < checkpoint.size:
+                raise _rewritten(size, f"{checkpoint.size} entries, as the checkpoint says", f"{size}")
+            for first in range(0, checkpoint.size, TILE_WIDTH):
+                stop = min(first + TILE_WIDTH, checkpoint.size)
+                kept = _contiguous(store.find(tx, start=first, stop=stop), first, stop=stop)
+                for index, (entry, published) in enumerate(zip(kept, _bundle(files, first, stop=stop), strict=True), first):
+                    if entry != published:
+                        raise _rewritten(index, f"entry {index} as it was published", "another one in the database")
+        return checkpoint
+
     def publish(self) -> Checkpoint:
         """Integrate every committed entry into the tiles on disk, then sign and return the checkpoint.
 
@@ -160,7 +181,8 @@ class Evidence:
                 raise _rewritten(size, f"{frontier.size} entries, as the checkpoint says", f"{size}")
             while frontier.size < size:
                 first = frontier.size // TILE_WIDTH * TILE_WIDTH
-                entries = _contiguous(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size)), first)
+                stop = min(first + TILE_WIDTH, size)
+                entries = _contiguous(store.find(tx, start=first, stop=stop), first, stop=stop)
                 fresh = _fresh_leaves(self._key.hashing.leaves(entries), first, frontier=frontier)
                 bundle = TileName(None, first // TILE_WIDTH, len(entries))
                 files.write(bundle.path, encode_bundle(entries))
@@ -223,11 +245,21 @@ def _tile(files: FileTiles, name: TileName) -> bytes:
     return data[: name.width * HASH_BYTES]
 
 
-def _contiguous(rows: Sequence[tuple[int, bytes]], first: int) -> list[bytes]:
-    """The entries' bytes, once no row between the first and the last is missing from the database."""
-    for expected, (index, _) in enumerate(rows, first):
-        if index != expected:
-            raise _rewritten(expected, f"entry {expected} in the database", f"entry {index}")
+def _bundle(files: FileTiles, first: int, *, stop: int) -> list[bytes]:
+    """The published entries from ``first`` to ``stop``, all in one bundle."""
+    path, data = files.tile(TileName(None, first // TILE_WIDTH, stop - first))
+    entries, _ = decode_bundle(data)
+    if len(entries) < stop - first:
+        raise _damaged(f"{path} is cut short", file=path)
+    return entries[: stop - first]
+
+
+def _contiguous(rows: Sequence[tuple[int, bytes]], first: int, *, stop: int) -> list[bytes]:
+    """The bytes of the entries from ``first`` to ``stop``, once none of their rows is missing from the database."""
+    indexes = [index for index, _ in rows]
+    for place, expected in enumerate(range(first, stop)):
+        if indexes[place : place + 1] != [expected]:
+            raise _rewritten(expected, f"entry {expected} in the database", "none")
     return [data for _, data in rows]
 
 

@@ -13,6 +13,7 @@ A refusal that is part of the game (policy, rule, budget) is not an error: see :
 """
 
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any
 
 from chengshu.kernel.text import Language, Text
@@ -48,6 +49,27 @@ class ChengshuError(Exception):
             "hint": self.hint.of(language),
             "facts": self.facts,
         }
+
+
+def in_words(error: Exception) -> str:
+    """Return what a foreign exception says went wrong, as the end of "expected …, got …"; never its text, which may hold a data value."""
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case IsADirectoryError() | NotADirectoryError():
+            return "a path that is no file"
+        case PermissionError():
+            return "a file that may not be read"
+        case UnicodeDecodeError():
+            return "bytes that are not text in UTF-8"
+        case JSONDecodeError():
+            return f"text that is not JSON from line {error.lineno} on"
+        case OSError() if error.strerror:
+            return f"a failure of the system ({error.strerror})"
+        case OSError():
+            return "a failure of the system"
+        case _:
+            return "content of another form"
 
 
 class Invalid(ChengshuError):

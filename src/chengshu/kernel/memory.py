@@ -16,8 +16,22 @@ def give_back_early() -> None:
     every one of its processes for ever. Sets glibc's thresholds (mallopt(3)); where the C library has none, only Arrow's pool is set.
     """
     pa.set_memory_pool(pa.system_memory_pool())
-    library = ctypes.CDLL(ctypes.util.find_library("c"))
+    library = _c_library()
     if hasattr(library, "mallopt"):
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         library.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
         library.mallopt(_M_ARENA_MAX, 2)
+
+
+def give_back_now() -> None:
+    """Return every whole page that the allocator keeps free to the system (malloc_trim(3)); call when a large piece of work is done.
+
+    Small pieces between large ones keep pages from being returned as they are freed. Does nothing where the C library cannot.
+    """
+    library = _c_library()
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
+
+
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL(ctypes.util.find_library("c"))

@@ -147,11 +147,6 @@ def read_recording(folder: Path) -> Recording:
     return Recording(tracks=tracks, **tables, meta=meta)
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
-    """Return what a recording says of itself (``meta.json``); raises as :func:`read_recording`."""
-    return dict(_meta(folder))
-
-
 def empty_tables() -> dict[str, pa.Table]:
     """Return a table without rows for each of a recording's tables, for recordings that lack some (no signals, no loops)."""
     return {name: schema.empty_table() for name, schema in _SCHEMAS.items()}

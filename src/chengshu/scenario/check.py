@@ -18,7 +18,7 @@ from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.release import release
 from chengshu.cleanroom.schemas import schema_of, terms_of
 from chengshu.cleanroom.vetting import vet
-from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.errors import ChengshuError, Invalid, in_words
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Language, Text
 from chengshu.policy.odrl import from_odrl
@@ -57,8 +57,11 @@ def check(root: Path, *, observe: Callable[[str], Observe]) -> list[Verdict]:
         tables = sample_tables(pack, contracts, observe=observe(pack.source.method))
     except (ChengshuError, KeyError) as error:
         return [*found, Verdict("sample", False, Text(str(error), str(error)))]
+    except (OSError, ValueError) as error:
+        got = in_words(error)
+        return [*found, Verdict("sample", False, Text(f"expected a readable sample, got {got}", f"样本不可读：{got}"))]
     found += list(_quality(contracts, tables))
-    return [*found, *(_question(pack, query, contracts, tables) for query in pack.queries)]
+    return [*found, *(_judged(pack, query, contracts, tables) for query in pack.queries)]
 
 
 def sample_tables(pack: Pack, contracts: Mapping[str, DataContract], *, observe: Observe) -> dict[str, pa.Table]:
@@ -98,7 +101,7 @@ def _stand_ins(pack: Pack) -> dict[str, str]:
 
 def _texts(pack: Pack) -> Iterator[Verdict]:
     readme = pack.root / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     missing = [section for section in README_SECTIONS if section not in text]
     yield _verdict("README", missing, "says who, why, what leaves, the method and its limits", "说明了参与方、目的、出室内容、方法与局限")
     wrong = [clause for clause in pack.clauses if not _CLAUSE.match(clause)]
@@ -141,6 +144,14 @@ def _quality(contracts: Mapping[str, DataContract], tables: Tables) -> Iterator[
         yield _verdict(f"sample {name}", wrong, f"{report.rows} rows, nothing found", f"{report.rows} 行，未发现问题")
 
 
+def _judged(pack: Pack, query: QueryPart, contracts: Mapping[str, DataContract], tables: Tables) -> Verdict:
+    try:
+        return _question(pack, query, contracts, tables)
+    except ChengshuError as error:
+        folder = "queries" if query.refused_for is None else "refused"
+        return Verdict(f"{folder}/{query.id}", False, Text(error.message, error.message))
+
+
 def _question(pack: Pack, query: QueryPart, contracts: Mapping[str, DataContract], tables: Tables) -> Verdict:
     got = answer(pack, query, contracts, tables)
     if query.refused_for is not None:
@@ -151,11 +162,32 @@ def _question(pack: Pack, query: QueryPart, contracts: Mapping[str, DataContract
         return Verdict(
             f"queries/{query.id}", False, Text(f"refused by {got.rule}: {got.message}", f"被规则 {got.rule} 拒绝：{got.message}")
         )
-    golden = json.loads(query.answer.read_text(encoding="utf-8")) if query.answer and query.answer.is_file() else None
+    golden = _golden(query)
     if golden is None:
         return Verdict(f"queries/{query.id}", False, Text("no golden answer", "缺少标准答案"))
     wrong = [] if _ordered(golden) == _ordered(got) else ["another answer than the golden one"]
     return _verdict(f"queries/{query.id}", wrong, f"{len(golden)} rows, as golden", f"{len(golden)} 行，与标准答案一致")
+
+
+def _golden(query: QueryPart) -> list[dict[str, Any]] | None:
+    """The answer that the pack expects, None where it has none; raise Invalid for a file that holds no rows."""
+    if query.answer is None or not query.answer.is_file():
+        return None
+    try:
+        golden = json.loads(query.answer.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _no_rows(query.answer, in_words(error)) from error
+    if not isinstance(golden, list) or not all(isinstance(row, dict) for row in golden):
+        raise _no_rows(query.answer, "another JSON value")
+    return golden
+
+
+def _no_rows(file: Path, got: str) -> Invalid:
+    return Invalid(
+        "pack.invalid",
+        f"answers/{file.name}: expected the golden answer as a JSON list of rows, got {got}",
+        hint=Text("See docs/reference/pack.md.", "见 docs/reference/pack.md。"),
+    )
 
 
 def _ordered(rows: list[dict[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.kernel.errors import Invalid, NotFound, in_words
 from chengshu.kernel.text import Text
 from chengshu.scenario.keys import unknown_keys
 
@@ -162,6 +162,8 @@ def load(root: Path) -> Pack:
         pack = _pack(root, document)
     except KeyError as error:
         raise _invalid(f"expected the key {error.args[0]!r}, got none") from error
+    except OSError as error:
+        raise _invalid(f"expected every file of the pack to be readable, got {in_words(error)}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise _invalid(f"expected the documented shape of every key, got: {error}") from error
     faults = [f"{key}: no such key" for key in unknown_keys(document)]

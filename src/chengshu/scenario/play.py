@@ -1,7 +1,7 @@
 """How a pack is played: nodes, products, contracts, jobs, questions, settlement, proof; in that order."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Invalid, in_words
 from chengshu.kernel.text import Text
 from chengshu.scenario.model import JobPart, Pack, ProductPart, QueryPart
 from chengshu.scenario.ports import Answer, Document, Progress, RoadMap, Stage, Wish
+
+POLICIES = "policy.json"
+OWN_FILES = Text("your own files", "您自己的文件")
+"""The label of a play in which no table came from the pack's sample."""
 
 Observe = Callable[[Path, Mapping[str, Any]], Mapping[str, pa.Table]]
 """Turns a recorded sample into what each party holds: product name to table."""
@@ -48,15 +52,8 @@ class Play:
         self.bill = Playbill()
 
     def perform(self, *, bindings: Mapping[str, Path], only_bound: bool) -> Playbill:
-        """Play the whole pack; ``bindings`` puts a user's own file in a product's place. Raises Invalid for an unknown product."""
-        known = [product.id for product in self._pack.products]
-        unknown = sorted(bindings.keys() - set(known))
-        if unknown:
-            raise Invalid(
-                "pack.unknown-product",
-                f"expected products of {self._pack.id} ({', '.join(known)}), got {', '.join(unknown)}",
-                hint=Text("Bind with --bind PRODUCT=FILE.", "请使用 --bind 产品=文件 进行绑定。"),
-            )
+        """Play the whole pack; ``bindings`` puts a user's own file in a product's place. Raises as :func:`check_bindings`."""
+        check_bindings(self._pack, bindings)
         self._say("Starting the nodes", "启动各方节点")
         self.bill.parties = self._stage.raise_nodes(self._pack.roles)
         self._say("Each party takes up only what it would really hold", "各方只取得其真实可持有的数据")
@@ -84,9 +81,9 @@ class Play:
 
     def _files(self, bindings: Mapping[str, Path], *, only_bound: bool) -> dict[str, Path]:
         files = dict(bindings)
-        files |= {part.id: part.document for part in self._pack.products if part.document and part.id not in bindings}
         if only_bound:
             return files
+        files |= {part.id: part.document for part in self._pack.products if part.document and part.id not in bindings}
         missing = {part.id for part in self._pack.products} - files.keys()
         if missing:
             files |= {name: path for name, path in self._unpack(self._folder / "observed").items() if name in missing}
@@ -173,6 +170,37 @@ class Play:
         return self._stage.prove(holder=contract["holder"], product=contract["product"], job=job["job"])
 
 
+def check_bindings(pack: Pack, bindings: Mapping[str, Path]) -> None:
+    """Raise Invalid for a binding to a product that the pack does not have, or to a file that is not there."""
+    known = [product.id for product in pack.products]
+    unknown = sorted(bindings.keys() - set(known))
+    if unknown:
+        raise Invalid(
+            "pack.unknown-product",
+            f"expected products of {pack.id} ({', '.join(known)}), got {', '.join(unknown)}",
+            hint=Text("Bind with --bind PRODUCT=FILE.", "请使用 --bind 产品=文件 进行绑定。"),
+        )
+    absent = [f"{name}={file}" for name, file in sorted(bindings.items()) if not file.is_file()]
+    if absent:
+        raise Invalid(
+            "pack.binding-file",
+            f"expected a file for every binding, got none at {', '.join(absent)}",
+            hint=Text("Check the path; it is read from the folder you are in.", "请检查路径；相对路径以当前目录为准。"),
+        )
+
+
+def label_of(pack: Pack, products: Sequence[Document]) -> Text:
+    """Return what the tables of a play were: the pack's sample with its label, the user's own files, or which of them were which."""
+    documents = {part.id for part in pack.products if part.document is not None}
+    tables = [one for one in products if one["state"] == "published" and one["id"] not in documents]
+    own = [str(one["id"]) for one in tables if one["origin"] == "yours"]
+    if not own:
+        return pack.label
+    if len(own) == len(tables):
+        return OWN_FILES
+    return Text(f"{pack.label.en}; your own files for {', '.join(own)}", f"{pack.label.zh}；其中 {'、'.join(own)} 为您自己的文件")
+
+
 def write_sample(recording: Path, parameters: Mapping[str, Any], *, observe: Observe, folder: Path) -> dict[str, Path]:
     """Write every product of a sample as the file that its holder would have; return the files by product name."""
     return {name: write_product(table, folder, name) for name, table in observe(recording, parameters).items()}
@@ -195,7 +223,7 @@ def resolve_policy(pack: Pack, part: ProductPart, *, parties: Mapping[str, str])
 
     ``policy.json`` holds one template a product, or ``*`` for those without one of their own.
     """
-    templates = json.loads((pack.root / "policy.json").read_text(encoding="utf-8"))
+    templates = _templates(pack.root / POLICIES)
     template = templates.get(part.id, templates.get("*"))
     if template is None:
         raise Invalid(
@@ -208,6 +236,24 @@ def resolve_policy(pack: Pack, part: ProductPart, *, parties: Mapping[str, str])
         text = text.replace(f'"role:{role}"', json.dumps(party))
     document: Document = json.loads(text)
     return document
+
+
+def _templates(file: Path) -> Mapping[str, Any]:
+    try:
+        templates = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _no_policies(in_words(error)) from error
+    if not isinstance(templates, dict):
+        raise _no_policies("another JSON value")
+    return templates
+
+
+def _no_policies(got: str) -> Invalid:
+    return Invalid(
+        "pack.invalid",
+        f"{POLICIES}: expected a readable JSON object with a policy a product, got {got}",
+        hint=Text("See docs/reference/pack.md and docs/reference/policy.md.", "见 docs/reference/pack.md 与 docs/reference/policy.md。"),
+    )
 
 
 def _as_expected(query: QueryPart, answer: Answer) -> bool:

@@ -7,7 +7,7 @@ from chengshu.kernel.money import Fen, yuan
 from chengshu.kernel.text import Language, Text
 from chengshu.scenario.model import Pack
 from chengshu.scenario.report.headline import JOB, headline, quarantined
-from chengshu.scenario.report.reading import Cast, Row, cast_of, part, parts, percent, real, rows, whole
+from chengshu.scenario.report.reading import Cast, Row, cast_of, label_told, part, parts, percent, real, rows, whole
 from chengshu.scenario.report.worth import TOGETHER
 
 MOST_LINES = 26
@@ -17,9 +17,9 @@ MOST_ASIDE = 6
 
 def summarise(play: Mapping[str, Any], pack: Pack, language: Language) -> list[str]:
     """Return at most 26 short lines with the main figures of a play; a part that is missing is said to be."""
-    cast = cast_of(play, pack)
+    cast, label = cast_of(play, pack), label_told(play, pack)
     texts = [
-        Text(f"{pack.title.en} ({pack.label.en})", f"{pack.title.zh}（{pack.label.zh}）"),
+        Text(f"{pack.title.en} ({label.en})", f"{pack.title.zh}（{label.zh}）"),
         *_set_aside(play, cast),
         *_multiplier(play, cast),
         *_seen(play, cast),
@@ -30,6 +30,11 @@ def summarise(play: Mapping[str, Any], pack: Pack, language: Language) -> list[s
         _evidence(play),
     ]
     return [text.of(language) for text in texts[:MOST_LINES]]
+
+
+def is_measured(play: Mapping[str, Any]) -> bool:
+    """Say whether a play came to a multiplier, or to a lower bound of one."""
+    return headline(play, Cast({}, {})).measured
 
 
 def _multiplier(play: Row, cast: Cast) -> list[Text]:

@@ -8,7 +8,6 @@ import pytest
 from chengshu.catalog.inference import infer_contract
 from chengshu.catalog.model import Acceptance, ProductState
 from chengshu.catalog.odcs import document_of, read_document
-from chengshu.catalog.quality import check
 from chengshu.catalog.service import Access, Catalog, file_digest
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
@@ -204,13 +203,6 @@ def test_a_document_can_be_published(room, tmp_path, traffic):
     path.write_text('{"zone": 1}', encoding="utf-8")
     product = room.catalog.publish(read_document(traffic.contracts / "permit.yaml"), source=path, policy=POLICY)
     assert room.catalog.open(product.id).to_pydict() == {"document": ['{"zone": 1}']}
-
-
-def test_a_later_finding_is_recorded_as_a_quarantine(room, document, source, traffic):
-    product = room.catalog.publish(document, source=source, policy=POLICY)
-    report = check(traffic.once_a_second(), traffic.contract, file="later")
-    index = room.catalog.quarantine(product.id, report)
-    assert (index, room.last().kind, room.last().body["quality"]["findings"][0]["rule"]) == (1, "source.quarantined", "rate-too-low")
 
 
 def test_a_file_outside_the_nodes_folder_is_refused(room, document, source, tmp_path):

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from chengshu.cli.main import app
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # a command leaves closing its connections to its process's end
-START_S = 30.0
+START_S = 300.0
 SECRET = "7331.25"  # a cell of the product, which no message may show
 RAW = "SELECT speed FROM road.counts"
 MEAN = "SELECT COUNT(*) AS n, AVG(speed) AS speed FROM road.counts"
@@ -161,7 +161,7 @@ def _serve(folder: Path, stack: ExitStack) -> None:
     words = [sys.executable, "-m", "chengshu", "serve", "--node", str(folder), "--while-input-open"]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert process.stdin is not None
-    stack.callback(process.wait, 10)
+    stack.callback(process.wait, START_S)
     stack.callback(process.stdin.close)
 
 
@@ -424,3 +424,9 @@ def test_a_binding_that_is_none_is_refused_before_anything_starts(tmp_path: Path
     ran = run("pack", "run", "transport/av_pilot", "--bind", "av_state", "--folder", tmp_path / "run", "--json")
     assert (ran.code, ran.value["error"]["code"]) == (1, "pack.binding")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("words", [("--product", "p"), ("--job", "j"), ("--product", "", "--job", "j"), ("--product", "p", "--job", "")])
+def test_half_a_use_is_never_called_proved(journey: Journey, words: tuple[str, ...]) -> None:
+    ran = run("evidence", "verify", journey.folder / "road", *words, "--json")
+    assert (ran.code, ran.value["error"]["code"]) == (1, "evidence.use")

@@ -7,6 +7,7 @@ from page_reader import grid_of_lanes
 
 from chengshu.methods.projection import LocalFrame
 from chengshu.scenario.model import load
+from chengshu.scenario.report import write_report
 
 DATA = Path(__file__).parents[2] / "data" / "report"
 _SAMPLE = json.loads((DATA / "play.json").read_text(encoding="utf-8"))
@@ -37,3 +38,12 @@ def frame():
 @pytest.fixture
 def lanes():
     return grid_of_lanes(60)
+
+
+@pytest.fixture
+def write(pack, lanes, frame, zones, tmp_path):
+    def written(play, *, language="en", **changed):
+        parts = {"pack": pack, "lanes": lanes, "frame": frame, "zones": zones} | changed
+        return write_report(play, **parts, language=language, path=tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+    return written

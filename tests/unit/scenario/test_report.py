@@ -12,7 +12,7 @@ from page_reader import Node, grid_of_lanes, read_page, table
 
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
-from chengshu.scenario.report import cartography, charts, proof, write_report
+from chengshu.scenario.report import cartography, charts, proof
 from chengshu.scenario.report.headline import headline
 from chengshu.scenario.report.markup import both, element
 from chengshu.scenario.report.reading import Cast, cast_of, reasons, sentences
@@ -20,15 +20,6 @@ from chengshu.settlement.model import CoalitionCount, Order, settle
 
 HOSTILE = '<script>alert("x")</script>'
 KINDS = {"following": "following", "crossing": "crossing", "merging": "merging"}
-
-
-@pytest.fixture
-def write(pack, lanes, frame, zones, tmp_path):
-    def written(play, *, language="en", **changed):
-        parts = {"pack": pack, "lanes": lanes, "frame": frame, "zones": zones} | changed
-        return write_report(play, **parts, language=language, path=tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-
-    return written
 
 
 @pytest.fixture
@@ -121,8 +112,13 @@ def test_headings_step_down_one_level_at_a_time(write, play):
 def test_the_label_and_the_licences_are_visible_at_the_top_and_in_the_footer(write, play):
     page = read_page(write(play))
     for place in ("header", "footer"):
-        assert "simulated traffic on a real network" in page.all(place)[0].text("en")
-        assert "真实路网上的仿真交通" in page.all(place)[0].text("zh")
+        assert "test data, not a result" in page.all(place)[0].text("en")
+        assert "测试数据，非真实结果" in page.all(place)[0].text("zh")
+    del play["run"]["label"]
+    unlabelled = read_page(write(play))
+    for place in ("header", "footer"):
+        assert "simulated traffic on a real network" in unlabelled.all(place)[0].text("en")
+        assert "真实路网上的仿真交通" in unlabelled.all(place)[0].text("zh")
     assert "OpenStreetMap contributors, ODbL 1.0" in page.all("footer")[0].text("en")
 
 

@@ -9,7 +9,7 @@ def job_of(play, name):
 
 def test_the_summary_tells_the_main_figures(play, pack):
     assert summarise(play, pack, "en") == [
-        "An autonomous-driving pilot (simulated traffic on a real network)",
+        "An autonomous-driving pilot (test data, not a result)",
         "Set aside: link_speed",
         "Left out: detector_1min",
         "Multiplier: 3.3× (95 % interval: 2.0 to 9.0)",
@@ -30,7 +30,7 @@ def test_the_summary_tells_the_main_figures(play, pack):
 
 def test_the_summary_speaks_chinese(play, pack):
     lines = summarise(play, pack, "zh")
-    assert lines[:4:3] == ["自动驾驶试运营（真实路网上的仿真交通）", "乘数：3.3×（95 % 区间：2.0 至 9.0）"]
+    assert lines[:4:3] == ["自动驾驶试运营（测试数据，非真实结果）", "乘数：3.3×（95 % 区间：2.0 至 9.0）"]
     assert lines[-1] == "存证：6 / 6 份日志完好，一次使用已证明"
 
 

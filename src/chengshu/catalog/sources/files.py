@@ -4,6 +4,7 @@ import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +94,20 @@ class FileSource:
         if self.path.stat().st_size == 0:
             raise self._fault("empty", expected="at least one row", got="an empty file", hint=_LOOK)
 
-    def _is_parquet(self) -> bool:
+    def is_parquet(self) -> bool:
+        """Say whether the file is Parquet by its first bytes; raise Invalid for one that is called so and is not."""
         try:
             with self.path.open("rb") as file:
-                return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+                found = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
         except OSError as error:
             raise self._unreadable("a file that may be read") from error
+        if not found and self.path.suffix.lower() == ".parquet":
+            raise self._fault("unreadable", expected="a Parquet file, as its name says", got="other content", hint=_LOOK)
+        return found
 
     def names(self) -> list[str]:
         """Return the names of the file's columns, as they stand in it."""
-        if not self._is_parquet():
+        if not self.is_parquet():
             with self._csv_reader([]) as reader:
                 return list(reader.schema.names)
         try:
@@ -123,7 +128,7 @@ class FileSource:
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
         names = [column.name for column in self._contract.columns]
-        if not self._is_parquet():
+        if not self.is_parquet():
             yield from self._csv_batches(names)
             return
         broken = False
@@ -161,7 +166,7 @@ class FileSource:
                 parse_options=pa_csv.ParseOptions(
                     delimiter=self._contract.delimiter,
                     newlines_in_values=True,
-                    invalid_row_handler=note,
+                    invalid_row_handler=note if self._is_text else None,  # the handler is given the row's text
                     ignore_empty_lines=len(self._contract.columns) > 1,  # in a file of one column an empty line is a missing cell
                 ),
                 convert_options=pa_csv.ConvertOptions(
@@ -186,9 +191,26 @@ class FileSource:
         raise self._csv_fault(failed)
 
     def _csv_fault(self, failed: type[Exception]) -> Invalid:
-        if issubclass(failed, UnicodeError):
+        if issubclass(failed, UnicodeError) or not self._is_text:
             return self._fault("encoding", expected=f"text in {self._contract.encoding}", got="bytes that are not", hint=_SAY_ENCODING)
         return self._unreadable(f"a CSV file with a header, separated by '{self._contract.delimiter}'")
+
+    @cached_property
+    def _is_text(self) -> bool:
+        """Whether the whole file can be read in its encoding; what is not UTF-8 is recoded, and so judged, as it is read."""
+        if self._encoding() != "utf-8":
+            return True
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            with self.path.open("rb") as file:
+                while block := file.read(BLOCK_BYTES):
+                    decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+        except OSError as error:
+            raise self._unreadable("a file that may be read") from error
+        return True
 
     def _encoding(self) -> str:
         try:

@@ -13,6 +13,7 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.ports import CredentialSource
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import canonical
+from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
 from chengshu.kernel.text import Text
 
@@ -66,7 +67,7 @@ class HttpNodes:
         except (httpx.TransportError, ValueError) as error:
             raise Unavailable(
                 "peer.unreachable",
-                f"expected {name} to answer, got {type(error).__name__}",
+                f"expected {name} to answer, got {silence_of(error)}",
                 hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
             ) from error
 

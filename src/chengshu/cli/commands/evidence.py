@@ -16,6 +16,7 @@ from chengshu.evidence.pack import is_pack
 from chengshu.evidence.reconcile import reconcile as reconcile_logs
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.kernel.clock import iso
+from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, open_node
 
@@ -59,8 +60,14 @@ def verify(
     """Check evidence from its files alone: every byte, every hash, the signature; with --product and --job, prove one use."""
 
     def work(output: Output) -> Any:
-        if (product is None) != (job is None):
-            raise typer.BadParameter("--product and --job go together")
+        if (product is None) != (job is None) or "" in {product, job}:
+            raise Invalid(
+                "evidence.use",
+                "expected --product and --job together, or neither, got one of them or an empty one",
+                hint=Text(
+                    "Name both to prove one use, or neither to check the log alone.", "证明一次使用须同时给出两者；仅核验日志则都不给。"
+                ),
+            )
         _tell(examine(_log_of(path), vkey, product=product, job=job, policy=policy), output)
 
     render(work, as_json=as_json, lang=lang)

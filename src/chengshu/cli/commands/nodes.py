@@ -114,7 +114,8 @@ def doctor(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") ->
 
     def work(output: Output) -> Any:
         complaints = doctoring.examine(node)
-        output.show([one.as_dict(output.language) for one in complaints])
+        told = [one.as_dict(output.language) if output.as_json else one.as_row(output.language) for one in complaints]
+        output.show(told, headings=doctoring.HEADINGS)
         if any(one.bad for one in complaints):
             raise typer.Exit(1)
 

@@ -8,10 +8,8 @@ import typer
 from chengshu import plugins
 from chengshu.cli.options import AsJson, Lang, examples, render
 from chengshu.cli.output import Output
-from chengshu.cli.playing import Bindings, compile_methods, play_pack, sample_of
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
-from chengshu.scenario import check as checking
 from chengshu.scenario.model import MANIFEST, find, load
 
 app = typer.Typer(no_args_is_help=True, help="Scenarios as data.")
@@ -45,6 +43,7 @@ def every(as_json: AsJson = False, lang: Lang = "") -> None:
 @app.command("check", epilog=CHECK_EXAMPLES)
 def check(pack: PackName, as_json: AsJson = False, lang: Lang = "") -> None:
     """Judge a pack: every contract, policy, question, answer and refusal; leave with 1 if anything is wrong."""
+    from chengshu.scenario import check as checking  # noqa: PLC0415  # start-up: a serving node plays and judges no pack
 
     def work(output: Output) -> Any:
         root = find(plugins.pack_roots(), pack)
@@ -68,10 +67,11 @@ def run(
     lang: Lang = "",
 ) -> None:
     """Play a pack on real nodes, with the recorded sample or with your own files, and write its report."""
+    from chengshu.cli.playing import Bindings, play_pack  # noqa: PLC0415  # start-up: a serving node plays and judges no pack
 
-    def work(output: Output) -> Any:
+    def work(output: Output) -> None:
         bindings = Bindings({name: Path(file) for name, file in map(_binding, bind or [])}, only_bound=only_bound)
-        return play_pack(pack, bindings=bindings, folder=folder, output=output)
+        play_pack(pack, bindings=bindings, folder=folder, output=output)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -84,12 +84,15 @@ def sample(
     lang: Lang = "",
 ) -> None:
     """Write the recorded sample as the files that each party would hold: a pattern for your own."""
+    from chengshu.cli.playing import sample_of  # noqa: PLC0415  # start-up: a serving node plays and judges no pack
+
     render(lambda _output: sample_of(pack, folder), as_json=as_json, lang=lang)
 
 
 @app.command("compile", epilog=COMPILE_EXAMPLES)
 def compile_(pack: PackName, as_json: AsJson = False, lang: Lang = "") -> None:
     """Compile a pack's methods ahead, so that the first run is as quick as every later one."""
+    from chengshu.cli.playing import compile_methods  # noqa: PLC0415  # start-up: a serving node plays and judges no pack
 
     def work(output: Output) -> Any:
         output.say(Text("compiling the methods' hot loops, once", "正在一次性编译方法中的热点循环"))

@@ -9,7 +9,7 @@ import typer
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Invalid, in_words
 from chengshu.kernel.money import Fen, yuan
 from chengshu.kernel.text import Text
 from chengshu.node import Node, open_node
@@ -90,6 +90,6 @@ def _documents(file: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, AttributeError) as error:
         raise Invalid(
             "statement.file",
-            f"{file}: expected a readable statement in JSON, got {type(error).__name__}",
+            f"{file}: expected a readable statement in JSON, got {in_words(error)}",
             hint=Text("Write one with 'chengshu statement list --json'.", "用 chengshu statement list --json 导出。"),
         ) from error

@@ -78,7 +78,10 @@ def _private(path: Path) -> bytes:
         raise NotFound(
             "identity.key-absent",
             f"expected a key at {path}, got no file",
-            hint=Text("Create the node with 'chengshu node init'.", "请用 chengshu node init 创建节点。"),
+            hint=Text(
+                f"Restore {path.name} from your backup: a node without its key cannot prove who it is, and a new key is a new party.",
+                f"请从备份恢复 {path.name}：没有密钥的节点无法证明身份，新密钥即新参与方。",
+            ),
         ) from error
     if mode & 0o077:
         raise Invalid(

@@ -21,6 +21,9 @@ TALLEST = 860.0
 TOLERANCE_PX = 0.35
 """Lanes are simplified (Douglas and Peucker, 1973) until no point moves by more than this."""
 
+LETTER_PX, CHARACTER_PX, LINE_PX = 15.0, 30.0, 36.0
+"""What a name takes on the paper at the larger of the style's two sizes, which narrow screens get: 30 pixels."""
+
 Bounds = tuple[float, float, float, float]
 
 
@@ -103,7 +106,7 @@ def network_map(lanes: pa.Table | None, zones: Sequence[Zone], spots: Sequence[S
         joined(_roads(lines, widths, sheet)),
         joined([_zone_edge(zone, sheet) for zone in zones]),
         joined([_spot(spot, most, sheet) for spot in sorted(spots, key=lambda spot: -spot.n)]),
-        joined([_zone_name(zone, sheet) for zone in zones]),
+        joined(_zone_names(zones, sheet)),
         _scale_bar(sheet),
         _north(sheet),
     ]
@@ -199,12 +202,21 @@ def _zone_edge(zone: Zone, sheet: Sheet) -> Markup:
     return element("path", {"class": "zone-edge", "d": _rings(zone.shape, sheet)})
 
 
-def _zone_name(zone: Zone, sheet: Sheet) -> Markup:
-    west, _, _, north = shapely.bounds(zone.shape)
-    x, y = sheet.place(np.array([[west, north]], dtype=np.float64))[0]
-    room = 12.0 * max(len(zone.name.en), len(zone.name.zh))  # what the longer name may take, at most
-    x, y = max(min(x + 8, sheet.width - room), 12.0), min(max(y + 22, 26.0), sheet.height - 60)
-    return element("text", {"class": "zone-name", "x": points(x), "y": points(y)}, zone.name)
+def _zone_names(zones: Sequence[Zone], sheet: Sheet) -> list[Markup]:
+    """The names, each at its zone's north-western corner, or as far below it as keeps it clear of the names above."""
+    placed: list[tuple[float, float, float]] = []
+    marks = []
+    for zone in sorted(zones, key=lambda zone: (-float(shapely.bounds(zone.shape)[3]), zone.name.en)):
+        west, _, _, north = shapely.bounds(zone.shape)
+        x, y = sheet.place(np.array([[west, north]], dtype=np.float64))[0]
+        room = max(LETTER_PX * len(zone.name.en), CHARACTER_PX * len(zone.name.zh))
+        x, y = max(min(x + 8, sheet.width - room), 12.0), max(y + 22, 26.0)
+        while any(abs(y - other) < LINE_PX and x < right and left < x + room for left, right, other in placed):
+            y += LINE_PX
+        y = min(y, sheet.height - 60)
+        placed.append((x, x + room, y))
+        marks.append(element("text", {"class": "zone-name", "x": points(x), "y": points(y)}, zone.name))
+    return marks
 
 
 def _spot(spot: Spot, most: int, sheet: Sheet) -> Markup:

@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
 from chengshu.scenario.model import Pack
+from chengshu.scenario.play import OWN_FILES
 from chengshu.scenario.report import cartography, charts, dealings, proof, worth
 from chengshu.scenario.report.headline import JOB, Seen, counted_seen, headline
 from chengshu.scenario.report.markup import both, sentence
-from chengshu.scenario.report.reading import Cast, Row, Table, absence, cast_of, fixed, job, part, parts, rows, text_of, whole
+from chengshu.scenario.report.reading import Cast, Row, Table, absence, cast_of, fixed, job, label_told, part, parts, rows, text_of, whole
 
 
 def write_report(
@@ -42,7 +43,8 @@ def write_report(
         pack=pack,
         title=pack.title.of(language),
         cast=cast,
-        label=_label(play, pack),
+        label=label_told(play, pack),
+        simulated=label_told(play, pack) != OWN_FILES,
         parties=parts(play, "parties"),
         run=_run(play),
         **_worth(play, cast),
@@ -53,12 +55,6 @@ def write_report(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def _label(play: Row, pack: Pack) -> list[Text]:
-    told = part(part(play, "run"), "label")
-    labels = [pack.label] + ([text_of(told)] if told else [])
-    return list(dict.fromkeys(labels))
 
 
 def _run(play: Row) -> list[tuple[Text, str]]:

@@ -93,6 +93,12 @@ def cast_of(play: Row, pack: Pack) -> Cast:
     return Cast(titles, ids)
 
 
+def label_told(play: Row, pack: Pack) -> Text:
+    """Return what the play's tables were, as the play says itself; the pack's own label where it does not."""
+    told = part(part(play, "run"), "label")
+    return text_of(told) if told else pack.label
+
+
 def parts(document: Row, key: str) -> list[Row]:
     """Return a list of rows; an empty one where the part is missing."""
     value = document.get(key)
