@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from chengshu.evidence.case import Case
 from chengshu.evidence.checkpoint import Checkpoint
 from chengshu.evidence.model import Entry
@@ -88,6 +86,8 @@ class Paper:
 
 def summary_page(case: Case, checkpoint: Checkpoint, *, vkey: str, papers: Sequence[Paper], absent: int, whole_log: bool) -> bytes:
     """Return the page as HTML; the same case under the same checkpoint gives the same bytes. It shows ids, digests and counts only."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # a serving node writes no summaries
+
     environment = Environment(
         loader=PackageLoader("chengshu.evidence"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
