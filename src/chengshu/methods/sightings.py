@@ -127,7 +127,7 @@ def _expect_columns(source: str, table: pa.Table) -> None:
         )
 
 
-def _terms(source: str, table: pa.Table) -> Terms:
+def terms_of(source: str, table: pa.Table) -> Terms:
     """Return the delivery terms: a table that went through SQL has lost its metadata, so the product's declared terms stand in."""
     metadata = table.schema.metadata or {}
     declared = TERMS[source]
@@ -146,7 +146,7 @@ def _positions(source: str, table: pa.Table, frame: LocalFrame) -> Sightings:
     sized = "len_m" in table.column_names
     return Sightings(
         source=source,
-        terms=_terms(source, table),
+        terms=terms_of(source, table),
         t_ms=_ints(table, "t_ms"),
         track=track,
         # A vehicle that reports itself is one device, but the source holds each vehicle once: the source is the sensor.
@@ -192,7 +192,7 @@ def _placed(table: pa.Table, x: Floats, y: Floats, seen_by: Ints) -> Sightings:
     size = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
     return Sightings(
         source="av_objects",
-        terms=_terms("av_objects", table),
+        terms=terms_of("av_objects", table),
         t_ms=_ints(table, "t_ms"),
         track=_pair_codes(seen_by, _codes(table["obj_id"])),
         sensor=seen_by,

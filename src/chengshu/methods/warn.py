@@ -1,6 +1,8 @@
-"""What a warning system would really have said: the detector run on the fused picture and on each party's own, graded against the truth.
+"""What a warning system would have said in an offline replay: the detector on the fused picture and on each party's own, graded by the truth.
 
-Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything goes in and comes out as Arrow tables, so that it runs where
+The detector itself uses nothing of the future: it predicts the way, smooths over the past, speaks when a conflict is confirmed and when the
+slowest precise source has arrived. The picture it is run on does: clocks and the joining of tracks come from the whole recording. So these are
+upper bounds for a live run. Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything goes in and comes out as Arrow tables, so that it runs where
 the data may not leave.
 """
 
@@ -16,7 +18,7 @@ from chengshu.methods.fusion import FusionParameters, fuse
 from chengshu.methods.groundtruth import followed, true_states
 from chengshu.methods.perception.parameters import PARTY_PRODUCTS, Terms
 from chengshu.methods.projection import LocalFrame
-from chengshu.methods.sightings import SOURCES, Floats, Ints, Sightings
+from chengshu.methods.sightings import SOURCES, Floats, Ints, Sightings, terms_of
 
 AV_BIT = 1 << SOURCES.index("av_state")
 
@@ -30,7 +32,9 @@ class WarningParameters:
     """
 
     detector: ConflictParameters = field(
-        default_factory=lambda: ConflictParameters(ttc_s=1.5, drac_mps2=3.35, pet_s=1.5, min_ticks=3, smooth_s=1.0, lookahead="predicted")
+        default_factory=lambda: ConflictParameters(
+            ttc_s=1.5, drac_mps2=3.35, pet_s=1.5, min_ticks=3, smooth_s=1.0, lookahead="predicted", past_only=True
+        )
     )
     fusion: FusionParameters = field(default_factory=FusionParameters)
     slack_ms: int = 2000
@@ -96,9 +100,7 @@ def _warnings(
     foes: pa.Table | None,
     parameters: WarningParameters,
 ) -> _Warnings:
-    fused = fuse(products, frame, parameters=parameters.fusion).tracks
-    fused = fused.filter(fused["for_ttc"])
-    found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=parameters.detector)
+    fused, found = warnings_in(products, frame=frame, lanes=lanes, foes=foes, parameters=parameters)
     vehicle = vehicle_of(fused, truth_tracks, gate_m=parameters.gate_m)
     track, bits = np.asarray(fused["track"], dtype=np.int64), np.asarray(fused["sources"], dtype=np.int64)
     is_av = np.zeros(len(vehicle), np.bool_)
@@ -112,6 +114,28 @@ def _warnings(
         np.asarray(found["end_ms"], np.int64)[chosen],
         np.asarray(found["encounter"].to_pylist(), dtype=object)[chosen],
     )
+
+
+def warnings_in(
+    products: Mapping[str, pa.Table], *, frame: LocalFrame, lanes: pa.Table, foes: pa.Table | None, parameters: WarningParameters | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """Return the precise part of the fused picture and the conflicts warned of in it, about all its tracks; no truth is needed.
+
+    A warning begins once it is confirmed and the slowest of the precise sources has arrived. Raises Invalid when a product lacks a column.
+    """
+    chosen = parameters or WarningParameters()
+    fused = fuse(products, frame, parameters=chosen.fusion).tracks
+    fused = fused.filter(fused["for_ttc"])
+    found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=chosen.detector)
+    place = found.schema.get_field_index("begin_ms")
+    begin = pa.array(np.asarray(found["begin_ms"], np.int64) + _delay_ms(products, chosen.fusion.ttc_sigma_m), pa.int64())
+    return fused, found.set_column(place, "begin_ms", begin)
+
+
+def _delay_ms(products: Mapping[str, pa.Table], ttc_sigma_m: float) -> int:
+    """Return how long after the moment of measurement the slowest source that is precise enough has arrived."""
+    terms = [terms_of(name, products[name]) for name in SOURCES if name in products]
+    return max((one.latency_ms for one in terms if one.sigma_m <= ttc_sigma_m), default=0)
 
 
 def vehicle_of(fused: pa.Table, truth_tracks: pa.Table, *, gate_m: float) -> Ints:
