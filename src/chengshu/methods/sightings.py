@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from chengshu.kernel.errors import Invalid
@@ -188,8 +189,9 @@ def _objects(products: Mapping[str, pa.Table], frame: LocalFrame, aside: list[Se
 
 def _placed(table: pa.Table, x: Floats, y: Floats, seen_by: Ints) -> Sightings:
     east, north = _floats(table, "ve_mps"), _floats(table, "vn_mps")
-    sizes = [_SIZES.get(kind, _SIZES["car"]) for kind in table["class"].to_pylist()]
-    size = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
+    kinds = pc.unique(table["class"]).to_pylist()
+    sizes = np.asarray([_SIZES.get(kind, _SIZES["car"]) for kind in kinds], dtype=np.float64).reshape(-1, 2)
+    size = sizes[_codes(table["class"])]
     return Sightings(
         source="av_objects",
         terms=terms_of("av_objects", table),

@@ -1,9 +1,9 @@
-"""What a warning system would have said in an offline replay: the detector on the fused picture and on each party's own, graded by the truth.
+"""What a warning system would have said in an offline replay: the detector on the fused picture and on each party's own, graded.
 
-The detector itself uses nothing of the future: it predicts the way, smooths over the past, speaks when a conflict is confirmed and when the
-slowest precise source has arrived. The picture it is run on does: clocks and the joining of tracks come from the whole recording. So these are
-upper bounds for a live run. Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything goes in and comes out as Arrow tables, so that it runs where
-the data may not leave.
+The detector itself uses nothing of the future: it predicts the way, smooths over the past, speaks when a conflict is confirmed and when
+the slowest precise source has arrived. The picture it is run on does: clocks and the joining of tracks come from the whole recording. So
+these are upper bounds for a live run. Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything goes in and comes
+out as Arrow tables, so that it runs where the data may not leave.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from chengshu.methods.conflicts import ConflictParameters, detect_conflicts
-from chengshu.methods.fusion import FusionParameters, fuse
+from chengshu.methods.fusion import FusedPicture, FusionParameters, fuse
 from chengshu.methods.groundtruth import followed, true_states
 from chengshu.methods.perception.parameters import PARTY_PRODUCTS, Terms
 from chengshu.methods.projection import LocalFrame
@@ -28,7 +28,8 @@ class WarningParameters:
     """The detector's settings for measured tracks, and when a warning belongs to a hazard.
 
     ``slack_ms``: the warning's time, widened by this, must reach the hazard; ``lead_ms``: a warning that begins this long before the hazard
-    is in time; ``gate_m``: how near a fused track must keep to a vehicle to stand for it.
+    is in time; ``gate_m``: how near a fused track must keep to a vehicle to stand for it; ``parties``: whose own
+    views are graded beside everybody's.
     """
 
     detector: ConflictParameters = field(
@@ -40,6 +41,7 @@ class WarningParameters:
     slack_ms: int = 2000
     lead_ms: int = 1000
     gate_m: float = 3.0
+    parties: Collection[str] = tuple(PARTY_PRODUCTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +63,28 @@ def warn(
     lanes: pa.Table,
     foes: pa.Table | None,
     conflicts: pa.Table | None = None,
-    parties: Collection[str] = tuple(PARTY_PRODUCTS),
+    picture: FusedPicture | None = None,
     parameters: WarningParameters | None = None,
 ) -> pa.Table:
-    """Return how the detector did for each of ``parties`` alone and for all together: one row a view and encounter ("all" first).
+    """Return how the detector did for each of the parties asked for alone and for all together: one row a view and encounter ("all" first).
 
     Columns: view, encounter, hazards, warned, in_time, warnings, true_warnings, recall, recall_in_time, precision (null without a
     denominator). ``warned``: hazards whose two vehicles a warning named at that time. A warning is true when it names a hazard, or one of
     ``conflicts`` (ego, foe, begin_ms, end_ms in UTC epoch ms: all recorded conflicts, also milder ones) where that is given. Only warnings
-    about an automated vehicle count where its maker's reports tell which vehicles those are. Raises Invalid when a product lacks a column.
+    about an automated vehicle count where its maker's reports tell which vehicles those are. ``picture``: what :func:`fuse` makes of all
+    ``products``, if that is at hand. Raises Invalid when a product lacks a column.
     """
     chosen = parameters or WarningParameters()
     views = {
-        party: {name: products[name] for name in names if name in products} for party, names in PARTY_PRODUCTS.items() if party in parties
+        party: {name: products[name] for name in names if name in products}
+        for party, names in PARTY_PRODUCTS.items()
+        if party in chosen.parties
     }
     rows: list[dict[str, object]] = []
     for view, seen in {**views, "all": dict(products)}.items():
-        found = _warnings(seen, truth_tracks, frame=frame, lanes=lanes, foes=foes, parameters=chosen)
+        known = picture if view == "all" and picture is not None else fuse(seen, frame, parameters=chosen.fusion)
+        warned = warnings_in(known, lanes=lanes, foes=foes, delay_ms=delay_ms(seen, chosen.fusion), detector=chosen.detector)
+        found = _of_automated(*warned, truth_tracks, gate_m=chosen.gate_m)
         rows += _graded(view, found, hazards, _listed(hazards if conflicts is None else conflicts), chosen)
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
@@ -91,17 +98,8 @@ _SCHEMA = pa.schema(
 )
 
 
-def _warnings(
-    products: Mapping[str, pa.Table],
-    truth_tracks: pa.Table,
-    *,
-    frame: LocalFrame,
-    lanes: pa.Table,
-    foes: pa.Table | None,
-    parameters: WarningParameters,
-) -> _Warnings:
-    fused, found = warnings_in(products, frame=frame, lanes=lanes, foes=foes, parameters=parameters)
-    vehicle = vehicle_of(fused, truth_tracks, gate_m=parameters.gate_m)
+def _of_automated(fused: pa.Table, found: pa.Table, truth_tracks: pa.Table, *, gate_m: float) -> _Warnings:
+    vehicle = vehicle_of(fused, truth_tracks, gate_m=gate_m)
     track, bits = np.asarray(fused["track"], dtype=np.int64), np.asarray(fused["sources"], dtype=np.int64)
     is_av = np.zeros(len(vehicle), np.bool_)
     is_av[track[bits & AV_BIT > 0]] = True
@@ -117,25 +115,24 @@ def _warnings(
 
 
 def warnings_in(
-    products: Mapping[str, pa.Table], *, frame: LocalFrame, lanes: pa.Table, foes: pa.Table | None, parameters: WarningParameters | None = None
+    picture: FusedPicture, *, lanes: pa.Table, foes: pa.Table | None, delay_ms: int, detector: ConflictParameters | None = None
 ) -> tuple[pa.Table, pa.Table]:
-    """Return the precise part of the fused picture and the conflicts warned of in it, about all its tracks; no truth is needed.
+    """Return the precise part of a fused picture and the conflicts warned of in it, about all its tracks; no truth is needed.
 
-    A warning begins once it is confirmed and the slowest of the precise sources has arrived. Raises Invalid when a product lacks a column.
+    A warning begins once it is confirmed and its data have arrived, ``delay_ms`` after they were measured.
     """
-    chosen = parameters or WarningParameters()
-    fused = fuse(products, frame, parameters=chosen.fusion).tracks
-    fused = fused.filter(fused["for_ttc"])
-    found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=chosen.detector)
-    place = found.schema.get_field_index("begin_ms")
-    begin = pa.array(np.asarray(found["begin_ms"], np.int64) + _delay_ms(products, chosen.fusion.ttc_sigma_m), pa.int64())
-    return fused, found.set_column(place, "begin_ms", begin)
+    chosen = detector or WarningParameters().detector
+    fused = picture.tracks.filter(picture.tracks["for_ttc"])
+    found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=chosen)
+    begin = pa.array(np.asarray(found["begin_ms"], np.int64) + delay_ms, pa.int64())
+    return fused, found.set_column(found.schema.get_field_index("begin_ms"), "begin_ms", begin)
 
 
-def _delay_ms(products: Mapping[str, pa.Table], ttc_sigma_m: float) -> int:
-    """Return how long after the moment of measurement the slowest source that is precise enough has arrived."""
+def delay_ms(products: Mapping[str, pa.Table], parameters: FusionParameters | None = None) -> int:
+    """Return how long after the moment of measurement the slowest source that is precise enough for time to collision has arrived."""
+    gate_m = (parameters or FusionParameters()).ttc_sigma_m
     terms = [terms_of(name, products[name]) for name in SOURCES if name in products]
-    return max((one.latency_ms for one in terms if one.sigma_m <= ttc_sigma_m), default=0)
+    return max((one.latency_ms for one in terms if one.sigma_m <= gate_m), default=0)
 
 
 def vehicle_of(fused: pa.Table, truth_tracks: pa.Table, *, gate_m: float) -> Ints:

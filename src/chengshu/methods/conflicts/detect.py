@@ -23,8 +23,8 @@ def detect_conflicts(tracks: pa.Table, *, lanes: pa.Table, foes: pa.Table | None
 
     A pair follows if one is ahead on the other's path; else it merges or crosses in the nearest conflict area both paths lead through. Time
     to collision (Hayward 1972), deceleration to avoid it (Cooper & Ferguson 1976) and post-encroachment time (Allen 1978) are those of
-    SUMO's SSM device, whose thresholds are the defaults. With ``lookahead="driven"`` (the default) the path is the one the rest of the batch
-    shows: an offline figure, better than a live run's; see :class:`~chengshu.methods.conflicts.parameters.ConflictParameters`.
+    SUMO's SSM device, whose thresholds are the defaults. With ``lookahead="driven"`` (the default) the path is the one the rest of the
+    batch shows: an offline figure, better than a live run's; see :class:`~chengshu.methods.conflicts.parameters.ConflictParameters`.
     Raises Invalid for rows or a map that cannot be used.
     """
     graph = lane_graph(lanes)

@@ -69,7 +69,7 @@ def _confirmed(t_ms: Ints, is_tick: NDArray[np.bool_], start: Ints, *, min_ticks
     """Return for each group when it had ``min_ticks`` hits, or its first post-encroachment time if that was sooner; else its first hit."""
     so_far = np.cumsum(is_tick)
     group = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(t_ms))))
-    nth = so_far - (so_far[start] - is_tick[start])[group]
+    nth: Ints = so_far - (so_far[start] - is_tick[start])[group]
     when = np.where(~is_tick | (nth >= min_ticks), t_ms, np.iinfo(np.int64).max)
     first = np.minimum.reduceat(when, start)
     return np.asarray(np.where(first == np.iinfo(np.int64).max, t_ms[start], first), dtype=np.int64)

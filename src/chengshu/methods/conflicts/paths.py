@@ -71,8 +71,8 @@ def paths_ahead(
 ) -> Paths:
     """Return the paths of rows (at least one) that are sorted by (trip, t_ms), as far as ``reach_m`` beyond each stay's lane.
 
-    ``driven`` looks into the rest of the trip, and assumes straight on only where the batch ends; else the way is assumed that vehicles took
-    most often before out of that lane, straight on counting for three of them.
+    ``driven`` looks into the rest of the trip, and assumes straight on only where the batch ends; else the way is assumed that vehicles
+    took most often before out of that lane, straight on counting for three of them.
     """
     fresh = np.ones(len(trip), dtype=np.bool_)
     fresh[1:] = (trip[1:] != trip[:-1]) | (lane[1:] != lane[:-1])

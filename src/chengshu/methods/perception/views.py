@@ -227,10 +227,10 @@ def _sightings(sensor: Ints, target: Ints, t_ms: Ints) -> Ints:
 
 
 def _shuffled(seed: int, salt: int, real: Ints, ghosts: Ints) -> Ints:
-    """Return numbers for rows of real sightings, then of false ones, all from one range in no order: a number must not give a ghost away."""
+    """Return numbers for rows of real sightings, then of false ones, from one range in no order: a number must not give a ghost away."""
     first_ghost = int(real.max(initial=-1)) + 1
     numbers = np.random.default_rng([seed, salt]).permutation(first_ghost + int(ghosts.max(initial=-1)) + 1)
-    return numbers[np.concatenate([real, ghosts + first_ghost])].astype(np.int64)
+    return np.asarray(numbers[np.concatenate([real, ghosts + first_ghost])], dtype=np.int64)
 
 
 def _error(generator: np.random.Generator, group: Ints, sigma: float, bias_share: float) -> tuple[Floats, Floats]:
