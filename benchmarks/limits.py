@@ -146,7 +146,7 @@ def warnings(products: Mapping[str, pa.Table], frame: LocalFrame) -> dict[str, A
 def confidently_wrong() -> dict[str, Any]:
     """Return how often a vehicle that is inside is called outside by R01: its error constant and normal, the border so many sigma off."""
     beyond = {metres: 0.5 * (1.0 - erf((K_SIGMA + metres) / sqrt(2.0))) for metres in (0, 1, 2)}
-    return {"k_sigma": K_SIGMA, "wrong_at_sigmas_inside": {str(metres): round(rate, 5) for metres, rate in beyond.items()}}
+    return {"k_sigma": K_SIGMA, "wrong_at_sigmas_inside": {str(metres): round(rate, 7) for metres, rate in beyond.items()}}
 
 
 if __name__ == "__main__":
