@@ -309,7 +309,6 @@ def main() -> None:
     if shutil.disk_usage(options.folder).free < need:
         raise SystemExit(f"expected {need >> 20} MiB free in {options.folder}, got less: choose fewer --entries or another --folder")
     result = measure(options.folder, options.seconds, entries=options.entries, with_peer=not options.without_peer)
-    options.result.parent.mkdir(parents=True, exist_ok=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
