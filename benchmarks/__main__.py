@@ -6,12 +6,20 @@ Every script runs and prints, whatever the others did; then the exit code is 1 i
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.judging import BUILD, PROMISES, RECORDED, ROOT, broken
 
+HERE = Path(__file__).parent
 SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence")
+
+
+def found_from_here() -> dict[str, str]:
+    """Return this environment with the project's folder on the path, so that a script finds what benchmarks share and its neighbours."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def main() -> int:
@@ -24,7 +32,7 @@ def main() -> int:
     for script in SCRIPTS:
         print(f"== {script}", flush=True)
         file = folder / f"{script}.json"
-        done = subprocess.run([sys.executable, "-m", f"benchmarks.{script}", "--out", str(file)], cwd=ROOT, check=False)
+        done = subprocess.run([sys.executable, str(HERE / f"{script}.py"), "--out", str(file)], env=found_from_here(), check=False)
         if done.returncode == 0:
             results[script] = json.loads(file.read_text(encoding="utf-8"))
     print("== multiplier is not run here: it needs SUMO (requirements/sumo.txt); see benchmarks/sumo/README.md")

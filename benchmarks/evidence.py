@@ -2,7 +2,8 @@
 
     python benchmarks/evidence.py [--entries 10000000] [--seconds 15] [--without-peer]
 
-Every figure is of this machine and its disk in this run, so the ratios are what carries over. Writes build/bench/evidence.json; ``--out`` says otherwise.
+Every figure is of this machine and its disk in this run, so the ratios are what carries over. Writes ``--out``, build/bench/evidence.json
+if not given.
 
 * Singles: threads that each append one entry in a transaction of its own, again and again, while the log is published as a serving node
   does it. An entry's time runs from before its transaction to the first signed checkpoint that covers it.
