@@ -2,7 +2,8 @@
 
     python benchmarks/evidence.py [--entries 10000000] [--seconds 15] [--without-peer]
 
-Every figure is of this machine and its disk in this run, so the ratios are what carries over. Writes benchmarks/results/evidence.json.
+Every figure is of this machine and its disk in this run, so the ratios are what carries over. Writes ``--out``, build/bench/evidence.json
+if not given.
 
 * Singles: threads that each append one entry in a transaction of its own, again and again, while the log is published as a serving node
   does it. An entry's time runs from before its transaction to the first signed checkpoint that covers it.
@@ -300,7 +301,7 @@ def main() -> None:
     parser.add_argument("--without-peer", action="store_true", help="leave out the comparison with Tessera")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on the disk that is to be measured")
     parser.add_argument("--only-fill", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--result", type=Path, default=Path(__file__).parent / "results" / "evidence.json")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "build" / "bench" / "evidence.json")
     options = parser.parse_args()
     if options.only_fill:
         only_fill(options.folder, options.only_fill)
@@ -309,8 +310,8 @@ def main() -> None:
     if shutil.disk_usage(options.folder).free < need:
         raise SystemExit(f"expected {need >> 20} MiB free in {options.folder}, got less: choose fewer --entries or another --folder")
     result = measure(options.folder, options.seconds, entries=options.entries, with_peer=not options.without_peer)
-    options.result.parent.mkdir(parents=True, exist_ok=True)
-    options.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
 
 

@@ -3,7 +3,8 @@
 Recordings that are not in the folder yet (``NETWORK-SEED``) are simulated first, which needs SUMO (``--sumo-python`` names the interpreter
 that has it). Each recording is viewed with several seeds (which vehicles belong to whom, where the masts stand, every error) at each
 roadside coverage. Reported: miss rates and their ratio for every view, and pooled with an interval in which whole recordings are resampled,
-because the views of one recording share its hazards. Also checked: all parties together never miss more than the best single party.
+because the views of one recording share its hazards. What all parties see is the union of what each source saw, so no ratio can fall
+below 1 by construction.
 
 The result goes to ``benchmarks/results/multiplier.json``. What is compared is what could be seen in time, an upper bound on warnings.
 """
@@ -85,9 +86,6 @@ def main() -> None:
     given.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for pool in report["pooled"]:
         print(json.dumps(pool))
-    worse = [view for view in views if any((view.values.singles[party] & ~view.values.everyone).any() for party in view.values.parties)]
-    if worse:
-        raise SystemExit(f"expected all together to miss no more than any single party in every view, got {len(worse)} that do")
 
 
 def recorded(folder: Path, network: str, simulation: int, *, seconds: int, python: str) -> Recording:

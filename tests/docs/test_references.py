@@ -183,29 +183,81 @@ def test_the_packs_readme_tells_the_views_assumptions_as_they_are() -> None:
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
 def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -> None:
     words = readme.read_text(encoding="utf-8")
-    conflicts, geofence, multiplier = (result(name) for name in ("conflicts", "geofence", "multiplier"))
-    pool = next(one for one in multiplier["pooled"] if (one["network"], one["coverage"]) == ("all", 0.5))
+    conflicts, geofence, replay, multiplier = (result(name) for name in ("conflicts", "geofence", "replay", "multiplier"))
+    pools = [one for one in multiplier["pooled"] if one["coverage"] == 0.5]
+    assert {one["network"] for one in pools} == {"all", "berlin-adlershof", "braunschweig"}
     figures = [
-        f"{pool['value']:.2f}",
-        f"{pool['low']:.2f}–{pool['high']:.2f}",
-        f"{conflicts['engines']['ratio_ckdtree_numpy']}",
-        f"{conflicts['engines']['ratio_duckdb_sql']}",
-        f"{conflicts['replay']['times_real_time_wall']}",
+        *(f"{pool['value']:.2f}" for pool in pools),
+        *(f"{pool['low']:.2f}–{pool['high']:.2f}" for pool in pools),
+        f"{conflicts['ratio_ckdtree_numpy']}",
+        f"{conflicts['ratio_duckdb_sql']}",
+        f"{replay['times_real_time_cpu']}",
+        f"{round(replay['traffic_s'] / 60)}",
+        f"{geofence['ratio_within']}",
         f"{geofence['ratio_intersects']}",
     ]
-    assert [figure for figure in figures if figure not in words] == []
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", words)] == []
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_readmes_accuracy_is_that_of_the_benchmarks_result_with_the_path_known_and_predicted(readme: Path) -> None:
+    words = readme.read_text(encoding="utf-8")
+    for network in ("sample", "second"):
+        for variant in ("path known", "path predicted"):
+            grades = grades_of(network, variant)
+            cells = [f"{short(grades[key]['recall'], 2)} / {short(grades[key]['precision'], 2)}" for key in ORDER[:4]]
+            assert f"| {' | '.join(cells)} |" in words, (network, variant)
+
+
+ORDER = (("following", "ttc"), ("merging", "ttc"), ("crossing", "ttc"), ("all", "pet"), ("all", "drac"))
+
+
+def grades_of(network: str, variant: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the stored grades of one network and variant by encounter and measure."""
+    return {(one["encounter"], one["measure"]): one for one in result("ssm_accuracy")["networks"][network]["grades"][variant]}
 
 
 def test_the_packs_accuracy_table_is_that_of_the_benchmarks_result() -> None:
     readme = (PACK / "README.md").read_text(encoding="utf-8").replace("**", "")
-    rows = [("this sample, true tracks", "sample", "lanes known"), ("second network, true tracks", "second", "lanes known")]
-    rows += [("this sample, noise", "sample", "map matched, noisy"), ("second network, the same noise", "second", "map matched, noisy")]
-    for label, network, mode in rows:
-        line = next(line for line in readme.splitlines() if line.startswith(f"| {label}"))
-        grades = {(one["encounter"], one["measure"]): one for one in result("ssm_accuracy")["networks"][network]["grades"][mode]}
-        order = [("following", "ttc"), ("merging", "ttc"), ("crossing", "ttc"), ("all", "pet"), ("all", "drac")]
-        cells = [f"{short(grades[key]['recall'])} / {short(grades[key]['precision'])}" for key in order]
+    labels = {
+        "sample": ("this sample, true tracks", "this sample, noise"),
+        "second": ("second network, true tracks", "second network, the same noise"),
+    }
+    rows = [
+        (f"{'this sample, the same noise' if label == 'this sample, noise' and path == 'path predicted' else label}", path, network, noise)
+        for network, pair in labels.items()
+        for label, noise in zip(pair, ("", ", noisy"), strict=True)
+        for path in ("path known", "path predicted")
+    ]
+    for label, path, network, noise in rows:
+        (line,) = [line for line in readme.splitlines() if line.startswith(f"| {label}") and path in line]
+        grades = grades_of(network, path + noise)
+        cells = [f"{short(grades[key]['recall'])} / {short(grades[key]['precision'])}" for key in ORDER]
         assert [cell.strip() for cell in line.split("|")[2:-1]] == cells
+
+
+def test_the_packs_limits_are_those_of_the_benchmarks_result() -> None:
+    readme = (PACK / "README.md").read_text(encoding="utf-8").partition("## Known limits")[2]
+    limits = result("limits")
+    conflicts, eta, ghosts = limits["conflicts"], limits["arrival_times"], limits["ghosts"]
+    told = [
+        f"({conflicts['crossing_missed']} of 80",
+        f"{conflicts['crossing_missed_paths_apart_m'][0]} m apart",
+        f"{eta['fused_s']} s mean error fused against {eta['best_single_s']} s",
+        f"({eta['ratio']:.2f})",
+        f"{ghosts['without']['warnings']} warnings into {ghosts['with']['warnings']}",
+        f"precision {short(ghosts['without']['precision'])} becomes {short(ghosts['with']['precision'])}",
+    ]
+    assert [words for words in told if words not in readme] == []
+    assert conflicts["merging_not_listed_of_pairs_the_device_never_names"] == conflicts["merging_not_listed"]
+
+
+def test_the_permit_reference_states_the_sigmas_and_what_they_leave_over() -> None:
+    words = text("docs/reference/permit.md")
+    left = result("limits")["r01"]
+    assert f"k = {left['k_sigma']:g}" in words
+    assert f"{left['wrong_at_sigmas_inside']['0']:.1%}".replace("%", " %") in words
+    assert [rate for at in "12" if (rate := f"{left['wrong_at_sigmas_inside'][at] * 100:.2g} %") not in words] == []
 
 
 def test_the_packs_multiplier_table_is_that_of_the_benchmarks_result() -> None:
@@ -225,9 +277,9 @@ def test_the_packs_multiplier_table_is_that_of_the_benchmarks_result() -> None:
             assert f"{pool['value']:.2f}" in readme
 
 
-def short(value: float) -> str:
-    """Return a rate as the tables write it: three decimals, no leading zero."""
-    return f"{value:.3f}".removeprefix("0")
+def short(value: float, decimals: int = 3) -> str:
+    """Return a rate as the tables write it: no leading zero."""
+    return f"{value:.{decimals}f}".removeprefix("0")
 
 
 def result(name: str) -> Any:

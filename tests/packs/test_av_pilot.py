@@ -42,6 +42,19 @@ def test_every_part_of_the_pack_was_looked_at(verdicts: dict[str, Any], sample: 
         assert product.id in about
 
 
+def test_the_recording_is_small_long_and_holds_the_share_of_automated_vehicles_that_is_told(sample: Sample) -> None:
+    folder = sample.pack.source.recording
+    whole = read_recording(folder)
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 8_000_000
+    t_ms = pc.min_max(whole.tracks["t_ms"]).as_py()
+    assert t_ms["max"] - t_ms["min"] >= 15 * 60_000
+    kinds = whole.vehicles["kind"].to_pylist()
+    assert f"({kinds.count('av') / len(kinds):.0%} of vehicles)".replace("%", " %") in (sample.pack.root / "README.md").read_text(
+        encoding="utf-8"
+    )
+    assert 0.12 <= kinds.count("av") / len(kinds) <= 0.18
+
+
 def test_a_pack_with_another_answer_or_another_reason_does_not_hold(sample: Sample, tmp_path: Path) -> None:
     root = shutil.copytree(sample.pack.root, tmp_path / "pack", ignore=shutil.ignore_patterns("recording"))
     shutil.copytree(sample.recording, root / "data" / "recording")  # a short one: the golden answers are those of the whole

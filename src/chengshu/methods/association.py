@@ -20,6 +20,7 @@ class Ticks:
     """States of all sources on one tick grid, sorted by tick; all arrays [n].
 
     ``track`` and ``sensor`` are unique over all sources, ``source`` is a place in SOURCES. Metres, degrees, m/s, ``variance`` in m².
+    ``measured``: this tick is the first at or after a sample; the others are carried on from one.
     """
 
     tick: Ints
@@ -31,13 +32,14 @@ class Ticks:
     heading: Floats
     speed: Floats
     variance: Floats
+    measured: NDArray[np.bool_]
 
     def rows(self, chosen: NDArray[np.bool_] | Ints) -> "Ticks":
         """Return the chosen rows, in the order given."""
         return Ticks(
             self.tick[chosen], self.source[chosen], self.track[chosen], self.sensor[chosen], self.x[chosen], self.y[chosen],
-            self.heading[chosen], self.speed[chosen], self.variance[chosen],
-        )  # fmt: skip # the nine columns
+            self.heading[chosen], self.speed[chosen], self.variance[chosen], self.measured[chosen],
+        )  # fmt: skip # the ten columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,15 @@ def on_ticks(sources: list[Sightings], coast_ms: list[int], *, first_sources: li
             Ticks(
                 tick, np.full(len(tick), place), source.track[row] + track0, source.sensor[row] + sensor0, state[:, 0], state[:, 1],
                 _held(course, source.track[row], source.heading[row]), state[:, 3], state[:, 2],
+                np.append(True, np.diff(row) != 0),
             )
-        )  # fmt: skip # the nine columns
+        )  # fmt: skip # the ten columns
         track0 += int(source.track.max()) + 1
         sensor0 += int(source.sensor.max()) + 1
     if not parts:
         empty = np.zeros(0)
         none = np.zeros(0, np.int64)
-        return Ticks(none, none, none, none, empty, empty, empty, empty, empty)
+        return Ticks(none, none, none, none, empty, empty, empty, empty, empty, np.zeros(0, np.bool_))
     whole = [np.concatenate([getattr(part, name) for part in parts]) for name in Ticks.__slots__]
     order = np.argsort(whole[0], kind="stable")
     return Ticks(*(column[order] for column in whole))

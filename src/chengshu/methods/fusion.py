@@ -28,7 +28,8 @@ class FusionParameters:
 
     ``ttc_sigma_m``: sources less sure than this say that a vehicle exists, but not where, for time-to-collision purposes (a 5 m error makes
     it meaningless). ``coast_ms``/``slow_coast_ms``: how long a lost track is carried on, for 10 Hz and for slower sources.
-    ``least_seen_ticks``: vehicles seen at fewer ticks are unconfirmed and set aside. ``overconfidence``: a party whose measured
+    ``least_seen_ticks``: vehicles measured at fewer ticks (carried ones do not count) are unconfirmed and set aside; a sample of a source
+    slower than 10 Hz counts for ``slow_seen_ticks``. ``overconfidence``: a party whose measured
     position error is more than this many declared ones is taken at the measured one.
     """
 
@@ -36,6 +37,7 @@ class FusionParameters:
     coast_ms: int = 500
     slow_coast_ms: int = 1500
     least_seen_ticks: int = 5
+    slow_seen_ticks: int = 3
     overconfidence: float = 2.0
     align: AlignParameters = field(default_factory=AlignParameters)
     association: AssociationParameters = field(default_factory=AssociationParameters)
@@ -61,10 +63,11 @@ class FusedPicture:
 
 
 def fuse(products: Mapping[str, pa.Table], frame: LocalFrame, *, parameters: FusionParameters | None = None) -> FusedPicture:
-    """Return the fused picture of the position products present, at 10 Hz, causal: each tick uses only what was measured up to it.
+    """Return the fused picture of the position products present, at 10 Hz: an offline replay of a whole recording.
 
-    Latency is not applied here (times are moments of measurement). Parties whose clocks are quarantined take no part. Raises Invalid when a
-    product lacks a column.
+    Positions and speeds at a tick come from samples up to it, but clocks are aligned over the whole recording, tracks are joined by how
+    they moved over their whole lives, and latency is not applied (times are moments of measurement): a live run knows less, later.
+    Parties whose clocks are quarantined take no part. Raises Invalid when a product lacks a column.
     """
     chosen = parameters or FusionParameters()
     sightings, aside = read_sightings(products, frame)
@@ -72,9 +75,10 @@ def fuse(products: Mapping[str, pa.Table], frame: LocalFrame, *, parameters: Fus
     usable, more = timed(sightings, clocks, chosen)
     coast = [chosen.coast_ms if source.terms.period_ms <= TICK_MS else chosen.slow_coast_ms for source in usable]
     ticks = on_ticks(usable, coast, first_sources=[SOURCES.index(source.source) for source in usable])
+    slow = [SOURCES.index(source.source) for source in usable if source.terms.period_ms > TICK_MS]
     vehicle = associate(ticks, chosen.association, fine_sigma_m=chosen.ttc_sigma_m)
     sizes = _sizes(usable, ticks, vehicle)
-    tracks, unconfirmed = _combined(ticks, vehicle, sizes, chosen)
+    tracks, unconfirmed = _combined(ticks, vehicle, sizes, slow, chosen)
     return FusedPicture(
         tracks, tuple(clocks.values()), (*aside, *more, SetAside("fused", "confirm", "seen-too-briefly", unconfirmed, kept=False))
     )
@@ -128,8 +132,8 @@ def _sizes(sources: Sequence[Sightings], ticks: Ticks, vehicle: Ints) -> Floats:
     return sizes
 
 
-def _combined(ticks: Ticks, vehicle: Ints, sizes: Floats, parameters: FusionParameters) -> tuple[pa.Table, int]:
-    """Return one row per vehicle and tick, and how many such rows belong to vehicles that were seen too briefly."""
+def _combined(ticks: Ticks, vehicle: Ints, sizes: Floats, slow: Sequence[int], parameters: FusionParameters) -> tuple[pa.Table, int]:
+    """Return one row per vehicle and tick, and how many such rows belong to vehicles that were measured too few times."""
     owner = vehicle
     party = np.asarray([list(PARTY_PRODUCTS).index(PARTY_OF[source]) for source in SOURCES], dtype=np.int64)[ticks.source]
     order = np.lexsort((party, owner, ticks.tick))
@@ -142,7 +146,9 @@ def _combined(ticks: Ticks, vehicle: Ints, sizes: Floats, parameters: FusionPara
     heading = np.degrees(np.arctan2(_sum(weight * np.sin(radians), cell), _sum(weight * np.cos(radians), cell))) % 360
     bits = np.bitwise_or.reduceat(np.left_shift(1, ticks.source), cell) if len(cell) else ticks.source
     number = owner[cell]
-    confirmed = np.bincount(number, minlength=len(sizes))[number] >= parameters.least_seen_ticks
+    seen = ticks.measured * np.where(np.isin(ticks.source, slow), parameters.slow_seen_ticks, 1)
+    credit = np.maximum.reduceat(seen, cell) if len(cell) else seen
+    confirmed = np.bincount(number, weights=credit, minlength=len(sizes))[number] >= parameters.least_seen_ticks
     table = pa.table(
         {
             "t_ms": ticks.tick[cell] * TICK_MS,

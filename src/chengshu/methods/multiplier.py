@@ -2,7 +2,8 @@
 
 A ratio of two small counts is unstable, so it never travels without its number of cases, its interval and the party it is measured against.
 Intervals: paired percentile bootstrap (Efron and Tibshirani, 1993), by case or by cluster. No misses left: exact binomial bound for zero
-events, the "rule of three" (Hanley and Lippman-Hand, 1983). This compares what could be *seen*; it is not a warning rate.
+events, the "rule of three" (Hanley and Lippman-Hand, 1983). This compares what could be *seen*; it is not a warning rate. What
+all see is the union of what each saw, so the ratio of misses is never below 1, by construction.
 """
 
 from collections.abc import Mapping

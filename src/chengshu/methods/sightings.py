@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from chengshu.kernel.errors import Invalid
@@ -127,7 +128,7 @@ def _expect_columns(source: str, table: pa.Table) -> None:
         )
 
 
-def _terms(source: str, table: pa.Table) -> Terms:
+def terms_of(source: str, table: pa.Table) -> Terms:
     """Return the delivery terms: a table that went through SQL has lost its metadata, so the product's declared terms stand in."""
     metadata = table.schema.metadata or {}
     declared = TERMS[source]
@@ -146,7 +147,7 @@ def _positions(source: str, table: pa.Table, frame: LocalFrame) -> Sightings:
     sized = "len_m" in table.column_names
     return Sightings(
         source=source,
-        terms=_terms(source, table),
+        terms=terms_of(source, table),
         t_ms=_ints(table, "t_ms"),
         track=track,
         # A vehicle that reports itself is one device, but the source holds each vehicle once: the source is the sensor.
@@ -188,11 +189,12 @@ def _objects(products: Mapping[str, pa.Table], frame: LocalFrame, aside: list[Se
 
 def _placed(table: pa.Table, x: Floats, y: Floats, seen_by: Ints) -> Sightings:
     east, north = _floats(table, "ve_mps"), _floats(table, "vn_mps")
-    sizes = [_SIZES.get(kind, _SIZES["car"]) for kind in table["class"].to_pylist()]
-    size = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
+    kinds = pc.unique(table["class"]).to_pylist()
+    sizes = np.asarray([_SIZES.get(kind, _SIZES["car"]) for kind in kinds], dtype=np.float64).reshape(-1, 2)
+    size = sizes[_codes(table["class"])]
     return Sightings(
         source="av_objects",
-        terms=_terms("av_objects", table),
+        terms=terms_of("av_objects", table),
         t_ms=_ints(table, "t_ms"),
         track=_pair_codes(seen_by, _codes(table["obj_id"])),
         sensor=seen_by,

@@ -1,7 +1,9 @@
-"""What a warning system would really have said: the detector run on the fused picture and on each party's own, graded against the truth.
+"""What a warning system would have said in an offline replay: the detector on the fused picture and on each party's own, graded.
 
-Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything goes in and comes out as Arrow tables, so that it runs where
-the data may not leave.
+The detector itself uses nothing of the future: it predicts the way, smooths over the past, speaks when a conflict is confirmed and when
+the slowest precise source has arrived. The picture it is run on does: clocks and the joining of tracks come from the whole recording. So
+these are upper bounds for a live run. Unlike :mod:`chengshu.methods.hazards` this counts false alarms too. Everything goes in and comes
+out as Arrow tables, so that it runs where the data may not leave.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,11 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from chengshu.methods.conflicts import ConflictParameters, detect_conflicts
-from chengshu.methods.fusion import FusionParameters, fuse
+from chengshu.methods.fusion import FusedPicture, FusionParameters, fuse
 from chengshu.methods.groundtruth import followed, true_states
 from chengshu.methods.perception.parameters import PARTY_PRODUCTS, Terms
 from chengshu.methods.projection import LocalFrame
-from chengshu.methods.sightings import SOURCES, Floats, Ints, Sightings
+from chengshu.methods.sightings import SOURCES, Floats, Ints, Sightings, terms_of
 
 AV_BIT = 1 << SOURCES.index("av_state")
 
@@ -26,16 +28,20 @@ class WarningParameters:
     """The detector's settings for measured tracks, and when a warning belongs to a hazard.
 
     ``slack_ms``: the warning's time, widened by this, must reach the hazard; ``lead_ms``: a warning that begins this long before the hazard
-    is in time; ``gate_m``: how near a fused track must keep to a vehicle to stand for it.
+    is in time; ``gate_m``: how near a fused track must keep to a vehicle to stand for it; ``parties``: whose own
+    views are graded beside everybody's.
     """
 
     detector: ConflictParameters = field(
-        default_factory=lambda: ConflictParameters(ttc_s=1.5, drac_mps2=3.35, pet_s=1.5, min_ticks=3, smooth_s=1.0, lookahead="predicted")
+        default_factory=lambda: ConflictParameters(
+            ttc_s=1.5, drac_mps2=3.35, pet_s=1.5, min_ticks=3, smooth_s=1.0, lookahead="predicted", past_only=True
+        )
     )
     fusion: FusionParameters = field(default_factory=FusionParameters)
     slack_ms: int = 2000
     lead_ms: int = 1000
     gate_m: float = 3.0
+    parties: Collection[str] = tuple(PARTY_PRODUCTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +63,28 @@ def warn(
     lanes: pa.Table,
     foes: pa.Table | None,
     conflicts: pa.Table | None = None,
-    parties: Collection[str] = tuple(PARTY_PRODUCTS),
+    picture: FusedPicture | None = None,
     parameters: WarningParameters | None = None,
 ) -> pa.Table:
-    """Return how the detector did for each of ``parties`` alone and for all together: one row a view and encounter ("all" first).
+    """Return how the detector did for each of the parties asked for alone and for all together: one row a view and encounter ("all" first).
 
     Columns: view, encounter, hazards, warned, in_time, warnings, true_warnings, recall, recall_in_time, precision (null without a
     denominator). ``warned``: hazards whose two vehicles a warning named at that time. A warning is true when it names a hazard, or one of
     ``conflicts`` (ego, foe, begin_ms, end_ms in UTC epoch ms: all recorded conflicts, also milder ones) where that is given. Only warnings
-    about an automated vehicle count where its maker's reports tell which vehicles those are. Raises Invalid when a product lacks a column.
+    about an automated vehicle count where its maker's reports tell which vehicles those are. ``picture``: what :func:`fuse` makes of all
+    ``products``, if that is at hand. Raises Invalid when a product lacks a column.
     """
     chosen = parameters or WarningParameters()
     views = {
-        party: {name: products[name] for name in names if name in products} for party, names in PARTY_PRODUCTS.items() if party in parties
+        party: {name: products[name] for name in names if name in products}
+        for party, names in PARTY_PRODUCTS.items()
+        if party in chosen.parties
     }
     rows: list[dict[str, object]] = []
     for view, seen in {**views, "all": dict(products)}.items():
-        found = _warnings(seen, truth_tracks, frame=frame, lanes=lanes, foes=foes, parameters=chosen)
+        known = picture if view == "all" and picture is not None else fuse(seen, frame, parameters=chosen.fusion)
+        warned = warnings_in(known, lanes=lanes, foes=foes, delay_ms=delay_ms(seen, chosen.fusion), detector=chosen.detector)
+        found = _of_automated(*warned, truth_tracks, gate_m=chosen.gate_m)
         rows += _graded(view, found, hazards, _listed(hazards if conflicts is None else conflicts), chosen)
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
@@ -87,19 +98,8 @@ _SCHEMA = pa.schema(
 )
 
 
-def _warnings(
-    products: Mapping[str, pa.Table],
-    truth_tracks: pa.Table,
-    *,
-    frame: LocalFrame,
-    lanes: pa.Table,
-    foes: pa.Table | None,
-    parameters: WarningParameters,
-) -> _Warnings:
-    fused = fuse(products, frame, parameters=parameters.fusion).tracks
-    fused = fused.filter(fused["for_ttc"])
-    found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=parameters.detector)
-    vehicle = vehicle_of(fused, truth_tracks, gate_m=parameters.gate_m)
+def _of_automated(fused: pa.Table, found: pa.Table, truth_tracks: pa.Table, *, gate_m: float) -> _Warnings:
+    vehicle = vehicle_of(fused, truth_tracks, gate_m=gate_m)
     track, bits = np.asarray(fused["track"], dtype=np.int64), np.asarray(fused["sources"], dtype=np.int64)
     is_av = np.zeros(len(vehicle), np.bool_)
     is_av[track[bits & AV_BIT > 0]] = True
@@ -112,6 +112,27 @@ def _warnings(
         np.asarray(found["end_ms"], np.int64)[chosen],
         np.asarray(found["encounter"].to_pylist(), dtype=object)[chosen],
     )
+
+
+def warnings_in(
+    picture: FusedPicture, *, lanes: pa.Table, foes: pa.Table | None, delay_ms: int, detector: ConflictParameters | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """Return the precise part of a fused picture and the conflicts warned of in it, about all its tracks; no truth is needed.
+
+    A warning begins once it is confirmed and its data have arrived, ``delay_ms`` after they were measured.
+    """
+    chosen = detector or WarningParameters().detector
+    fused = picture.tracks.filter(picture.tracks["for_ttc"])
+    found = detect_conflicts(fused, lanes=lanes, foes=foes, parameters=chosen)
+    begin = pa.array(np.asarray(found["begin_ms"], np.int64) + delay_ms, pa.int64())
+    return fused, found.set_column(found.schema.get_field_index("begin_ms"), "begin_ms", begin)
+
+
+def delay_ms(products: Mapping[str, pa.Table], parameters: FusionParameters | None = None) -> int:
+    """Return how long after the moment of measurement the slowest source that is precise enough for time to collision has arrived."""
+    gate_m = (parameters or FusionParameters()).ttc_sigma_m
+    terms = [terms_of(name, products[name]) for name in SOURCES if name in products]
+    return max((one.latency_ms for one in terms if one.sigma_m <= gate_m), default=0)
 
 
 def vehicle_of(fused: pa.Table, truth_tracks: pa.Table, *, gate_m: float) -> Ints:

@@ -13,7 +13,7 @@ def ticks(*tracks: tuple[int, int, int, float, float]) -> Ticks:
     rows.sort(key=lambda row: row[0])
     tick, sensor, track, x, sigma = (np.asarray(column) for column in zip(*rows, strict=True))
     zero = np.zeros(len(rows))
-    return Ticks(tick, sensor, track, sensor, x.astype(float), zero, zero, zero, sigma.astype(float) ** 2)
+    return Ticks(tick, sensor, track, sensor, x.astype(float), zero, zero, zero, sigma.astype(float) ** 2, zero == 0)
 
 
 def owners(given_ticks: Ticks) -> dict[int, set[int]]:

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from chengshu.kernel.errors import Invalid
 from chengshu.methods.conflicts import CONFLICT_SCHEMA, ConflictParameters, detect_conflicts
+from chengshu.methods.conflicts.matching import smoothed_by_the_past
+from chengshu.methods.conflicts.tables import read_tracks
 
 EAST = (FROM_WEST, WEST_EAST, TO_EAST)
 NORTH = (FROM_SOUTH, SOUTH_NORTH, TO_NORTH)
@@ -225,7 +227,7 @@ def test_a_missing_column_is_named() -> None:
 def test_text_in_place_of_numbers_is_refused() -> None:
     table = crossing(24.0)
     with pytest.raises(Invalid, match="expected numbers in column x_m, got string"):
-        found(table.set_column(2, "x_m", pa.array(["here"] * table.num_rows)))
+        found(table.set_column(table.schema.get_field_index("x_m"), "x_m", pa.array(["here"] * table.num_rows)))
 
 
 def test_a_track_twice_at_one_time_is_refused() -> None:
@@ -239,3 +241,42 @@ def test_a_track_twice_at_one_time_is_refused() -> None:
 def test_parameters_that_make_no_sense_are_refused(choice: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         ConflictParameters(**choice)  # type: ignore[arg-type]
+
+
+def later(rows: list[dict[str, object]], start_ms: int) -> list[dict[str, object]]:
+    return [{**row, "t_ms": int(str(row["t_ms"])) + start_ms} for row in rows]
+
+
+def named_by_prediction(*, turned_before: int, turned_after: int) -> set[object]:
+    """Name the encounter of one from the west and one from the south that has not shown its way; others turned right there."""
+    pair = [drive(50, NORTH, start_m=150.0, speed_mps=10.0, ticks=36), drive(51, EAST, start_m=153.0, speed_mps=10.0, ticks=36)]
+    turns = [drive(number, RIGHT, start_m=150.0, speed_mps=10.0, ticks=90) for number in range(turned_before + turned_after)]
+    at = [10_000 * number + (0 if number < turned_before else 200_000) for number in range(len(turns))]
+    table = tracks(*(later(rows, 100_000) for rows in pair), *(later(rows, start) for rows, start in zip(turns, at, strict=True)))
+    return {row["encounter"] for row in found(table, lookahead="predicted") if {row["track_a"], row["track_b"]} == {50, 51}}
+
+
+def test_a_predicted_way_is_straight_on_until_others_have_shown_another() -> None:
+    assert named_by_prediction(turned_before=0, turned_after=0) == {"crossing"}
+    assert named_by_prediction(turned_before=0, turned_after=8) == {"crossing"}  # what others do later is not known yet
+    assert named_by_prediction(turned_before=8, turned_after=0) == {"merging"}
+
+
+def test_as_a_live_run_a_conflict_begins_when_it_is_confirmed() -> None:
+    table = tracks(drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=9), drive(2, EAST, start_m=35.0, speed_mps=5.0, ticks=9))
+    begins = [found(table, min_ticks=3, past_only=past)[0]["begin_ms"] for past in (False, True)]
+    assert begins == [0, 200]
+
+
+def test_smoothed_by_the_past_a_steady_drive_stays_where_it_is_and_nothing_later_changes_it() -> None:
+    table = tracks(drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=40))
+    rng = np.random.default_rng(3)
+    noisy = table.set_column(
+        table.schema.get_field_index("x_m"), "x_m", pa.array(table["x_m"].to_numpy() + rng.normal(0.0, 0.3, table.num_rows))
+    )
+    steady, whole, part = (
+        smoothed_by_the_past(read_tracks(rows, lane_count=7, max_gap_s=1.0), width_s=1.0) for rows in (table, noisy, noisy.slice(0, 20))
+    )
+    assert np.allclose(steady.x, table["x_m"].to_numpy())
+    assert np.std(whole.x[10:] - table["x_m"].to_numpy()[10:]) < 0.2
+    assert np.allclose(whole.x[:20], part.x)

@@ -59,6 +59,29 @@ def test_no_pseudonym_is_shared_between_two_sources_or_with_the_recording() -> N
     assert set(products["av_objects"]["veh_pid"].to_pylist()) <= names[0]
 
 
+@pytest.mark.parametrize(("product", "number"), [("rsu_objects", "ptc_id"), ("av_objects", "obj_id")])
+def test_a_false_objects_number_comes_from_the_same_range_as_a_real_ones(product: str, number: str) -> None:
+    real, haunted = (observe(crossing(2), replace(EVERYBODY, ghosts_per_hour=rate))[product] for rate in (0.0, 2000.0))
+    assert haunted.num_rows > real.num_rows
+    drawn = np.asarray(haunted[number])
+    assert drawn.max() < 2 * len(np.unique(drawn))  # dense: no block of its own far above
+    size = "len_m" if product == "rsu_objects" else "class"
+    per_number = haunted.group_by([number]).aggregate([(size, "count")]).sort_by(number)
+    lives = np.asarray(per_number[f"{size}_count"])
+    half = len(lives) // 2
+    short = lives <= 30  # every false object lives 3 s at most
+    assert short[:half].any()
+    assert short[half:].any()
+    assert (~short[half:]).any()
+
+
+def test_neither_an_objects_doubt_nor_its_certainty_gives_a_false_one_away() -> None:
+    views = (observe(crossing(2), replace(EVERYBODY, ghosts_per_hour=rate)) for rate in (0.0, 2000.0))
+    real, haunted = (np.asarray(view["av_objects"]["exist_p"]) for view in views)
+    assert real.min() < 0.7
+    assert np.count_nonzero(haunted > 0.8) > np.count_nonzero(real > 0.8)
+
+
 def test_a_vehicle_behind_another_is_hidden_and_one_beside_it_is_not() -> None:
     row = bodies((0, 0), (15, 0), (30, 0), (30, 12))
     _, targets = seen_from_vehicles(row, first_only(4), 80.0, OPEN)

@@ -39,7 +39,7 @@ def journeys(draw: st.DrawFn) -> list[tuple[int, int, float, float, float, float
     return [(100 * t, veh, *draw(values)) for t, veh in sorted(steps)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(journeys())
 def test_what_is_read_is_what_was_written_to_the_step(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float, float, float, float, int, float]]
@@ -54,7 +54,7 @@ def test_what_is_read_is_what_was_written_to_the_step(
         assert np.all(np.abs(back[column].to_numpy() - given_tracks[column].to_numpy()) <= step / 2 + 3e-4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(journeys())
 def test_what_was_quantised_once_comes_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, float, float, float, float, int, float]]

@@ -1,7 +1,7 @@
 """The pilot's sealed method for proactive safety: hazards from fused data, and what fusing was worth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from chengshu.methods.multiplier import Multiplier, best_single, miss_rate_multi
 from chengshu.methods.projection import LocalFrame
 from chengshu.methods.sealed import Tables
 from chengshu.methods.sightings import SOURCES, SetAside
-from chengshu.methods.warn import vehicle_of, warn
+from chengshu.methods.warn import WarningParameters, vehicle_of, warn
 
 CELL_M = 100.0
 GATE_M = 3.0
@@ -31,6 +31,8 @@ BOOTSTRAP_SEED = 7
 EXACT = ConflictParameters()
 MEASURED = ConflictParameters(min_ticks=3, smooth_s=1.0)
 """Fused tracks carry noise: a conflict must persist, and positions are smoothed first (the quality gate that noise calls for)."""
+PREDICTED = replace(MEASURED, lookahead="predicted")
+"""As MEASURED, without knowing which way a vehicle then drove."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, 
     # Who is out for its clock is out of everything: of what its data were worth, of the multiplier and of the payments.
     positions = {name: table for name, table in positions.items() if name not in picture.quarantined}
     truth = _truth(tables)
-    found = _conflicts(picture.tracks.filter(pc.field("for_ttc")), tables, MEASURED)
+    precise = picture.tracks.filter(pc.field("for_ttc"))
+    found = _conflicts(precise, tables, MEASURED)
     results = {
         "hotspots": _hotspots(found, frame),
         "alignment": _alignment(picture.clocks),
@@ -65,8 +68,10 @@ def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, 
         return {**results, "multiplier": _multiplier_table(not_measured("no ground truth was given"), tables)}
     values = coalition_values(positions, truth.hazards, truth.tracks, frame=frame)
     results |= _valued(values, tables)
-    results["warnings"] = _warnings(tables, positions, truth, frame=frame, best=best_single(values.singles))
-    results["accuracy"] = _accuracy(found, picture, truth, tables)
+    results["warnings"] = _warnings(tables, positions, truth, picture=picture, frame=frame, best=best_single(values.singles))
+    results["accuracy"] = _accuracy(
+        {"fused-known": found, "fused-predicted": _conflicts(precise, tables, PREDICTED)}, picture, truth, tables
+    )
     results["eta"] = _eta(tables, positions, truth, frame)
     return results
 
@@ -159,14 +164,22 @@ def _roadside_share(tables: Tables) -> float | None:
     return len(pc.unique(tables["rsu_objects"]["rsu_id"])) / signalled if signalled else None
 
 
-def _accuracy(found: pa.Table, picture: FusedPicture, truth: _Truth, tables: Tables) -> pa.Table:
-    """Recall and precision per encounter of conflicts with an automated vehicle: from the true tracks, and from the fused picture."""
+def _accuracy(fused: Mapping[str, pa.Table], picture: FusedPicture, truth: _Truth, tables: Tables) -> pa.Table:
+    """Recall and precision per encounter of conflicts with an automated vehicle: from the true tracks, and from the fused picture.
+
+    Each with the path known (offline: the one the vehicle then drove, as SUMO's device knows it too) and with the path predicted.
+    """
     renamed = truth.tracks.rename_columns(["track" if name == "veh" else name for name in truth.tracks.column_names])
     automated = set(pc.unique(renamed.filter(pc.field("is_av"))["track"]).to_pylist())
-    exact = _with_av(_conflicts(renamed.drop_columns(["is_av"]), tables, EXACT), automated)
-    fused = _with_av(_renumbered(found, vehicle_of(picture.tracks, truth.tracks, gate_m=GATE_M)), automated)
+    states = renamed.drop_columns(["is_av"])
+    vehicle = vehicle_of(picture.tracks, truth.tracks, gate_m=GATE_M)
+    pictures = {
+        "true-tracks": _with_av(_conflicts(states, tables, EXACT), automated),
+        "true-tracks-predicted": _with_av(_conflicts(states, tables, replace(EXACT, lookahead="predicted")), automated),
+        **{name: _with_av(_renumbered(found, vehicle), automated) for name, found in fused.items()},
+    }
     rows = []
-    for name, conflicts in (("true-tracks", exact), ("fused", fused)):
+    for name, conflicts in pictures.items():
         rows += [
             {
                 "picture": name,
@@ -183,8 +196,10 @@ def _accuracy(found: pa.Table, picture: FusedPicture, truth: _Truth, tables: Tab
     return pa.Table.from_pylist(rows, schema=TABLES["accuracy"])
 
 
-def _warnings(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, *, frame: LocalFrame, best: str) -> pa.Table:
-    """What a warning system would have said from the best single party's data and from all: false alarms count too."""
+def _warnings(
+    tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, *, picture: FusedPicture, frame: LocalFrame, best: str
+) -> pa.Table:
+    """What a warning system would have said in an offline replay, from the best single party's data and from all, false alarms too."""
     told = warn(
         positions,
         truth.hazards,
@@ -193,7 +208,8 @@ def _warnings(tables: Tables, positions: Mapping[str, pa.Table], truth: _Truth, 
         lanes=tables["map_lane"],
         foes=tables.get("map_foes"),
         conflicts=truth.conflicts,
-        parties=(best,),
+        picture=picture,
+        parameters=WarningParameters(parties=(best,)),
     )
     overall = told.filter(pc.field("encounter") == "all")
     names = ["view", "hazards", "warned", "in_time", "warnings", "true_warnings", "recall", "precision"]

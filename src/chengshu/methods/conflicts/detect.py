@@ -7,7 +7,7 @@ from chengshu.methods.conflicts.areas import CROSSING, ConflictAreas, conflict_a
 from chengshu.methods.conflicts.encroachment import Passages, encroachments, passages
 from chengshu.methods.conflicts.episodes import Hits, conflicts_from
 from chengshu.methods.conflicts.lanes import Floats, lane_graph
-from chengshu.methods.conflicts.matching import match_lanes, smoothed
+from chengshu.methods.conflicts.matching import match_lanes, smoothed, smoothed_by_the_past
 from chengshu.methods.conflicts.parameters import DEFAULTS, ConflictParameters
 from chengshu.methods.conflicts.paths import Paths, paths_ahead
 from chengshu.methods.conflicts.scan import Limits, Rows, scan_ticks
@@ -23,7 +23,8 @@ def detect_conflicts(tracks: pa.Table, *, lanes: pa.Table, foes: pa.Table | None
 
     A pair follows if one is ahead on the other's path; else it merges or crosses in the nearest conflict area both paths lead through. Time
     to collision (Hayward 1972), deceleration to avoid it (Cooper & Ferguson 1976) and post-encroachment time (Allen 1978) are those of
-    SUMO's SSM device, whose thresholds are the defaults. With ``lookahead="driven"`` the path is the one the rest of the batch shows.
+    SUMO's SSM device, whose thresholds are the defaults. With ``lookahead="driven"`` (the default) the path is the one the rest of the
+    batch shows: an offline figure, better than a live run's; see :class:`~chengshu.methods.conflicts.parameters.ConflictParameters`.
     Raises Invalid for rows or a map that cannot be used.
     """
     graph = lane_graph(lanes)
@@ -32,11 +33,11 @@ def detect_conflicts(tracks: pa.Table, *, lanes: pa.Table, foes: pa.Table | None
         return CONFLICT_SCHEMA.empty_table()
     areas = conflict_areas(graph, foes=foes)
     if parameters.smooth_s > 0:
-        tracked = smoothed(tracked, width_s=parameters.smooth_s)
+        tracked = (smoothed_by_the_past if parameters.past_only else smoothed)(tracked, width_s=parameters.smooth_s)
     if tracked.lane is not None and tracked.pos is not None:
         lane, pos = tracked.lane, tracked.pos
     else:
-        lane, pos = match_lanes(tracked, graph)
+        lane, pos = match_lanes(tracked, graph, hindsight=not parameters.past_only)
     paths = paths_ahead(
         tracked.trip, tracked.t_ms, lane=lane, pos=pos, speed=tracked.speed, graph=graph, areas=areas,
         reach_m=parameters.range_m, driven=parameters.lookahead == "driven",

@@ -1,9 +1,10 @@
-"""From hits, tick by tick, to conflicts: one row for each pair, encounter and stretch of time."""
+"""From hits at single ticks to conflicts: one row for each pair, encounter and stretch of time."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from chengshu.methods.conflicts.lanes import Floats, Ints
 from chengshu.methods.conflicts.parameters import ConflictParameters
@@ -29,7 +30,7 @@ def conflicts_from(hits: Hits, *, parameters: ConflictParameters) -> pa.Table:
     """Return the conflicts of ``hits`` by begin, with ``track_a`` the one that came second at the worst moment.
 
     Hits of a pair in one kind of encounter that are closer than ``extra_time_s`` are one conflict. It needs ``min_ticks`` hits of TTC or
-    DRAC, or a post-encroachment time, to be kept.
+    DRAC, or a post-encroachment time, to be kept. Begin is its first hit; with ``past_only`` the moment from which on it is kept.
     """
     if len(hits.t_ms) == 0:
         return CONFLICT_SCHEMA.empty_table()
@@ -46,11 +47,12 @@ def conflicts_from(hits: Hits, *, parameters: ConflictParameters) -> pa.Table:
     worst = order[np.where(np.isnan(ttc[worst_ttc]), np.where(np.isnan(pet[worst_pet]), worst_drac, worst_pet), worst_ttc)]
     is_tick = np.isnan(pet)
     kept = (np.add.reduceat(is_tick.astype(np.int64), start) >= parameters.min_ticks) | ~np.isnan(pet[worst_pet])
+    begin = _confirmed(t_ms, is_tick, start, min_ticks=parameters.min_ticks) if parameters.past_only else t_ms[start]
     columns = [
         hits.second[worst],
         hits.first[worst],
         np.array(ENCOUNTERS, dtype=object)[hits.kind[worst]],
-        t_ms[start],
+        begin,
         np.maximum.reduceat(t_ms, start),
         *_with_time(ttc[worst_ttc], t_ms[worst_ttc]),
         *_with_time(drac[worst_drac], t_ms[worst_drac]),
@@ -61,6 +63,16 @@ def conflicts_from(hits: Hits, *, parameters: ConflictParameters) -> pa.Table:
     arrays = [pa.array(column, type=field.type, from_pandas=True) for column, field in zip(columns, CONFLICT_SCHEMA, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=CONFLICT_SCHEMA).filter(pa.array(kept))
     return table.sort_by([("begin_ms", "ascending"), ("track_a", "ascending"), ("track_b", "ascending"), ("encounter", "ascending")])
+
+
+def _confirmed(t_ms: Ints, is_tick: NDArray[np.bool_], start: Ints, *, min_ticks: int) -> Ints:
+    """Return for each group when it had ``min_ticks`` hits, or its first post-encroachment time if that was sooner; else its first hit."""
+    so_far = np.cumsum(is_tick)
+    group = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(t_ms))))
+    nth: Ints = so_far - (so_far[start] - is_tick[start])[group]
+    when = np.where(~is_tick | (nth >= min_ticks), t_ms, np.iinfo(np.int64).max)
+    first = np.minimum.reduceat(when, start)
+    return np.asarray(np.where(first == np.iinfo(np.int64).max, t_ms[start], first), dtype=np.int64)
 
 
 def _least(values: Floats, group: Ints, start: Ints) -> Ints:

@@ -10,8 +10,10 @@ Lookahead = Literal["driven", "predicted"]
 class ConflictParameters:
     """Thresholds of a conflict; the defaults are those of SUMO's SSM device, so that results can be compared with it.
 
-    ``lookahead`` says which lanes a vehicle is believed to take: ``driven`` reads them from the rest of its own track (offline:
-    only what is in the batch), ``predicted`` takes the straightest lane at every junction (what is known at the moment itself).
+    ``lookahead`` says which lanes a vehicle is believed to take. ``driven`` reads them from the rest of its own track: offline, with
+    hindsight; SUMO's device knows the route too. ``predicted`` expects at each junction the way that vehicles took most often before out of
+    that lane (straight on if none were seen): what a live detector knows. With ``past_only`` the measured positions are treated as in a
+    live run too: smoothed and matched to lanes by the past alone, and a conflict begins when it is confirmed, at its ``min_ticks``-th tick.
     Raises ValueError for a threshold that is not positive.
     """
 
@@ -24,10 +26,11 @@ class ConflictParameters:
     min_ticks: int = 1
     """A time-to-collision or deceleration conflict must show in this many ticks: 1 for exact tracks, 3 to 5 for measured ones."""
     smooth_s: float = 0.0
-    """Width of the centred mean over positions and speeds; 0 for exact tracks, about 1 for tracks with noise."""
+    """Width of the mean over positions and speeds, centred, or trailing with ``past_only``; 0 for exact tracks, about 1 for noisy."""
     max_gap_s: float = 1.0
     """A track that is silent for longer than this starts anew."""
     lookahead: Lookahead = "driven"
+    past_only: bool = False
 
     def __post_init__(self) -> None:
         for name in ("ttc_s", "drac_mps2", "pet_s", "range_m", "extra_time_s", "min_ticks", "max_gap_s"):

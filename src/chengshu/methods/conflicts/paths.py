@@ -20,6 +20,8 @@ _UNDECIDED_M = 4.0
 """An area that was this near ahead on the path before is kept, even if the new lane's path does not lead through it."""
 _BACKWARDS_M = 5.0
 """A position that falls by more than this on one lane is a new round on it, not noise."""
+_STRAIGHT_ON = 3.0
+"""For how many vehicles seen going straight on a lane's geometry counts, before any has been seen."""
 _MOST_LANES, _MOST_REFS = 512, 4096
 """How much of one path is kept; a path of 50 m has a few lanes and a few dozen areas."""
 
@@ -57,6 +59,11 @@ class _Stays(NamedTuple):
     """Whether to assume straight on where nothing shows the way."""
     hop: Ints
     """Four columns, −1 if unknown: the next edge, the edge after it, the lane by which the first is entered, the stay there."""
+    t_ms: Ints
+    """When it began."""
+    taken_start: Ints
+    taken_ms: Ints
+    """When others took each connection, ascending (CSR by connection); only what is earlier than a stay may be used for it."""
 
 
 def paths_ahead(
@@ -64,7 +71,8 @@ def paths_ahead(
 ) -> Paths:
     """Return the paths of rows (at least one) that are sorted by (trip, t_ms), as far as ``reach_m`` beyond each stay's lane.
 
-    ``driven`` looks into the rest of the trip, and assumes straight on only where the batch ends; else straight on is always assumed.
+    ``driven`` looks into the rest of the trip, and assumes straight on only where the batch ends; else the way is assumed that vehicles
+    took most often before out of that lane, straight on counting for three of them.
     """
     fresh = np.ones(len(trip), dtype=np.bool_)
     fresh[1:] = (trip[1:] != trip[:-1]) | (lane[1:] != lane[:-1])
@@ -72,6 +80,9 @@ def paths_ahead(
     odometer = _odometer(trip, t_ms, lane, pos, speed)
     stay_lane, stay_trip = lane[first_row], trip[first_row]
     trip_end = np.searchsorted(trip, stay_trip, side="right") - 1
+    began = t_ms[first_row]
+    entered = np.zeros(len(first_row), dtype=np.bool_) if driven else _enters(stay_trip, stay_lane, graph)
+    taken_start, taken_ms = _taken(graph.conn_of[stay_lane[entered]], began[entered], len(graph.conn_to))
     stays = _Stays(
         trip=stay_trip,
         lane=stay_lane,
@@ -79,8 +90,25 @@ def paths_ahead(
         pos=pos[first_row],
         guess=(t_ms[trip_end] >= t_ms.max()) if driven else np.ones(len(first_row), dtype=np.bool_),
         hop=_hops(stay_trip, stay_lane, graph) if driven else np.full((len(first_row), 4), -1, dtype=np.int64),
+        t_ms=began,
+        taken_start=taken_start,
+        taken_ms=taken_ms,
     )
     return Paths(np.cumsum(fresh).astype(np.int64) - 1, odometer, first_row, stay_trip, *_walk(stays, graph, areas, reach_m))
+
+
+def _enters(stay_trip: Ints, stay_lane: Ints, graph: LaneGraph) -> Bools:
+    """Return whether a stay is the first of its trip on a connection."""
+    conn = np.where(stay_lane >= 0, graph.conn_of[stay_lane], -1)
+    entered = conn >= 0
+    entered[1:] &= (conn[1:] != conn[:-1]) | (stay_trip[1:] != stay_trip[:-1])
+    return np.asarray(entered, dtype=np.bool_)
+
+
+def _taken(conn: Ints, began: Ints, count: int) -> tuple[Ints, Ints]:
+    """Return when each of ``count`` connections was entered, ascending, as CSR by connection."""
+    order = np.lexsort((began, conn))
+    return np.searchsorted(conn[order], np.arange(count + 1)).astype(np.int64), began[order].astype(np.int64)
 
 
 @njit(cache=True)
@@ -131,8 +159,6 @@ def _leads(lane, want, graph):  # type: ignore[no-untyped-def] # numba infers th
 def _score(conn, want, then, entered, graph):  # type: ignore[no-untyped-def] # numba infers these
     """Return how well a connection fits the way: −1 not at all, more if it leads on, most if it is the one that was taken."""
     target = graph.conn_to[conn]
-    if want < 0:
-        return 180.0 - graph.conn_turn[conn]
     if graph.edge[target] != want:  # an edge so short that no row fell on it may lie between
         return 0.0 if _leads(target, want, graph) else -1.0
     score = 2.0 if target == entered else 1.0
@@ -140,13 +166,24 @@ def _score(conn, want, then, entered, graph):  # type: ignore[no-untyped-def] # 
 
 
 @njit(cache=True)
-def _choose(lane, step, guess, hop, graph):  # type: ignore[no-untyped-def] # numba infers these
-    """Return the connection out of ``lane`` that a vehicle takes which is as far as stay ``step``; −1 if none is known."""
+def _custom(conn, now_ms, stays, graph):  # type: ignore[no-untyped-def] # numba infers these
+    """Return how usual a connection is: how often it was taken before ``now_ms``, and a little for leading straight on."""
+    used = stays.taken_ms[stays.taken_start[conn] : stays.taken_start[conn + 1]]
+    return np.searchsorted(used, now_ms) + _STRAIGHT_ON * (1.0 - graph.conn_turn[conn] / 180.0)
+
+
+@njit(cache=True)
+def _choose(lane, i, step, stays, graph):  # type: ignore[no-untyped-def] # numba infers these
+    """Return the connection out of ``lane`` that stay ``i`` is expected to take once it is as far as stay ``step``; −1 if none is known."""
     best, best_score = -1, -0.5
-    if hop[step, 0] < 0 and not guess:
+    hop = stays.hop
+    if hop[step, 0] < 0 and not stays.guess[i]:
         return best
     for conn in range(graph.from_start[lane], graph.from_start[lane + 1]):
-        score = _score(conn, hop[step, 0], hop[step, 1], hop[step, 2], graph)
+        if hop[step, 0] < 0:
+            score = _custom(conn, stays.t_ms[i], stays, graph)
+        else:
+            score = _score(conn, hop[step, 0], hop[step, 1], hop[step, 2], graph)
         if score > best_score:
             best, best_score = conn, score
     return best
@@ -165,13 +202,13 @@ def _note(conn, begins_at, areas, refs, ref_at, n_refs):  # type: ignore[no-unty
 @njit(cache=True)
 def _look_ahead(i, stays, graph, areas, reach_m, lanes, offsets, refs, ref_at):  # type: ignore[no-untyped-def] # numba infers these
     """Write the path of stay ``i`` into the four arrays and return (lanes written, references written)."""
-    lane, step, guess = stays.lane[i], i, stays.guess[i]
+    lane, step = stays.lane[i], i
     lanes[0], offsets[0] = lane, 0.0
     n_lanes, n_refs = 1, 0
     if graph.internal[lane]:
         conn, offset = graph.conn_of[lane], -graph.conn_offset[lane]
     else:
-        conn, offset = _choose(lane, step, guess, stays.hop, graph), graph.length[lane]
+        conn, offset = _choose(lane, i, step, stays, graph), graph.length[lane]
     limit = graph.length[lane] + reach_m
     while conn >= 0 and offset <= limit and n_lanes < _MOST_LANES - 16:
         n_refs = _note(conn, stays.odometer[i] - stays.pos[i] + offset, areas, refs, ref_at, n_refs)
@@ -190,7 +227,7 @@ def _look_ahead(i, stays, graph, areas, reach_m, lanes, offsets, refs, ref_at): 
                 step = stays.hop[step, 3]
             elif not _leads(target, stays.hop[step, 0], graph):
                 break
-        conn = _choose(target, step, guess, stays.hop, graph)
+        conn = _choose(target, i, step, stays, graph)
     return n_lanes, n_refs
 
 

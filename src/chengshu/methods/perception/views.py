@@ -61,7 +61,7 @@ def roadside_view(world: World, parameters: ViewParameters, junctions: pa.Table,
         {
             "rsu_id": pa.array(np.asarray(names, dtype=object)[mast_all], pa.string()),
             "t_ms": t_ms,
-            "ptc_id": np.concatenate([number[kept], ghosts[6] + 1_000_000]),
+            "ptc_id": _shuffled(parameters.seed, 10, number[kept], ghosts[6]),
             "ptc_type": pa.array(["car" if kind == "av" else kind for kind in kinds], pa.string()),
             "lat_e7": lat,
             "lon_e7": lon,
@@ -204,14 +204,14 @@ def _av_objects(world: World, parameters: ViewParameters, viewers: Ints, targets
     columns = {
         "veh_pid": _names(world, parameters.seed, "av_state", veh),
         "t_ms": t_ms,
-        "obj_id": np.concatenate([number, ghost_id[present] + 1_000_000]),
+        "obj_id": _shuffled(parameters.seed, 11, number, ghost_id[present]),
         "class": pa.array(["car" if kind == "av" else kind for kind in kinds], pa.string()),
         "east_m": np.concatenate([world.x[targets] - world.x[viewers] + east, ghost_e[present]]),
         "north_m": np.concatenate([world.y[targets] - world.y[viewers] + north, ghost_n[present]]),
         "ve_mps": np.concatenate([speed * np.sin(course), ghost_v[present] * np.sin(ghost_h)]) + generator.normal(0, 0.15, size),
         "vn_mps": np.concatenate([speed * np.cos(course), ghost_v[present] * np.cos(ghost_h)]) + generator.normal(0, 0.15, size),
         "sigma_m": np.full(size, terms.sigma_m),
-        "exist_p": np.concatenate([generator.uniform(0.8, 1.0, len(targets)), generator.uniform(0.3, 0.8, int(present.sum()))]),
+        "exist_p": np.concatenate([generator.uniform(0.6, 1.0, len(targets)), generator.uniform(0.3, 0.9, int(present.sum()))]),
     }
     return _product("av_objects", columns, order=np.lexsort((veh, t_ms)))
 
@@ -224,6 +224,13 @@ def _sightings(sensor: Ints, target: Ints, t_ms: Ints) -> Ints:
     number = np.empty(len(order), np.int64)
     number[order] = np.cumsum(fresh)
     return number
+
+
+def _shuffled(seed: int, salt: int, real: Ints, ghosts: Ints) -> Ints:
+    """Return numbers for rows of real sightings, then of false ones, from one range in no order: a number must not give a ghost away."""
+    first_ghost = int(real.max(initial=-1)) + 1
+    numbers = np.random.default_rng([seed, salt]).permutation(first_ghost + int(ghosts.max(initial=-1)) + 1)
+    return np.asarray(numbers[np.concatenate([real, ghosts + first_ghost])], dtype=np.int64)
 
 
 def _error(generator: np.random.Generator, group: Ints, sigma: float, bias_share: float) -> tuple[Floats, Floats]:

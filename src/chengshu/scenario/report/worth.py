@@ -111,7 +111,7 @@ def accuracy(play: Row, cast: Cast) -> Table | None:
 
 
 def warnings(play: Row, cast: Cast) -> Table | None:
-    """Return what a warning system would really have said, false alarms included; None where that was not measured."""
+    """Return what a warning system would have said in an offline replay, false alarms included; None where that was not measured."""
     cells = tuple(
         (
             TOGETHER if row.get("view") == "all" else cast.title(row.get("view")),
@@ -138,7 +138,7 @@ def warnings(play: Row, cast: Cast) -> Table | None:
         Text("Precision", "精确率"),
     )
     return Table(
-        Text("Warnings by the detector, as things stood at the moment", "检测器按当时所知发出的预警"),
+        Text("Warnings by the detector, offline replay", "检测器在离线回放中发出的预警"),
         columns,
         cells,
         frozenset(range(1, 8)),

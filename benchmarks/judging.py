@@ -1,0 +1,87 @@
+"""What every benchmark shares: where results go, what is told of the machine, and the promises that a result is held to."""
+
+import importlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "build" / "bench"
+"""Where results go that nobody asked to keep; not under version control."""
+RECORDED = Path(__file__).parent / "results"
+"""The results that the documents quote."""
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One thing that must hold of a benchmark's result: what it is in words, the value found, the least (or only) value that keeps it."""
+
+    benchmark: str
+    name: str
+    found: Callable[[Result], float]
+    least: float
+    exactly: bool = False
+
+    def kept_by(self, result: Result) -> bool:
+        """Say whether the result keeps the promise."""
+        found = self.found(result)
+        return found == self.least if self.exactly else found >= self.least
+
+    def told(self, result: Result) -> str:
+        """Return the promise, what it asks and what was found, in one line."""
+        return f"{self.benchmark}: {self.name}: expected {'' if self.exactly else 'at least '}{self.least:g}, got {self.found(result):g}"
+
+
+def _recall(network: str, variant: str) -> Callable[[Result], float]:
+    def recall(result: Result) -> float:
+        rows = result["networks"][network]["grades"][variant]
+        return float(next(row["recall"] for row in rows if (row["encounter"], row["measure"]) == ("following", "ttc")))
+
+    return recall
+
+
+PROMISES = (
+    Promise("conflicts", "ticks on which the three engines' pairs differ", lambda r: float(r["ticks_that_differ"]), 0, exactly=True),
+    Promise("conflicts", "times SciPy cKDTree with NumPy", lambda r: float(r["ratio_ckdtree_numpy"]), 5.0),
+    Promise("conflicts", "times DuckDB SQL", lambda r: float(r["ratio_duckdb_sql"]), 5.0),
+    Promise("geofence", "points on which shapely disagrees", lambda r: float(r["disagreements"]), 0, exactly=True),
+    Promise("geofence", "points", lambda r: float(r["points"]), 1e7),
+    Promise("geofence", "times shapely's STRtree, the faster predicate", lambda r: float(r["ratio_harder"]), 20.0),
+    Promise("replay", "seconds of traffic", lambda r: float(r["traffic_s"]), 3600.0),
+    Promise("replay", "times real time, files to warnings and verdicts", lambda r: float(r["times_real_time_cpu"]), 100.0),
+    *(
+        Promise("ssm_accuracy", f"recall of following conflicts, {network} network, {variant}", _recall(network, variant), 0.98)
+        for network in ("sample", "second")
+        for variant in ("path known", "path predicted")
+    ),
+)
+"""Everything that ``python -m benchmarks`` holds its results to; a promise that is not kept makes it leave with 1."""
+
+
+def broken(results: Mapping[str, Result]) -> list[str]:
+    """Return every promise that the results do not keep, in words; a benchmark without a result keeps none of its own."""
+    lost = [f"{name}: expected a result, got none" for name in dict.fromkeys(one.benchmark for one in PROMISES) if name not in results]
+    return lost + [
+        one.told(results[one.benchmark]) for one in PROMISES if one.benchmark in results and not one.kept_by(results[one.benchmark])
+    ]
+
+
+def record(path: Path, result: Result) -> None:
+    """Write a result as JSON and print it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def machine(*modules: str) -> dict[str, Any]:
+    """Return what a figure depends on: processor, cores, Python, the versions of the modules."""
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "versions": {name: importlib.import_module(name).__version__ for name in modules},
+    }
