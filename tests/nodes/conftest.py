@@ -5,26 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_space import PURPOSE, Town, agree, counts, hang_up, publish
-
-from chengshu.cli import verbs
-from chengshu.testing import Space
+from small_space import Town, raised_town
 
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    with Space(tmp_path_factory.mktemp("town")) as space:
-        road, fleet, firm = (space.add(name) for name in ("road", "fleet", "firm"))
-        room = space.add("room", clean_room=True)
-        terms = verbs.Terms(room.identity.did, [PURPOSE])
-        publish(road, "counts", policy=verbs.offer_of(terms))
-        publish(road, "other", policy=verbs.offer_of(terms))
-        publish(road, "twice", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE], uses=2)))
-        publish(fleet, "trips", policy=verbs.offer_of(terms), table=counts(vehicles=range(30, 60)))
-        agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
-        agreements["trips"] = agree(firm, fleet, "trips")
-        yield Town(space, road, fleet, firm, room, agreements)
-    hang_up(*space.nodes.values())
+    with raised_town(tmp_path_factory.mktemp("town")) as town:
+        yield town
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import base64
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,23 @@ class Town:
         """A product of the road operator under the firm's agreement on it."""
         holder = self.fleet if product == "trips" else self.road
         return InputChoice(holder.identity.did, product, self.agreements[product] if agreement is None else agreement)
+
+
+@contextmanager
+def raised_town(folder: Path) -> Iterator[Town]:
+    """Serve the town below ``folder`` for the time of the context, every product under agreement with the firm."""
+    with Space(folder) as space:
+        road, fleet, firm = (space.add(name) for name in ("road", "fleet", "firm"))
+        room = space.add("room", clean_room=True)
+        terms = verbs.Terms(room.identity.did, [PURPOSE])
+        publish(road, "counts", policy=verbs.offer_of(terms))
+        publish(road, "other", policy=verbs.offer_of(terms))
+        publish(road, "twice", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE], uses=2)))
+        publish(fleet, "trips", policy=verbs.offer_of(terms), table=counts(vehicles=range(30, 60)))
+        agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
+        agreements["trips"] = agree(firm, fleet, "trips")
+        yield Town(space, road, fleet, firm, room, agreements)
+    hang_up(*space.nodes.values())
 
 
 def counts(*, vehicles: range = range(40)) -> pa.Table:

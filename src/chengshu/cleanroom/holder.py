@@ -79,7 +79,7 @@ class Holder:
         self._check_sender(job, document, signature=signature, room=room)
         part = self._part(job, product)
         with self._database.write() as tx:
-            refusal = self._judge(tx, job, part)
+            refusal = self._judge(tx, job)
             body = {
                 "job": job.id,
                 "product": product,
@@ -130,7 +130,22 @@ class Holder:
             )
         return part
 
-    def _judge(self, tx: Connection, job: Job, part: JobInput) -> Refused | None:
+    def _judge(self, tx: Connection, job: Job) -> Refused | None:
+        """Judge every input that is this node's own, whichever of them is asked for, and the question under the terms of them all."""
+        terms: dict[str, ProductTerms] = {}
+        for part in job.inputs:
+            if part.provider == self._own_id:
+                judged = self._agreed(tx, job, part)
+                if isinstance(judged, Refused):
+                    return judged
+                terms[part.alias] = judged
+        if isinstance(job.question, MethodQuestion):
+            return None  # the policy's list of methods has already been held against the name
+        verdict = vet(job.question.sql, job.terms(terms))
+        return verdict if isinstance(verdict, Refused) else None
+
+    def _agreed(self, tx: Connection, job: Job, part: JobInput) -> ProductTerms | Refused:
+        """Return the terms of one own product for this job: its published schema under the policy of the agreement that it names."""
         own = self.schema(part.product)
         if part.schema != own:
             return Refused(
@@ -138,33 +153,28 @@ class Holder:
                 f"inputs: the job carries another schema of {own.product} than its holder publishes",
                 Text("Fetch the schema again and sign a new job.", "请重新获取数据结构并签署新的作业。"),
             )
-        policy: Policy | None = None
-        if not (part.agreement == OWN and job.consumer == self._own_id):
-            try:
-                agreement = self._contracts.permit_use(tx, part.agreement, self._use(job))
-            except NotFound:
-                return Refused(
-                    "agreement-unknown",
-                    "inputs: the job names an agreement that its holder does not have",
-                    Text("An agreement in force on this product.", "就该产品有效的合约。"),
-                )
-            if isinstance(agreement, Refused):
-                counted = agreement.rule == "count-limit" and store.approved(tx, job=job.id, product=part.product)
-                return None if counted else agreement  # a repeat of the last counted use is the same use
-            if (agreement.provider, agreement.product, agreement.consumer) != (self._own_id, part.product, job.consumer):
-                return Refused(
-                    "agreement-of-another",
-                    "inputs: the agreement is about another product, or with another party than the job's asker",
-                    Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
-                )
-            policy = agreement.policy
-        return self._vetted(job, terms_of(own, policy))
-
-    def _vetted(self, job: Job, terms: ProductTerms) -> Refused | None:
-        if isinstance(job.question, MethodQuestion):
-            return None  # the policy's list of methods has already been held against the name
-        verdict = vet(job.question.sql, job.terms({terms.schema.product: terms}))
-        return verdict if isinstance(verdict, Refused) else None
+        if part.agreement == OWN and job.consumer == self._own_id:
+            return terms_of(own, None)
+        try:
+            agreement = self._contracts.agreement(part.agreement)
+        except NotFound:
+            return Refused(
+                "agreement-unknown",
+                "inputs: the job names an agreement that its holder does not have",
+                Text("An agreement in force on this product.", "就该产品有效的合约。"),
+            )
+        if (agreement.provider, agreement.product, agreement.consumer) != (self._own_id, part.product, job.consumer):
+            return Refused(
+                "agreement-of-another",
+                "inputs: the agreement is about another product, or with another party than the job's asker",
+                Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
+            )
+        verdict = self._contracts.permit_use(tx, part.agreement, self._use(job))
+        if not isinstance(verdict, Refused):
+            return terms_of(own, verdict.policy)
+        if verdict.rule == "count-limit" and store.approved(tx, job=job.id, product=part.product):
+            return terms_of(own, agreement.policy)  # a repeat of the last counted use is the same use
+        return verdict
 
     def _use(self, job: Job) -> Use:
         match job.question:

@@ -282,6 +282,9 @@ class Job:
         aliases = [one.alias for one in self.inputs]
         if not aliases or len(set(aliases)) != len(aliases):
             raise wrong("job.inputs", expected="at least one product, each name once", got="none, or a name twice")
+        if len({(one.provider, one.product) for one in self.inputs}) != len(self.inputs):
+            # under a second name a product would be judged by whatever schema the job gives that name
+            raise wrong("job.inputs", expected="each product of a holder once", got="one of them under two names")
 
     def terms(self, own: Mapping[str, ProductTerms]) -> dict[str, ProductTerms]:
         """Return the terms by which a holder vets the whole question.
