@@ -1,13 +1,18 @@
 """What an asker and a clean room that lie would try against an honest holder: each attack is answered by the holder alone."""
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
-from small_space import SECRET, Town, kinds, sign, signed_job, wire
+from small_space import BY_ROAD, RAW, SECRET, Town, ask, counts, kinds, publish, receipt_for, sign, signed_job, until, wire
 
+from chengshu.cleanroom import store
 from chengshu.cleanroom.model import SqlQuestion
-from chengshu.kernel.errors import Invalid
+from chengshu.cli import verbs
+from chengshu.evidence.verify import verify_use
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered
+from chengshu.node import LOG, Node
 
 
 def _handed_on(town: Town, document: dict[str, Any], *, product: str = "counts", signature: str = "") -> dict[str, Any]:
@@ -49,3 +54,106 @@ def test_a_holder_judges_every_product_of_its_own_that_a_job_names_not_only_the_
         asked = {**document, "inputs": [honest, part]}
         assert _handed_on(town, asked, product="counts")["refused"]["rule"] == rule
     assert set(kinds(town.road, document["id"])) == {"job.refused"}
+
+
+# --- an approval that is used for something else
+
+
+TWICE = BY_ROAD.replace("road.counts", "road.twice")
+
+
+def test_one_approval_opens_no_other_question_and_no_other_consumer(town: Town) -> None:
+    first, _ = signed_job(town.firm, town.room, [town.choice("twice")], question=SqlQuestion(TWICE))
+    assert "token" in _handed_on(town, first, product="twice")
+    others = [{**first, "question": {"sql": f"SELECT COUNT(*) FROM road.twice WHERE road <> 'x{one}'"}} for one in range(3)]  # noqa: S608  # the attack
+    for other in (*others, {**first, "question": {"sql": RAW.replace("counts", "twice")}}, {**first, "purpose": "another"}):
+        with pytest.raises(Conflict) as caught:
+            _handed_on(town, other, product="twice")
+        assert caught.value.code == "cleanroom.other-job"
+    stranger = {**first, "consumer": town.fleet.identity.did}
+    with pytest.raises(Conflict):
+        _handed_on(town, stranger, product="twice", signature=sign(town.fleet, stranger))
+    assert kinds(town.road, first["id"]) == ["job.vetted", "job.approved"]
+
+
+def test_a_spent_count_lets_nothing_through_but_the_very_jobs_that_were_counted(town: Town) -> None:
+    second, _ = signed_job(town.firm, town.room, [town.choice("twice")], question=SqlQuestion(TWICE))
+    third, _ = signed_job(town.firm, town.room, [town.choice("twice")], question=SqlQuestion(TWICE))
+    assert "token" in _handed_on(town, second, product="twice")  # the first was used in the test above
+    assert _handed_on(town, third, product="twice")["refused"]["rule"] == "count-limit"
+    assert "token" in _handed_on(town, second, product="twice")
+    raw = {**second, "question": {"sql": RAW.replace("counts", "twice")}}
+    with pytest.raises(Conflict):
+        _handed_on(town, raw, product="twice")
+
+
+def _asked(node: Node, job: str) -> dict[str, Any]:
+    with node.database.read() as tx:
+        row = store.find_asked(tx, job)
+    assert row is not None
+    return row
+
+
+def test_a_job_that_has_ended_opens_nothing_again_and_its_proof_stands(town: Town, tmp_path: Path) -> None:
+    job = ask(town.firm, town.room, [town.choice()]).job
+    until(lambda: "job.released" in kinds(town.road, job))
+    asked = _asked(town.firm, job)
+    assert _handed_on(town, asked["document"], signature=asked["signature"])["refused"]["rule"] == "job-ended"
+    town.road.evidence.publish()
+    verdict = verify_use(town.road.folder / LOG, product="counts", job=job, vkey=town.road.evidence.vkey)
+    assert verdict.holds
+    assert {claim.finding.value for claim in verdict.claims} == {"proved"}
+    assert kinds(town.road, job).count("use.metered") == 1
+
+
+def test_a_token_kept_back_until_the_job_has_ended_opens_nothing(town: Town, tmp_path: Path) -> None:
+    document, _ = signed_job(town.firm, town.room, [town.choice()])
+    token = _handed_on(town, document)["token"]
+    receipt = receipt_for(document)
+    wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": receipt, "signature": sign(town.room, receipt)})
+    with pytest.raises(Denied) as caught:
+        wire(town.room).pull(town.road.identity.did, token, tmp_path / "late.arrow")
+    assert caught.value.code == "transfer.job-ended"
+
+
+def test_a_job_pulled_twice_is_metered_once(town: Town, tmp_path: Path) -> None:
+    document, _ = signed_job(town.firm, town.room, [town.choice()])
+    for place in range(2):
+        wire(town.room).pull(town.road.identity.did, _handed_on(town, document)["token"], tmp_path / f"{place}.arrow")
+    until(lambda: kinds(town.road, document["id"]).count("transfer.completed") == 2)
+    assert kinds(town.road, document["id"]).count("use.metered") == 1
+
+
+def test_an_old_approval_does_not_open_what_the_holder_publishes_later(town: Town) -> None:
+    terms = verbs.Terms(town.room.identity.did, ["traffic-study"])
+    document, _ = signed_job(town.firm, town.room, [town.choice("other")], question=SqlQuestion(BY_ROAD.replace("counts", "other")))
+    assert "token" in _handed_on(town, document, product="other")
+    publish(town.road, "other", policy=verbs.offer_of(terms), table=counts(vehicles=range(50)), version="1.1.0")
+    assert _handed_on(town, document, product="other")["refused"]["rule"] == "product-changed"
+
+
+# --- receipts that are not about the job
+
+
+def test_a_receipt_is_for_exactly_the_job_that_was_approved(town: Town) -> None:
+    document, _ = signed_job(town.firm, town.room, [town.choice()])
+    _handed_on(town, document)
+    right = receipt_for(document)
+    wrong: list[tuple[dict[str, Any], type[ChengshuError]]] = [
+        ({"job_digest": "sha256:" + "0" * 64}, Tampered),
+        ({"inputs": []}, Tampered),
+        ({"consumer": town.fleet.identity.did}, Tampered),
+        ({"state": "WHATEVER"}, Tampered),
+        ({"job": "urn:uuid:00000000-0000-4000-8000-000000000000", "state": "WHATEVER"}, NotFound),
+    ]
+    for change, kind in wrong:
+        receipt = {**right, **change}
+        with pytest.raises(kind):
+            wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": receipt, "signature": sign(town.room, receipt)})
+    assert kinds(town.road, document["id"]) == ["job.vetted", "job.approved"]
+    refused = {**right, "state": "REFUSED"}
+    wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": refused, "signature": sign(town.room, refused)})
+    assert kinds(town.road, document["id"]) == ["job.vetted", "job.approved", "job.refused"]
+    with pytest.raises(Conflict) as caught:
+        wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": right, "signature": sign(town.room, right)})
+    assert caught.value.code == "cleanroom.other-receipt"

@@ -21,7 +21,7 @@ from chengshu.cleanroom.model import Job, JobInput, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cli import verbs
 from chengshu.identity.keys.file import FileKeys
-from chengshu.kernel.canonical import canonical
+from chengshu.kernel.canonical import canonical, digest
 from chengshu.kernel.ids import new_id
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, Node, open_node
@@ -99,12 +99,12 @@ def contract_for(name: str, *, owner: str, version: str = "1.0.0") -> DataContra
     )
 
 
-def publish(node: Node, name: str, *, policy: dict[str, Any], table: pa.Table | None = None) -> Product:
+def publish(node: Node, name: str, *, policy: dict[str, Any], table: pa.Table | None = None, version: str = "1.0.0") -> Product:
     """Publish :func:`counts` (or another table of its columns) as a product of ``node``."""
     file = node.folder / "files" / f"{name}.parquet"
     file.parent.mkdir(exist_ok=True)
     pq.write_table(counts() if table is None else table, file)
-    document = document_of(contract_for(name, owner=node.settings.node.handle))
+    document = document_of(contract_for(name, owner=node.settings.node.handle, version=version))
     product = node.catalog.publish(document, source=file, policy=policy)
     assert isinstance(product, Product)
     return product
@@ -129,6 +129,14 @@ def signed_job(asker: Node, room: Node, inputs: Sequence[InputChoice], *, questi
     parts = tuple(JobInput(asker.asker.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
     document = Job(new_id(), asker.identity.did, room.identity.did, PURPOSE, question or SqlQuestion(BY_ROAD), parts).as_document()
     return document, sign(asker, document)
+
+
+def receipt_for(document: dict[str, Any], *, state: str = "RELEASED") -> dict[str, Any]:
+    """What an honest room says of the end of a job, unsigned."""
+    inputs = [{name: one[name] for name in ("provider", "product", "agreement")} for one in document["inputs"]]
+    about = {name: document[name] for name in ("consumer", "room")}
+    made_up = {"outcome_digest": "sha256:" + "1" * 64, "at": "2026-01-01T00:00:00.000Z"}
+    return {"job": document["id"], "job_digest": digest(document), **about, "inputs": inputs, "state": state, **made_up}
 
 
 def sign(node: Node, document: dict[str, Any]) -> str:

@@ -128,7 +128,7 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:
-        node.holder.take_receipt(message.signed("receipt", texts=("job", "state", "room")), room=message.sender)
+        node.holder.take_receipt(message.signed("receipt", texts=("job", "job_digest", "state", "room")), room=message.sender)
         return {}
 
     @router.post("/statements")

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from chengshu.cleanroom.ports import IsSignedBy
-from chengshu.kernel.canonical import canonical, digest, sha256_hex
+from chengshu.kernel.canonical import canonical, digest
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.refusal import Refused
@@ -17,6 +17,9 @@ from chengshu.kernel.text import Text
 Document = dict[str, Any]
 KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
 """The kind of log entry that each end of a job leaves."""
+
+UNKNOWN_JOB = "cleanroom.unknown-job"
+"""The code by which a node says that it has no part in a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer) -
         "job_digest": digest(job),
         "consumer": job["consumer"],
         "room": job["room"],
-        "inputs": [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]],
+        "inputs": _read(job),
         "state": outcome["state"],
         "outcome_digest": digest(outcome),
         "at": at,
@@ -69,10 +72,24 @@ def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document
     receipt = signed["receipt"]
     if not is_signed_by(job["room"], base64.b64decode(signed["signature"]), canonical(receipt)):
         raise _tampered("a receipt signed by the clean room that the job names", "another signature")
-    if receipt["job_digest"] != digest(job):
-        raise _tampered("a receipt for the job that was sent", "one for another job")
-    if receipt["outcome_digest"] != digest(outcome):
+    check_job(receipt, job=job)
+    if (receipt["outcome_digest"], receipt["state"]) != (digest(outcome), outcome["state"]):
         raise _tampered("a receipt for the outcome that came", "one for another outcome")
+
+
+def check_job(receipt: Mapping[str, Any], *, job: Document) -> None:
+    """Raise Tampered unless ``receipt`` is about exactly this job, all of its inputs, and one of the ends that there are."""
+    if receipt.get("state") not in KIND_OF_STATE:
+        raise _tampered(f"a receipt with the state {', '.join(KIND_OF_STATE)}", "another word")
+    right = {"job": job["id"], "job_digest": digest(job), "consumer": job["consumer"], "room": job["room"], "inputs": _read(job)}
+    wrong = [name for name, value in right.items() if receipt.get(name) != value]
+    if wrong:
+        raise _tampered("a receipt for the job that was sent", f"one with another {', '.join(wrong)}")
+
+
+def _read(job: Document) -> list[Document]:
+    """Who read what under which agreement, as a receipt names it."""
+    return [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]]
 
 
 def _packed(table: pa.Table) -> str:
@@ -97,11 +114,6 @@ def parse_refusal(document: Mapping[str, Any]) -> Refused:
     """Return the refusal that :func:`refusal_document` wrote."""
     passes = document["would_pass"]
     return Refused(document["rule"], document["message"], Text(passes["en"], passes["zh"]), document["facts"])
-
-
-def table_digest(table: pa.Table) -> str:
-    """Return the digest of a table's Arrow IPC stream."""
-    return sha256_hex(base64.b64decode(_packed(table)))
 
 
 def _tampered(expected: str, got: str) -> Tampered:

@@ -17,7 +17,7 @@ from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
-from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, parse_refusal, sign_receipt
+from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
@@ -134,8 +134,12 @@ class Cleanroom:
             self._end(Job.parse(found.document), found.document, outcome)
 
     def send_receipt(self, payload: Mapping[str, Any]) -> None:
-        """Send a receipt to one holder (the handler of ``room.receipt``)."""
-        self._nodes.post(payload["holder"], "/room/receipts", payload["receipt"])
+        """Send a receipt to one holder (the handler of ``room.receipt``); one that approved nothing for the job needs none."""
+        try:
+            self._nodes.post(payload["holder"], "/room/receipts", payload["receipt"])
+        except NotFound as error:
+            if error.code != UNKNOWN_JOB:
+                raise
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Return id, state and what each unfinished job waits for."""
@@ -321,7 +325,7 @@ _NEW_ID = Text("Sign a new job for this room with an id of its own.", "请使用
 
 def _unknown() -> NotFound:
     return NotFound(
-        "cleanroom.unknown-job",
+        UNKNOWN_JOB,
         "expected the id of a job of this room that is yours, got another",
         hint=Text("Only a job's asker can follow it.", "只有作业的使用方可以查询。"),
     )

@@ -42,6 +42,11 @@ approvals = Table(
     Column("agreement", String(256), nullable=False),
     Column("consumer", String(256), nullable=False),
     Column("room", String(256), nullable=False),
+    Column("job_digest", String(80), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("data_digest", String(80), nullable=False),
+    Column("state", String(16)),
     Column("outcome_digest", Text),
     Column("approved_at", String(32), nullable=False),
 )
@@ -125,14 +130,8 @@ def save_asked(tx: Connection, job: str, *, state: str, outcome: Mapping[str, An
     tx.execute(update(asked_jobs).where(asked_jobs.c.id == job).values(state=state, outcome=dict(outcome)))
 
 
-def approved(tx: Connection, *, job: str, product: str) -> bool:
-    """Say whether this holder approved the job for the product before."""
-    keys = (approvals.c.job == job, approvals.c.product == product)
-    return tx.execute(select(approvals.c.job).where(*keys)).first() is not None
-
-
-def add_approval(tx: Connection, **values: str) -> None:
-    """Keep that this holder approved a job for one of its products."""
+def add_approval(tx: Connection, **values: Any) -> None:
+    """Keep that this holder approved a job, as its asker signed it, for one of its products as they are now."""
     tx.execute(approvals.insert().values(**values))
 
 
@@ -141,9 +140,10 @@ def approvals_of(tx: Connection, job: str) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(select(approvals).where(approvals.c.job == job)).mappings()]
 
 
-def save_outcome(tx: Connection, job: str, *, product: str, digest: str) -> None:
-    """Keep the digest of the receipt that the room gave for a job over one product."""
-    tx.execute(update(approvals).where(approvals.c.job == job, approvals.c.product == product).values(outcome_digest=digest))
+def save_outcome(tx: Connection, job: str, *, product: str, state: str, digest: str) -> None:
+    """Keep how a job over one product ended, and the digest of the receipt that says so."""
+    keys = (approvals.c.job == job, approvals.c.product == product)
+    tx.execute(update(approvals).where(*keys).values(state=state, outcome_digest=digest))
 
 
 def room_of(tx: Connection, job: str) -> str | None:

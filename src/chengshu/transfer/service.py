@@ -43,6 +43,10 @@ class Transfers:
         store.add(tx, grant, token_digest=sha256_hex(token.encode()))
         return token
 
+    def close(self, tx: Connection, *, product: str, job: str) -> None:
+        """Withdraw every unused grant of ``product`` for ``job``, in the caller's transaction: the job has ended."""
+        store.close(tx, product=product, job=job)
+
     def start(self, token: str, *, recipient: str) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
         with self._database.write() as tx:
@@ -57,12 +61,14 @@ class Transfers:
         raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
 
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
-        """Record that the whole product went out, and meter the use once."""
+        """Record that the whole product went out, and meter the use: once a job and product, however often the room had to pull."""
         with self._database.write() as tx:
+            metered = store.has_completed(tx, product=grant.product, job=grant.job)
             store.save_state(tx, grant, state=GrantState.COMPLETED)
             body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
             self._evidence.append(tx, "transfer.completed", grant.job, body)
-            self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
+            if not metered:
+                self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
 
 
 _ASK_AGAIN = Text("Submit the job again to obtain a new grant.", "请重新提交作业以获得新的授权。")

@@ -54,6 +54,18 @@ def find(tx: Connection, *, token_digest: str) -> Grant | None:
     )
 
 
+def has_completed(tx: Connection, *, product: str, job: str) -> bool:
+    """Say whether the whole product went out for the job before."""
+    keys = (grants.c.product == product, grants.c.job == job, grants.c.state == GrantState.COMPLETED)
+    return tx.execute(select(grants.c.id).where(*keys)).first() is not None
+
+
+def close(tx: Connection, *, product: str, job: str) -> None:
+    """Record that the unused grants of a product for a job open nothing any more."""
+    keys = (grants.c.product == product, grants.c.job == job, grants.c.state == GrantState.OPEN)
+    tx.execute(update(grants).where(*keys).values(state=GrantState.CLOSED))
+
+
 def save_state(tx: Connection, grant: Grant, *, state: GrantState) -> Grant:
     """Record that ``grant`` is now in ``state``."""
     tx.execute(update(grants).where(grants.c.id == grant.id).values(state=state))
