@@ -123,6 +123,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         own_id=identity.did,
         signer=signer,
         nodes=nodes,
+        contracts=contracts,
         evidence=evidence,
         is_signed_by=_is_signed_by,
         clock=clock,

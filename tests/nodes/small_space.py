@@ -17,7 +17,7 @@ from chengshu import config
 from chengshu.catalog.model import Column, DataContract, LogicalType, Product, Role
 from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
-from chengshu.cleanroom.model import Job, JobInput, Question, SqlQuestion
+from chengshu.cleanroom.model import Job, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cli import verbs
 from chengshu.identity.keys.file import FileKeys
@@ -126,7 +126,7 @@ def ask(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Que
 
 def signed_job(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None) -> tuple[dict[str, Any], str]:
     """A job as its asker signs it, for a messenger that does with it what it should not."""
-    parts = tuple(JobInput(asker.asker.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
+    parts = tuple(asker.asker.part(one) for one in inputs)
     document = Job(new_id(), asker.identity.did, room.identity.did, PURPOSE, question or SqlQuestion(BY_ROAD), parts).as_document()
     return document, sign(asker, document)
 

@@ -9,6 +9,7 @@ from chengshu.cleanroom import store
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import canonical, digest
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
@@ -16,6 +17,7 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import NotFound
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.text import Text
+from chengshu.policy.model import MinimumGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Asker:
         own_id: str,
         signer: Signer,
         nodes: Nodes,
+        contracts: Contracts,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
         clock: Clock,
@@ -57,6 +60,7 @@ class Asker:
         self._own_id = own_id
         self._signer = signer
         self._nodes = nodes
+        self._contracts = contracts
         self._evidence = evidence
         self._is_signed_by = is_signed_by
         self._clock = clock
@@ -66,9 +70,14 @@ class Asker:
         """Return the schema that a holder publishes for a product."""
         return Schema.parse(self._nodes.post(holder, "/room/schemas", {"product": product}))
 
+    def part(self, choice: InputChoice) -> JobInput:
+        """Return a product as a job names it: with the schema that its holder publishes and the smallest group that was agreed."""
+        schema = self.schema(choice.holder, choice.product)
+        return JobInput(schema, choice.holder, choice.agreement, choice.product, self._minimum_group(choice.agreement))
+
     def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice]) -> str:
         """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then."""
-        parts = tuple(JobInput(self.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
+        parts = tuple(self.part(one) for one in inputs)
         document = Job(self._new_id(), self._own_id, room, purpose, question, parts).as_document()
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
@@ -108,6 +117,14 @@ class Asker:
             store.save_asked(tx, job, state=answer["state"], outcome={"outcome": answer["outcome"], "receipt": answer["receipt"]})
             body = {"job": job, "room": document["room"], "receipt_digest": digest(answer["receipt"])}
             self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
+
+    def _minimum_group(self, agreement: str) -> int:
+        """Return what an agreement asks for; 1 where there is none: one's own product, or an id that its holder will not know either."""
+        try:
+            agreed = self._contracts.agreement(agreement).policy.rule(MinimumGroup)
+        except NotFound:
+            return 1
+        return agreed.k if isinstance(agreed, MinimumGroup) else 1
 
     def _find(self, job: str) -> dict[str, Any]:
         with self._database.read() as tx:

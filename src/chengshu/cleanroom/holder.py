@@ -204,24 +204,25 @@ class Holder:
                 "inputs: the agreement is about another product, or with another party than the job's asker",
                 Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
             )
-        verdict = self._contracts.permit_use(tx, part.agreement, self._use(job))
+        verdict = self._contracts.permit_use(tx, part.agreement, self._use(job, part))
         if not isinstance(verdict, Refused):
             return terms_of(own, verdict.policy)
         if verdict.rule == "count-limit" and counted:
             return terms_of(own, agreement.policy)  # a repeat of the last counted use is the same use
         return verdict
 
-    def _use(self, job: Job) -> Use:
+    def _use(self, job: Job, part: JobInput) -> Use:
         match job.question:
             case SqlQuestion():
-                smallest = max(one.schema.minimum_group for one in job.inputs)
+                # the group of this very product: another input's, perhaps of a product that is not even read, guarantees nothing here
+                smallest = part.smallest_group
                 return Use(job.consumer, self._clock(), job.purpose, job.room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest)
             case MethodQuestion(method=name):
                 return Use(job.consumer, self._clock(), job.purpose, job.room, name, None, Form.AGGREGATE, None)
 
     def _count(self, tx: Connection, job: Job, part: JobInput) -> None:
         if part.agreement != OWN:
-            self._contracts.record_use(tx, part.agreement, self._use(job))
+            self._contracts.record_use(tx, part.agreement, self._use(job, part))
 
     def _keep(self, tx: Connection, document: Mapping[str, Any], part: JobInput, *, signature: str, data: str) -> None:
         store.add_approval(

@@ -235,31 +235,49 @@ class JobInput:
     """One product that a job reads: who holds it, under which agreement, and the schema its holder publishes.
 
     The product's name inside the job's question is ``schema.product``; ``product`` is its id in the holder's catalogue.
+    ``minimum_group`` is the smallest group that the agreement asks for: the room, which does not know the agreement, gates on it,
+    and the holder refuses a job that names less.
     """
 
     schema: Schema
     provider: str
     agreement: str
     product: str
+    minimum_group: int = 1
+
+    def __post_init__(self) -> None:
+        whole(self.minimum_group, "input.minimum_group", least=1)
 
     @property
     def alias(self) -> str:
         """The name by which the question calls this product."""
         return self.schema.product
 
+    @property
+    def smallest_group(self) -> int:
+        """The stricter of the schema's smallest group and the agreement's as the job states it."""
+        return max(self.minimum_group, self.schema.minimum_group)
+
     def as_document(self) -> dict[str, Any]:
         """Return the input as JSON values."""
-        return {"schema": self.schema.as_document(), "provider": self.provider, "agreement": self.agreement, "product": self.product}
+        return {
+            "schema": self.schema.as_document(),
+            "provider": self.provider,
+            "agreement": self.agreement,
+            "product": self.product,
+            "minimum_group": self.minimum_group,
+        }
 
     @classmethod
     def parse(cls, document: object, path: str = "input") -> "JobInput":
         """Return the input that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, path, required=("schema", "provider", "agreement", "product"))
+        found = mapping(document, path, required=("schema", "provider", "agreement", "product", "minimum_group"))
         return cls(
             Schema.parse(found["schema"], f"{path}.schema"),
             text(found["provider"], f"{path}.provider", pattern=_DID, expected="a DID"),
             text(found["agreement"], f"{path}.agreement"),
             text(found["product"], f"{path}.product"),
+            whole(found["minimum_group"], f"{path}.minimum_group", least=1),
         )
 
 
@@ -290,9 +308,9 @@ class Job:
         """Return the terms by which a holder vets the whole question.
 
         ``own`` are the terms this holder signed, by alias: they always win over what the job says about the same product.
-        For every other product the schema in the job stands, whose truth is that holder's to check.
+        For every other product the schema and the smallest group in the job stand, whose truth is that holder's to check.
         """
-        return {one.alias: own.get(one.alias) or ProductTerms(one.schema) for one in self.inputs}
+        return {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group) for one in self.inputs}
 
     def as_document(self) -> dict[str, Any]:
         """Return the job as JSON values, ready for canonical bytes and a signature."""
