@@ -6,7 +6,7 @@ agreement makes of it. A :class:`Job` is one question, complete enough that ever
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -189,19 +189,23 @@ class Schema:
 class ProductTerms:
     """What an agreement makes of a product's schema.
 
-    ``minimum_group`` may raise the schema's, never lower it. ``queries`` lists the only SQL texts that may be asked, compared
-    as parsed; ``None`` allows whatever passes the rules. ``methods`` are the sealed methods that may run on the product.
+    ``minimum_group`` may raise the schema's, never lower it. ``of_asker`` says that the one who asks holds the product itself, and
+    so chose what stands in it.
     """
 
     schema: Schema
     minimum_group: int = 1
-    queries: tuple[str, ...] | None = None
-    methods: frozenset[str] = frozenset()
+    of_asker: bool = False
 
     @property
     def smallest_group(self) -> int:
         """The stricter of the schema's and the agreement's smallest group."""
         return max(self.minimum_group, self.schema.minimum_group)
+
+    @property
+    def sheltered(self) -> bool:
+        """Whether there is somebody in the product to protect from the one who asks."""
+        return self.smallest_group > 1 and not self.of_asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +314,8 @@ class Job:
         ``own`` are the terms this holder signed, by alias: they always win over what the job says about the same product.
         For every other product the schema and the smallest group in the job stand, whose truth is that holder's to check.
         """
-        return {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group) for one in self.inputs}
+        found = {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group) for one in self.inputs}
+        return {one.alias: replace(found[one.alias], of_asker=one.provider == self.consumer) for one in self.inputs}
 
     def as_document(self) -> dict[str, Any]:
         """Return the job as JSON values, ready for canonical bytes and a signature."""

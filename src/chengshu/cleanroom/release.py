@@ -35,14 +35,9 @@ _KINDS: Mapping[ColumnType, tuple[Callable[[pa.DataType], bool], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What may leave the room.
-
-    ``suppressed`` is how many groups were left out. It is for the room's and the holders' own records: shown to the asker it
-    would tell whether a group with one record exists.
-    """
+    """What may leave the room. How many groups were left out is told to nobody: it would say whether a group with one record exists."""
 
     table: pa.Table
-    suppressed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,7 @@ def release(result: pa.Table, *, query: VettedQuery, form: OutputForm = OutputFo
     table = finished(rounded, query.finish)
     table = pa.table({name: _safe(table.column(name), None) for name in table.column_names})
     shape = _shape(table, form)
-    return shape or Released(table, int(result.num_rows - keep.sum()))
+    return shape or Released(table)
 
 
 def release_table(table: pa.Table, spec: TableSpec) -> Released | Refused:
@@ -112,7 +107,7 @@ def release_table(table: pa.Table, spec: TableSpec) -> Released | Refused:
     if passed.num_rows > spec.most_rows:
         return _too_many(spec.most_rows)
     columns = {one.name: _safe(passed.column(one.name), spec.digits) for one in spec.columns}
-    return Released(pa.table(columns), int(table.num_rows - keep.sum()))
+    return Released(pa.table(columns))
 
 
 def _passing(result: pa.Table, gates: tuple[Gate, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -202,8 +197,8 @@ def _fan_out() -> Refused:
         "join-fan-out",
         "expected each record once in a group, got a join that repeats the records whose values are summed, averaged or counted",
         Text(
-            "Join to a product with one record for each key, or use COUNT(*), COUNT(DISTINCT …).",
-            "请与每个键仅一条记录的产品连接，或使用 COUNT(*)、COUNT(DISTINCT …)。",
+            "Join to a product with one record for each key, or use COUNT(DISTINCT …).",
+            "请与每个键仅一条记录的产品连接，或使用 COUNT(DISTINCT …)。",
         ),
     )
 
