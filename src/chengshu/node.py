@@ -146,7 +146,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     settlements = Settlements(
         database,
         room=room,
-        room_of=asker.room_of,
+        known=asker.known,
         nodes=nodes,
         tasks=tasks,
         evidence=evidence,

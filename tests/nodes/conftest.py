@@ -1,10 +1,9 @@
 """What the tests of whole nodes share: a space of real nodes on loopback, and a plug-in installed for the time of a module."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from small_settlement import plugged_in
 from small_space import Town, raised_town
 
 
@@ -16,7 +15,5 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 @pytest.fixture(scope="module")
 def plug_in() -> Iterator[None]:
-    folder = str(Path(__file__).parent / "plug_in")
-    sys.path.insert(0, folder)
-    yield
-    sys.path.remove(folder)
+    with plugged_in():
+        yield

@@ -23,6 +23,7 @@ from chengshu.cli import verbs
 from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.canonical import canonical, digest
 from chengshu.kernel.ids import new_id
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, Node, open_node
 from chengshu.testing import Space
@@ -118,10 +119,18 @@ def agree(asker: Node, holder: Node, product: str) -> str:
     return str(outcome["agreement"])
 
 
-def ask(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None, purpose: str = PURPOSE) -> Standing:
+def ask(
+    asker: Node,
+    room: Node,
+    inputs: Sequence[InputChoice],
+    *,
+    question: Question | None = None,
+    purpose: str = PURPOSE,
+    price: Fen | None = None,
+) -> Standing:
     """Ask and follow to the end."""
     question = question or SqlQuestion(BY_ROAD)
-    return verbs.ask(asker, question, room=room.identity.did, purpose=purpose, inputs=inputs, timeout_s=WAIT_S)
+    return verbs.ask(asker, question, room=room.identity.did, purpose=purpose, inputs=inputs, timeout_s=WAIT_S, price=price)
 
 
 def signed_job(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None) -> tuple[dict[str, Any], str]:

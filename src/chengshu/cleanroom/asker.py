@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chengshu.cleanroom import store
+from chengshu.cleanroom.known import KnownJob, known_job
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
@@ -16,6 +17,7 @@ from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import NotFound
 from chengshu.kernel.ids import NewId
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 from chengshu.policy.model import MinimumGroup
 
@@ -75,10 +77,13 @@ class Asker:
         schema = self.schema(choice.holder, choice.product)
         return JobInput(schema, choice.holder, choice.agreement, choice.product, self._minimum_group(choice.agreement))
 
-    def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice]) -> str:
-        """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then."""
+    def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice], price: Fen | None = None) -> str:
+        """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then.
+
+        ``price`` is what this node pays for the answer, shared by contribution; without one the job is not paid for.
+        """
         parts = tuple(self.part(one) for one in inputs)
-        document = Job(self._new_id(), self._own_id, room, purpose, question, parts).as_document()
+        document = Job(self._new_id(), self._own_id, room, purpose, question, parts, price_fen=price).as_document()
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
             store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
@@ -102,10 +107,18 @@ class Asker:
             self._record(job, answer, asked["document"])
         return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
 
-    def room_of(self, job: str) -> str | None:
-        """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
+    def known(self, job: str) -> KnownJob | None:
+        """Return what this node knows of a job that it asked for or approved, its end included; None for a job it has no part in.
+
+        The asker's node looks up how the job ended where it has not yet; raises as :meth:`standing`.
+        """
         with self._database.read() as tx:
-            return store.room_of(tx, job)
+            found = known_job(tx, job)
+        if found is None or found.state is not None or found.job.consumer != self._own_id:
+            return found
+        self.standing(job)
+        with self._database.read() as tx:
+            return known_job(tx, job)
 
     def every(self) -> list[dict[str, Any]]:
         """Return id, room, state and time of every job that this node asked for."""

@@ -13,9 +13,11 @@ from typing import Any
 
 from chengshu.cleanroom.reading import choice, decimal, kind, mapping, sequence, text, whole, wrong
 from chengshu.kernel.errors import Invalid
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 
 _PRODUCT = r"[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _DID = r"did:[a-z0-9]+:\S+"
 
 
@@ -258,6 +260,11 @@ class JobInput:
         return self.schema.product
 
     @property
+    def party(self) -> str:
+        """The handle of the party that holds this product, the first part of its name."""
+        return self.alias.partition(".")[0]
+
+    @property
     def smallest_group(self) -> int:
         """The stricter of the schema's smallest group and the agreement's as the job states it."""
         return max(self.minimum_group, self.schema.minimum_group)
@@ -287,9 +294,11 @@ class JobInput:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One question to a room: who asks, who computes, for what, over which products, and what leaves.
+    """One question to a room: who asks, who computes, for what, over which products, what leaves, and what it is worth to the asker.
 
-    ``as_document`` is what is signed (its canonical bytes); ``parse`` reads it back to an equal value.
+    ``price_fen`` is what the asker pays for the answer, to be shared by contribution; without one nothing can be settled. Because
+    it stands in the signed job, the room and every holder know it before anything is computed. ``as_document`` is what is signed
+    (its canonical bytes); ``parse`` reads it back to an equal value.
     """
 
     id: str
@@ -299,8 +308,12 @@ class Job:
     question: Question
     inputs: tuple[JobInput, ...]
     output: OutputForm = OutputForm.TABLE
+    price_fen: Fen | None = None
 
     def __post_init__(self) -> None:
+        text(self.id, "job.id", pattern=_ID, expected="1 to 64 letters, digits and the marks . _ : -")
+        if self.price_fen is not None:
+            whole(self.price_fen, "job.price_fen", least=0)
         aliases = [one.alias for one in self.inputs]
         if not aliases or len(set(aliases)) != len(aliases):
             raise wrong("job.inputs", expected="at least one product, each name once", got="none, or a name twice")
@@ -327,12 +340,14 @@ class Job:
             "question": self.question.as_document(),
             "inputs": [one.as_document() for one in self.inputs],
             "output": self.output.value,
+            **({} if self.price_fen is None else {"price_fen": self.price_fen}),
         }
 
     @classmethod
     def parse(cls, document: object) -> "Job":
         """Return the job that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, "job", required=("id", "consumer", "room", "purpose", "question", "inputs", "output"))
+        required = ("id", "consumer", "room", "purpose", "question", "inputs", "output")
+        found = mapping(document, "job", required=required, optional=("price_fen",))
         inputs = sequence(found["inputs"], "job.inputs")
         return cls(
             text(found["id"], "job.id"),
@@ -342,6 +357,7 @@ class Job:
             _question(found["question"]),
             tuple(JobInput.parse(one, f"job.inputs[{place}]") for place, one in enumerate(inputs)),
             choice(found["output"], "job.output", among=OutputForm),
+            Fen(whole(found["price_fen"], "job.price_fen", least=0)) if "price_fen" in found else None,
         )
 
 

@@ -154,10 +154,9 @@ class Cleanroom:
             raise _unknown()
         return outcome.tables[table]
 
-    def parties(self, job: str) -> tuple[str, tuple[str, ...]]:
-        """Return who asked for a job and whose products it named."""
-        document = Job.parse(self._find(job).document)
-        return document.consumer, tuple(sorted({one.provider for one in document.inputs}))
+    def job(self, job: str) -> Job:
+        """Return a job of this room as its asker signed it; raise NotFound when there is none."""
+        return Job.parse(self._find(job).document)
 
     def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, sender: str) -> None:
         if job.consumer != sender or job.room != self._own_id:

@@ -144,9 +144,3 @@ def save_outcome(tx: Connection, job: str, *, product: str, state: str, digest: 
     """Keep how a job over one product ended, and the digest of the receipt that says so."""
     keys = (approvals.c.job == job, approvals.c.product == product)
     tx.execute(update(approvals).where(*keys).values(state=state, outcome_digest=digest))
-
-
-def room_of(tx: Connection, job: str) -> str | None:
-    """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
-    asked = tx.execute(select(asked_jobs.c.room).where(asked_jobs.c.id == job)).scalar_one_or_none()
-    return asked or tx.execute(select(approvals.c.room).where(approvals.c.job == job).limit(1)).scalar_one_or_none()
