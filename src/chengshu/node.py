@@ -106,7 +106,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
-    transfers = Transfers(database, evidence=evidence, clock=clock, new_id=new_id)
+    transfers = Transfers(database, products=catalog, evidence=evidence, clock=clock, new_id=new_id)
     holder = Holder(
         database,
         own_id=identity.did,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, ask, kinds, receipt_for, sign, signed_job, until, wire
+from sqlalchemy.exc import IntegrityError
 
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import SqlQuestion
@@ -242,6 +243,25 @@ def test_a_room_tells_nobody_of_the_end_of_a_job_that_it_refused_itself_and_wait
     with town.room.database.read() as tx:
         assert [task for task in town.room.tasks.failed(tx) if job in str(task.payload)] == []
     assert kinds(town.road, job) == []
+
+
+def test_a_job_that_cannot_be_ended_when_it_is_refused_is_not_kept_either(town: Town) -> None:
+    """Kept alone, it would wait for ever for a worker that nothing has called."""
+    document, signature = signed_job(town.firm, town.room, [town.choice()], question=SqlQuestion(RAW))
+    taken = {"signature": signature, "sender": town.firm.identity.did}
+    broken = "CREATE TRIGGER broken BEFORE UPDATE ON room_jobs WHEN NEW.state = 'REFUSED' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    with town.room.database.write() as tx:
+        tx.exec_driver_sql(broken)
+    try:
+        with pytest.raises(IntegrityError):
+            town.room.room.receive(document, **taken)
+        assert [one["id"] for one in town.room.room.unfinished()] == []
+    finally:
+        with town.room.database.write() as tx:
+            tx.exec_driver_sql("DROP TRIGGER broken")
+    town.room.room.receive(document, **taken)
+    assert town.room.room.standing(document["id"], sender=town.firm.identity.did)["state"] == "REFUSED"
+    assert kinds(town.room, document["id"]) == ["job.submitted", "job.refused"]
 
 
 def _open_tasks(town: Town, job: str) -> list[str]:

@@ -1,12 +1,10 @@
 """What nodes say to one another about jobs, products and statements; every request is signed by the node that sends it."""
 
 import base64
-import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
@@ -16,9 +14,7 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import Node
-from chengshu.transfer.model import Grant
-from chengshu.transfer.service import Delivery
-from chengshu.transfer.streams.arrow import MEDIA_TYPE, to_stream
+from chengshu.transfer.streams.arrow import MEDIA_TYPE
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 Document = dict[str, Any]
@@ -123,8 +119,7 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/data")
     def data(message: Letter = letter) -> StreamingResponse:
-        grant = node.transfers.start(message.text("token"), recipient=message.sender)
-        return StreamingResponse(_delivered(node, grant, node.catalog.open(grant.product)), media_type=MEDIA_TYPE)
+        return StreamingResponse(node.transfers.deliver(message.text("token"), recipient=message.sender), media_type=MEDIA_TYPE)
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:
@@ -135,15 +130,6 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     def statement(message: Letter = letter) -> Document:
         message.text("signer")
         return {"differences": node.settlements.receive(message.signed("document"), expected_signer=message.sender)}
-
-
-def _delivered(node: Node, grant: Grant, table: pa.Table) -> Iterator[bytes]:
-    """Stream the product; it is metered only once the last piece has been taken."""
-    running = hashlib.sha256()
-    for piece in to_stream(table):
-        running.update(piece)
-        yield piece
-    node.transfers.complete(grant, delivery=Delivery(table.num_rows, "sha256:" + running.hexdigest()))
 
 
 def _malformed(message: str) -> Invalid:

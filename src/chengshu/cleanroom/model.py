@@ -65,13 +65,6 @@ class Aggregate(StrEnum):
     MAX = "max"
 
 
-class OutputForm(StrEnum):
-    """What leaves the room: a table of groups, or exactly one value."""
-
-    TABLE = "table"
-    SCALAR = "scalar"
-
-
 MEASURE_AGGREGATES = frozenset({Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG})
 
 
@@ -294,7 +287,7 @@ class JobInput:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One question to a room: who asks, who computes, for what, over which products, what leaves, and what it is worth to the asker.
+    """One question to a room: who asks, who computes, for what, over which products, and what it is worth to the asker.
 
     ``price_fen`` is what the asker pays for the answer, to be shared by contribution; without one nothing can be settled. Because
     it stands in the signed job, the room and every holder know it before anything is computed. ``as_document`` is what is signed
@@ -307,7 +300,6 @@ class Job:
     purpose: str
     question: Question
     inputs: tuple[JobInput, ...]
-    output: OutputForm = OutputForm.TABLE
     price_fen: Fen | None = None
 
     def __post_init__(self) -> None:
@@ -339,14 +331,13 @@ class Job:
             "purpose": self.purpose,
             "question": self.question.as_document(),
             "inputs": [one.as_document() for one in self.inputs],
-            "output": self.output.value,
             **({} if self.price_fen is None else {"price_fen": self.price_fen}),
         }
 
     @classmethod
     def parse(cls, document: object) -> "Job":
         """Return the job that ``document`` describes; raise Invalid naming the field."""
-        required = ("id", "consumer", "room", "purpose", "question", "inputs", "output")
+        required = ("id", "consumer", "room", "purpose", "question", "inputs")
         found = mapping(document, "job", required=required, optional=("price_fen",))
         inputs = sequence(found["inputs"], "job.inputs")
         return cls(
@@ -356,7 +347,6 @@ class Job:
             text(found["purpose"], "job.purpose"),
             _question(found["question"]),
             tuple(JobInput.parse(one, f"job.inputs[{place}]") for place, one in enumerate(inputs)),
-            choice(found["output"], "job.output", among=OutputForm),
             Fen(whole(found["price_fen"], "job.price_fen", least=0)) if "price_fen" in found else None,
         )
 

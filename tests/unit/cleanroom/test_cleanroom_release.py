@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
-from chengshu.cleanroom.model import Aggregate, Column, ColumnType, OutputForm, ProductTerms, Role, Schema
+from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
 from chengshu.cleanroom.vetting import vet
@@ -140,15 +140,6 @@ def test_arithmetic_divides_by_nothing_to_nothing() -> None:
         assert isinstance(verdict, Released)
         answers.append(verdict.table.to_pylist())
     assert answers == [[{"x": None, "n": 10.0}], [{"x": 4.0, "n": 10.0}]]
-
-
-def test_a_scalar_is_one_value() -> None:
-    one = _result(a0=[1.0], __rows=[9], __n0=[9], __n1=[9])
-    assert isinstance(release(one, query=GLOBAL, form=OutputForm.SCALAR), Released)
-    two = _result(g0=["a"], a0=[1.0], __rows=[9], __n0=[9], __n1=[9])
-    refusal = release(two, query=BY_ZONE, form=OutputForm.SCALAR)
-    assert isinstance(refusal, Refused)
-    assert refusal.rule == "output-form"
 
 
 SPEC = TableSpec(
