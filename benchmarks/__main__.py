@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("conflicts.py", "geofence.py", "ssm_accuracy.py")
+SCRIPTS = ("conflicts.py", "geofence.py", "ssm_accuracy.py", "evidence.py")
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
-ROOMS = ["evidence", "identity", "policy", "catalog", "contract", "transfer", "cleanroom", "live", "settlement", "scenario"]
+ROOMS = ["evidence", "identity", "policy", "catalog", "contract", "transfer", "cleanroom", "live", "settlement", "scenario", "witness"]
 FORBIDDEN_WORDS = {"utils", "helpers", "common", "base", "manager", "processor", "handler", "impl", "abstract", "info"}
 ASYNC_ALLOWED = ("chengshu/api/", "chengshu/cli/", "chengshu/console/", "chengshu/dsp/routes", "chengshu/live/feeds/")
 

@@ -1,9 +1,10 @@
 """Everything an operator can choose: one ``chengshu.toml`` in the node's folder."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,12 +49,30 @@ class CleanroomSection(_Section):
     input_wait_s: float = Field(default=15.0, gt=0)
 
 
+Cryptography = Literal["international", "national"]
+
+
+class SpaceSection(_Section):
+    """What all nodes of one space have in common: the profile of cryptography that hashes, signs and seals."""
+
+    cryptography: Cryptography = "international"
+
+
+class WitnessSection(_Section):
+    """Whether this node cosigns others' checkpoints, and the file in its folder that names its own witnesses and their quorum."""
+
+    enabled: bool = False
+    policy: str = Field(default="witness.policy", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
 class Settings(_Section):
     """The whole of ``chengshu.toml``; unknown keys are refused by name."""
 
     node: NodeSection
+    space: SpaceSection = SpaceSection()
     serve: ServeSection = ServeSection()
     cleanroom: CleanroomSection = CleanroomSection()
+    witness: WitnessSection = WitnessSection()
 
 
 def load(folder: Path) -> Settings:
@@ -91,6 +110,20 @@ def write(folder: Path, settings: Settings) -> Path:
     path = folder / FILE_NAME
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def enable_witness(folder: Path) -> Settings:
+    """Set ``witness.enabled`` in the folder's ``chengshu.toml``, leave every other line as it is, and return the settings."""
+    path = folder / FILE_NAME
+    text = path.read_text(encoding="utf-8")
+    if not load(folder).witness.enabled:
+        changed, count = re.subn(r"(?m)(^\[witness\]\s*(?:#.*\s*)*^enabled\s*=\s*)false", r"\1true", text)
+        if count == 0:
+            changed, count = re.subn(r"(?m)^\[witness\].*$", r"\g<0>\nenabled = true", text)
+        if count == 0:
+            changed = text.rstrip("\n") + "\n\n[witness]\nenabled = true\n"
+        path.write_text(changed, encoding="utf-8")
+    return load(folder)
 
 
 def _toml(value: Any) -> str:

@@ -8,31 +8,51 @@ from pathlib import Path
 
 from chengshu import config, migrations
 from chengshu.catalog.service import Catalog
-from chengshu.cleanroom.asker import Asker
+from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
+from chengshu.cleanroom.countersigning import Countersigner
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
+from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
+from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
+from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspCourier, DspPeers
 from chengshu.dsp.service import DspCatalog
+from chengshu.evidence.alerts import Alerts
+from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
+from chengshu.evidence.export import Exports
+from chengshu.evidence.mirror import LocalTiles, RemoteTiles
+from chengshu.evidence.quorum import QuorumPolicy, read_policy
 from chengshu.evidence.service import Evidence
+from chengshu.evidence.storage.files import FileTiles
+from chengshu.evidence.storage.http import HttpTiles
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
-from chengshu.identity.model import public_key_of
+from chengshu.identity.model import Party, public_key_of
 from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
-from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.kernel.crypto import SUITES, Signer, Suite, is_signed_by, suite_of
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.errors import ChengshuError, Invalid
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.text import Text
 from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.streams.arrow import into_file
+from chengshu.witness.cosignatures import Cosignatures
+from chengshu.witness.gossip import Gossip
+from chengshu.witness.keys.file import FileCosigners
+from chengshu.witness.ports import KnownLog
+from chengshu.witness.service import Witness
+from chengshu.witness.witnesses.http import HttpWitnesses
 
 KEYS = "keys"
 LOG = "log"
@@ -40,6 +60,10 @@ WORK = "work"
 DATABASE = "node.db"
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
+
+LOG_PATH = "/log"
+WITNESS_PATH = "/witness"
+"""Below a node's address: where its log is served, and where others have their checkpoints cosigned."""
 
 MAX_PRODUCT_BYTES = 4 * 1024 * 1024 * 1024
 
@@ -51,11 +75,14 @@ class Node:
     folder: Path
     settings: config.Settings
     database: Database
+    digests: Digests
     tasks: Tasks
     worker: Worker
     identity: Identity
     credentials: TokenCredentials
     evidence: Evidence
+    exports: Exports
+    alerts: Alerts
     catalog: Catalog
     contracts: Contracts
     peers: DspPeers
@@ -64,19 +91,33 @@ class Node:
     holder: Holder
     asker: Asker
     room: Cleanroom
+    receipts: Receipts
+    issuer: Issuer
+    countersigner: Countersigner
     settlements: Settlements
     permits: Permits
     directives: Directives
+    witness: Witness
+    cosignatures: Cosignatures
+    gossip: Gossip
+
+    def quorum_policy(self) -> QuorumPolicy | None:
+        """Return the policy that names this node's witnesses, None where the operator made none; raise Invalid where it is wrong."""
+        return _policy(self.folder / self.settings.witness.policy)
 
     def trouble(self, error: ChengshuError) -> None:
-        """Tell the operator of an error that no request waits for."""
+        """Tell the operator of an error that no request waits for, and write it into the log."""
         sys.stderr.write(f"{error.kind} [{error.code}]: {error.message}\n")
+        try:
+            self.alerts.trouble(error)
+        except ChengshuError as further:
+            sys.stderr.write(f"{further.kind} [{further.code}]: {further.message}\n")
 
 
 def create_node(folder: Path, settings: config.Settings, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
     """Create a node in ``folder``: key, settings, database and the first entry of its log."""
     folder.mkdir(parents=True, exist_ok=True)
-    FileKeys(folder / KEYS).create()
+    FileKeys(folder / KEYS).create(SUITES[settings.space.cryptography])
     config.write(folder, settings)
     node = open_node(folder, clock=clock, new_id=new_id)
     with node.database.write() as tx:
@@ -89,24 +130,73 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
 def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
     """Open the node in ``folder``; raise NotFound when there is none and Invalid when its settings or key are wrong."""
     settings = config.load(folder)
-    signer = FileKeys(folder / KEYS).load()
+    keys = FileKeys(folder / KEYS)
+    signer = keys.load()
+    suite = _suite(settings, signer)
+    seal = Seal(suite, keys.data_key(suite))
     database = Database(folder / DATABASE)
-    migrations.upgrade(database)
-    return _wired(folder, settings, database=database, signer=signer, clock=clock, new_id=new_id)
+    migrations.upgrade(database, close=lambda outcome, job: seal.close(outcome, job=job))
+    return _wired(folder, settings, database=database, signer=signer, seal=seal, clock=clock, new_id=new_id)
 
 
-def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, clock: Clock, new_id: NewId) -> Node:
+def _suite(settings: config.Settings, signer: Signer) -> Suite:
+    """The space's profile, once the node's key is found to be of its kind."""
+    expected, got = SUITES[settings.space.cryptography], suite_of(signer.public_key.algorithm)
+    if got is not expected:
+        raise Invalid(
+            "node.cryptography",
+            f"expected a key of the {expected.name} profile, as [space] cryptography says, got one of the {got.name} profile",
+            hint=Text(
+                "A node's profile is chosen when it is made: set it back, or make a new node with 'chengshu node init --cryptography'.",
+                "节点的密码体系在创建时确定：请改回设置，或用 chengshu node init --cryptography 新建节点。",
+            ),
+            facts={"expected": expected.name, "got": got.name},
+        )
+    return expected
+
+
+def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, seal: Seal, clock: Clock, new_id: NewId) -> Node:
     tasks = Tasks(clock)
+    digests = Digests(seal.suite)
     name = settings.node
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
     identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, evidence=evidence, clock=clock)
-    credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
-    catalog = Catalog(database, evidence=evidence, clock=clock, new_id=new_id)
-    contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, clock=clock, new_id=new_id)
+    alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
+    credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
+    catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    contracts = Contracts(
+        database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, digests=digests, clock=clock, new_id=new_id
+    )
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
-    transfers = Transfers(database, products=catalog, evidence=evidence, clock=clock, new_id=new_id)
+    transfers = Transfers(database, products=catalog, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)
+    issuer = Issuer(
+        database,
+        own_id=identity.did,
+        signer=signer,
+        book=receipts,
+        contracts=contracts,
+        deliveries=transfers,
+        nodes=nodes,
+        tasks=tasks,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        digests=digests,
+        clock=clock,
+    )
+    countersigner = Countersigner(
+        database,
+        own_id=identity.did,
+        signer=signer,
+        book=receipts,
+        contracts=contracts,
+        tasks=tasks,
+        evidence=evidence,
+        is_signed_by=_is_signed_by,
+        digests=digests,
+    )
     holder = Holder(
         database,
         own_id=identity.did,
@@ -114,8 +204,10 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         catalog=catalog,
         contracts=contracts,
         grants=transfers,
+        issuer=issuer,
         evidence=evidence,
         is_signed_by=_is_signed_by,
+        digests=digests,
         clock=clock,
     )
     asker = Asker(
@@ -126,6 +218,8 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         contracts=contracts,
         evidence=evidence,
         is_signed_by=_is_signed_by,
+        digests=digests,
+        seal=seal,
         clock=clock,
         new_id=new_id,
     )
@@ -141,6 +235,8 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         tasks=tasks,
         evidence=evidence,
         is_signed_by=_is_signed_by,
+        digests=digests,
+        seal=seal,
         clock=clock,
     )
     settlements = Settlements(
@@ -153,20 +249,46 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         signer=signer,
         own_id=identity.did,
         is_signed_by=_is_signed_by,
+        digests=digests,
         clock=clock,
         new_id=new_id,
     )
-    handlers = {RUN_TASK: room.run, RECEIPT_TASK: room.send_receipt, SEND_TASK: settlements.send, **outbox.handlers()}
+    handlers = {
+        RUN_TASK: room.run,
+        RECEIPT_TASK: room.send_receipt,
+        USE_RECEIPT_TASK: issuer.send,
+        OUTCOME_TASK: asker.learn_outcome,
+        SEND_TASK: settlements.send,
+        **outbox.handlers(),
+    }
+    worker = Worker(
+        database,
+        clock=clock,
+        handlers=handlers,
+        on_failed={RUN_TASK: room.abandon, **outbox.on_failed()},
+        given_up=alerts.given_up,
+        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK},
+    )
+    witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
     shown = DspCatalog(database, identity=identity, contracts=contracts, source=catalog)
     return Node(
         folder=folder,
         settings=settings,
         database=database,
+        digests=digests,
         tasks=tasks,
-        worker=Worker(database, clock=clock, handlers=handlers, on_failed={RUN_TASK: room.abandon, **outbox.on_failed()}),
+        worker=worker,
         identity=identity,
         credentials=credentials,
         evidence=evidence,
+        alerts=alerts,
+        exports=Exports(
+            folder / LOG,
+            signer=signer,
+            origin=f"{name.handle}/log",
+            papers=partial(papers, contracts=contracts, catalog=catalog),
+            witness_policy=folder / settings.witness.policy,
+        ),
         catalog=catalog,
         contracts=contracts,
         peers=peers,
@@ -175,10 +297,60 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         holder=holder,
         asker=asker,
         room=room,
+        receipts=receipts,
+        issuer=issuer,
+        countersigner=countersigner,
         settlements=settlements,
-        permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer),
-        directives=Directives(database, evidence=evidence, clock=clock),
+        permits=Permits(database, evidence=evidence, clock=clock, new_id=new_id, signer=signer, digests=digests),
+        directives=Directives(database, evidence=evidence, digests=digests, clock=clock),
+        witness=witness,
+        cosignatures=cosignatures,
+        gossip=gossip,
     )
+
+
+def _witnessing(
+    folder: Path, settings: config.Settings, *, database: Database, evidence: Evidence, identity: Identity, clock: Clock
+) -> tuple[Witness, Cosignatures, Gossip]:
+    witnesses = HttpWitnesses()
+    policy = partial(_policy, folder / settings.witness.policy)
+    cosigners = FileCosigners(folder / KEYS, name=f"{settings.node.handle}/witness")
+
+    def logs() -> list[KnownLog]:
+        others = [_log_of(party) for party in identity.list() if party.did != identity.did]
+        return [KnownLog(parse_vkey(evidence.vkey), None), *(log for log in others if log is not None)]
+
+    def key_of(origin: str) -> VerifierKey | None:
+        return next((log.key for log in logs() if log.url is not None and log.origin == origin), None)
+
+    def sources() -> dict[str, str]:
+        found = {one.name_en: one.address.removesuffix(PROTOCOL_PATH) + WITNESS_PATH for one in identity.list() if one.did != identity.did}
+        named = policy()
+        known = {url.rstrip("/") for url in found.values()}
+        further = {one.name: one.url for one in (named.witnesses if named else ()) if one.url and one.url.rstrip("/") not in known}
+        return found | further
+
+    def tiles(log: KnownLog) -> RemoteTiles:
+        return LocalTiles(FileTiles(folder / LOG)) if log.url is None else HttpTiles(log.url)
+
+    witness = Witness(database, cosigners=cosigners.load, key_of=key_of, evidence=evidence, clock=clock)
+    cosignatures = Cosignatures(database, log=evidence, folder=folder / LOG, policy=policy, witnesses=witnesses, clock=clock)
+    gossip = Gossip(
+        database, sources=sources, logs=logs, held=witness.last, witnesses=witnesses, tiles=tiles, evidence=evidence, clock=clock
+    )
+    return witness, cosignatures, gossip
+
+
+def _log_of(party: Party) -> KnownLog | None:
+    """The log of a party on the trust list: named by its handle, signed by the key of its id, served beside its protocol endpoints."""
+    if party.handle is None:
+        return None
+    key = VerifierKey(f"{party.handle}/log", public_key_of(party.did))
+    return KnownLog(key, party.address.removesuffix(PROTOCOL_PATH) + LOG_PATH)
+
+
+def _policy(path: Path) -> QuorumPolicy | None:
+    return read_policy(path) if path.exists() else None
 
 
 def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:

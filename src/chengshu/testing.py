@@ -9,8 +9,10 @@ from typing import Self
 
 import uvicorn
 
+from chengshu import config
 from chengshu.api.app import create_app
 from chengshu.cli import verbs
+from chengshu.config import Cryptography
 from chengshu.node import Node, open_node
 
 START_S = 20.0
@@ -19,8 +21,9 @@ START_S = 20.0
 class Space:
     """A small data space: nodes that know one another, each served from a thread of this process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cryptography: Cryptography = "international") -> None:
         self._folder = folder
+        self._cryptography = cryptography
         self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
         self.nodes: dict[str, Node] = {}
 
@@ -30,13 +33,19 @@ class Space:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def add(self, handle: str, *, clean_room: bool = False) -> Node:
-        """Create a node, serve it, and make it known to every node that is there already, and they to it."""
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
+    def add(self, handle: str, *, clean_room: bool = False, witness: bool = False) -> Node:
+        """Create a node, serve it, and make it known to every node that is there already, and they to it.
+
+        With ``witness`` it cosigns the others' checkpoints.
+        """
+        listener = _listener(0)
         folder = self._folder / handle
         title = handle.replace("_", " ").capitalize()
-        verbs.init(folder, verbs.Birth(handle, title, f"{title}（测试）", port=listener.getsockname()[1], clean_room=clean_room))
+        port = listener.getsockname()[1]
+        birth = verbs.Birth(handle, title, f"{title}（测试）", port=port, clean_room=clean_room, cryptography=self._cryptography)
+        verbs.init(folder, birth)
+        if witness:
+            config.enable_witness(folder)
         node = open_node(folder)
         card = verbs.describe(node)
         for other in self.nodes.values():
@@ -51,21 +60,38 @@ class Space:
         place = list(self.nodes).index(handle)
         _stop(*self._servers[place])
 
+    def start(self, handle: str) -> None:
+        """Serve a node that was stopped again, at the address that the others know."""
+        place = list(self.nodes).index(handle)
+        node = open_node(self.nodes[handle].folder)
+        self._servers[place] = _served(node, _listener(node.settings.serve.port))
+
     def close(self) -> None:
         """Stop serving every node."""
         for server, thread in self._servers:
             _stop(server, thread)
 
     def _serve(self, node: Node, listener: socket.socket) -> None:
-        server = uvicorn.Server(uvicorn.Config(create_app(node), log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        self._servers.append((server, thread))
-        until = time.monotonic() + START_S
-        while not server.started:
-            if time.monotonic() > until:
-                raise TimeoutError(f"expected the node {node.settings.node.handle} to serve within {START_S:g} s")
-            time.sleep(0.01)
+        self._servers.append(_served(node, listener))
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was served a moment ago may be served again
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def _served(node: Node, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
+    server = uvicorn.Server(uvicorn.Config(create_app(node), log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + START_S
+    while not server.started:
+        if time.monotonic() > until:
+            raise TimeoutError(f"expected the node {node.settings.node.handle} to serve within {START_S:g} s")
+        time.sleep(0.01)
+    return server, thread
 
 
 def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:

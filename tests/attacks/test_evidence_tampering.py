@@ -15,13 +15,14 @@ from sqlalchemy import delete, update
 from chengshu.evidence import store
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.tiles import Frontier, decode_bundle, encode_bundle
-from chengshu.evidence.tree import leaf_hash
+from chengshu.evidence.tree import TreeHash
 from chengshu.evidence.verify import verify_log
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import ChengshuError, Tampered
 
 KEY_SEED = bytes(range(32))
+SHA256 = TreeHash(INTERNATIONAL.new_hash)
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(KEY_SEED))
 ORIGIN = "node.example/log"
 
@@ -175,7 +176,7 @@ def test_an_attack_on_entries_and_their_tile_together_is_found(
     bundle, tile = folder / "tile/entries/001", folder / "tile/0/001"
     entries = attack(decode_bundle(bundle.read_bytes())[0])
     bundle.write_bytes(encode_bundle(entries))
-    tile.write_bytes(b"".join(leaf_hash(entry) for entry in entries))
+    tile.write_bytes(b"".join(SHA256.leaf(entry) for entry in entries))
     with pytest.raises(Tampered) as caught:
         verify_log(folder, vkey)
     assert caught.value.facts == {"file": "checkpoint"}
@@ -184,13 +185,13 @@ def test_an_attack_on_entries_and_their_tile_together_is_found(
 
 def test_history_rewritten_in_every_file_does_not_fit_the_signed_root(copied: tuple[Path, str]) -> None:
     folder, vkey = copied
-    frontier = Frontier(0, [])
+    frontier = Frontier(0, [], SHA256)
     for name in ("000", "001", "002.p/88"):
         bundle = folder / "tile/entries" / name
         entries = forged(decode_bundle(bundle.read_bytes())[0])
         bundle.write_bytes(encode_bundle(entries))
         for entry in entries:
-            for tile in frontier.push(leaf_hash(entry)):
+            for tile in frontier.push(SHA256.leaf(entry)):
                 (folder / tile.name.path).write_bytes(tile.data)
     for tile in frontier.partials():
         (folder / tile.name.path).write_bytes(tile.data)

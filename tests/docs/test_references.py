@@ -18,7 +18,7 @@ from chengshu.api.room import room_router
 from chengshu.catalog.odcs import read_contract
 from chengshu.cli import verbs
 from chengshu.cli.main import app
-from chengshu.config import CleanroomSection, NodeSection, ServeSection, Settings
+from chengshu.config import CleanroomSection, NodeSection, ServeSection, Settings, SpaceSection, WitnessSection
 from chengshu.evidence.model import KINDS
 from chengshu.live.model import GROUNDS, PermitState, Verb
 from chengshu.methods.perception.parameters import TERMS, ViewParameters
@@ -255,7 +255,13 @@ def options_of(command: tuple[str, ...]) -> set[str]:
 
 def settings() -> Iterator[tuple[str, str, str]]:
     """Yield section, key and default of every setting, as the reference writes them."""
-    sections: dict[str, type[BaseModel]] = {"node": NodeSection, "serve": ServeSection, "cleanroom": CleanroomSection}
+    sections: dict[str, type[BaseModel]] = {
+        "node": NodeSection,
+        "space": SpaceSection,
+        "serve": ServeSection,
+        "cleanroom": CleanroomSection,
+        "witness": WitnessSection,
+    }
     assert set(sections) == set(Settings.model_fields)
     for section, model in sections.items():
         for key, field in model.model_fields.items():

@@ -21,7 +21,8 @@ from chengshu.cleanroom.model import Job, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cli import verbs
 from chengshu.identity.keys.file import FileKeys
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.ids import new_id
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
@@ -145,7 +146,7 @@ def receipt_for(document: dict[str, Any], *, state: str = "RELEASED") -> dict[st
     inputs = [{name: one[name] for name in ("provider", "product", "agreement")} for one in document["inputs"]]
     about = {name: document[name] for name in ("consumer", "room")}
     made_up = {"outcome_digest": "sha256:" + "1" * 64, "at": "2026-01-01T00:00:00.000Z"}
-    return {"job": document["id"], "job_digest": digest(document), **about, "inputs": inputs, "state": state, **made_up}
+    return {"job": document["id"], "job_digest": Digests(INTERNATIONAL).of(document), **about, "inputs": inputs, "state": state, **made_up}
 
 
 def sign(node: Node, document: dict[str, Any]) -> str:

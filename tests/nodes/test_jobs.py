@@ -14,8 +14,9 @@ from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.outcome import check_receipt
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.identity.model import public_key_of
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import system_clock
-from chengshu.kernel.crypto import is_signed_by
+from chengshu.kernel.crypto import INTERNATIONAL, is_signed_by
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, NotFound, Tampered
 from chengshu.node import LOG, open_node
 
@@ -55,7 +56,7 @@ def test_a_receipt_for_another_outcome_or_by_another_signer_is_found(town: Town)
     until(lambda: town.room.room.standing(document["id"], sender=town.firm.identity.did)["state"] == "RELEASED")
     ended = town.room.room.standing(document["id"], sender=town.firm.identity.did)
     receipt, outcome = ended["receipt"], ended["outcome"]
-    check_receipt(receipt, outcome=outcome, job=document, is_signed_by=_signed)
+    check_receipt(receipt, outcome=outcome, job=document, is_signed_by=_signed, digests=Digests(INTERNATIONAL))
     forged = {**receipt, "signature": sign(town.road, receipt["receipt"])}
     for wrong in (
         {"signed": forged, "outcome": outcome, "job": document},
@@ -63,7 +64,7 @@ def test_a_receipt_for_another_outcome_or_by_another_signer_is_found(town: Town)
         {"signed": receipt, "outcome": outcome, "job": {**document, "purpose": "another"}},
     ):
         with pytest.raises(Tampered):
-            check_receipt(wrong["signed"], outcome=wrong["outcome"], job=wrong["job"], is_signed_by=_signed)
+            check_receipt(wrong["signed"], outcome=wrong["outcome"], job=wrong["job"], is_signed_by=_signed, digests=Digests(INTERNATIONAL))
 
 
 def test_a_holder_asks_about_its_own_product_without_a_contract(town: Town) -> None:
@@ -285,6 +286,16 @@ def test_a_grant_opens_once(town: Town, tmp_path: Path) -> None:
         wire(town.room).pull(town.road.identity.did, token, tmp_path / "second.arrow")
     assert caught.value.code == "transfer.grant-used"
     assert not (tmp_path / "second.arrow").exists()
+
+
+def test_a_product_that_a_job_pulls_twice_is_metered_once(town: Town, tmp_path: Path) -> None:
+    document, signature = signed_job(town.firm, town.room, [town.choice()])
+    message = {"job": document, "signature": signature, "product": "counts"}
+    for number in range(2):  # the second grant after a room that died with what it had
+        token = wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"]
+        wire(town.room).pull(town.road.identity.did, token, tmp_path / f"{number}.arrow")
+    found = kinds(town.road, document["id"])
+    assert (found.count("transfer.completed"), found.count("use.metered")) == (2, 1)
 
 
 def test_a_grant_is_for_its_recipient_alone(town: Town, tmp_path: Path) -> None:

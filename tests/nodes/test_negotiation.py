@@ -35,7 +35,8 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical
+from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Denied, Invalid, NotFound, Unavailable
 from chengshu.kernel.ids import new_id
@@ -148,19 +149,23 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]
 
 
 def make_node(folder: Path, clock: StepClock, address: str) -> Node:
-    signer = FileKeys(folder / "keys").create()
+    signer = FileKeys(folder / "keys").create(INTERNATIONAL)
     database = Database(folder / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
     evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)
     identity = Identity(database, signer=signer, address=address, evidence=evidence, clock=clock)
-    products = Products()
+    products, digests = Products(), Digests(INTERNATIONAL)
     tasks = Tasks(clock)
-    contracts = Contracts(database, tasks=tasks, identity=identity, evidence=evidence, datasets=products, clock=clock, new_id=new_id)
-    credentials = TokenCredentials(identity, clock=clock, new_id=new_id)
+    contracts = Contracts(
+        database, tasks=tasks, identity=identity, evidence=evidence, datasets=products, digests=digests, clock=clock, new_id=new_id
+    )
+    credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials, timeout_s=5)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
-    worker = Worker(database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed())
+    worker = Worker(
+        database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed(), given_up=lambda _tx, _task, _error: None
+    )
     return Node(database, identity, credentials, contracts, evidence, products, peers, worker, tasks)
 
 

@@ -10,12 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from small_space import PURPOSE, WAIT_S, contract_for, counts, hang_up, kinds, publish, until
-from sqlalchemy import event
 
 from chengshu.catalog.odcs import document_of
 from chengshu.cli import verbs
@@ -262,11 +260,12 @@ def test_a_database_that_can_hold_no_more_undoes_product_and_entry_together(tmp_
 
 def _page_limit(database: Database) -> Callable[[int], None]:
     """Let the database hold a few pages more than now, as a disk that is almost full does; return the way to set another limit."""
+
+    def limit(pages: int) -> None:
+        with database.write() as tx:
+            tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
     with database.read() as tx:
-        limits = [tx.exec_driver_sql("PRAGMA page_count").scalar_one() + 6]
-
-    def obey(connection: Any, _record: Any) -> None:
-        connection.execute(f"PRAGMA max_page_count = {limits[-1]}")
-
-    event.listen(database.engine, "connect", obey)
-    return limits.append
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
+    limit(pages + 6)
+    return limit

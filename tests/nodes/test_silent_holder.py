@@ -129,4 +129,4 @@ def test_the_doctor_says_who_does_not_answer_and_what_to_do(quiet: Quiet) -> Non
         "found": "无应答",
         "what_to_do": found["party Fleet"].remedy.zh,
     }
-    assert [about for about, one in found.items() if one.bad] == ["party Fleet"]
+    assert [about for about, one in found.items() if one.bad and not about.startswith("receipt ")] == ["party Fleet"]

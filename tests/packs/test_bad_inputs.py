@@ -17,11 +17,12 @@ import pytest
 from pilot_files import Sample
 
 from chengshu.catalog.model import Acceptance
-from chengshu.catalog.odcs import read_contract
-from chengshu.catalog.quality import check_clock
 from chengshu.cli import verbs
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
+from chengshu.methods.av_pilot.safety import value_of_fusing
+from chengshu.methods.fusion import PARTY_OF
+from chengshu.methods.perception.parameters import PARTY_PRODUCTS
 from chengshu.node import Node, open_node
 
 Change = Callable[[pa.Table], pa.Table]
@@ -145,7 +146,7 @@ def late(table: pa.Table) -> pa.Table:
 SET_ASIDE: dict[str, tuple[Change, str, str, str]] = {
     "a bias of 5 m": (biased, "position-bias", "lat_e7+lon_e7", "further off"),
     "1 Hz where 10 Hz is promised": (once_a_second, "rate-too-low", "t_ms", "a median distance of 1 s"),
-    "two rows that contradict each other": (contradicted, "duplicate-key", "", "a different row with the same key"),
+    "two rows that contradict each other": (contradicted, "duplicate-key", "veh_pid+t_ms", "a different row with the same key"),
     "km/h for m/s": (column("speed_mps", lambda values: values * 3.6), "wrong-unit", "speed_mps", "km/h"),
     "headings from the east": (column("heading_deg", lambda values: (90 - values) % 360), "heading-convention", "heading_deg", "0 = east"),
     "GCJ-02": (shifted(455.0, 205.0), "shifted-coordinates", "lat_e7+lon_e7", "shifted by about"),
@@ -162,6 +163,7 @@ SET_ASIDE: dict[str, tuple[Change, str, str, str]] = {
 }
 FLAGGED: dict[str, tuple[Change, str, str, int]] = {
     "noisy speeds": (column("speed_mps", lambda values: np.abs(values + RNG.normal(0, 1.5, len(values)))), "speed-noise", "warning", 0),
+    "message numbers in disorder": (column("seq", RNG.permutation), "sequence-disorder", "warning", 100),
     "a row that came twice": (twice, "duplicate-row", "rows", 1),
     "late rows": (late, "out-of-order", "warning", 1),
     "a clock that says it is 150 ms off": (column("clock_err_ms", lambda values: values * 0 + 150.0), "clock-error", "warning", 1),
@@ -228,23 +230,33 @@ def test_a_source_that_can_be_used_with_care_is_published_with_its_finding(publi
     (finding,) = [one for one in outcome["findings"] if one["rule"] == rule]
     assert finding["severity"] == severity
     assert finding["count"] >= least
+    assert (finding["count"] == 0) == (least == 0)  # a fault of the whole source names no rows
     aside = finding["count"] if severity == "rows" else 0
     assert publisher.node.catalog.open("av_state").num_rows == spoilt.num_rows - aside
 
 
-@pytest.mark.parametrize(("skew_ms", "severity"), [(500, "error"), (2_000, "error"), (-500, "error"), (100, None), (0, None)])
-def test_a_clock_that_differs_from_the_roadsides_is_measured(
-    publisher: Publisher, sample: Sample, skew_ms: int, severity: str | None
-) -> None:
-    reference = read_contract(publisher.contract("rsu_objects"))
-    table = column("t_ms", lambda values: values + skew_ms)(sample.products["av_state"])
-    contract = read_contract(publisher.contract("av_state"))
-    report = check_clock(table, contract, file="skewed.parquet", reference=sample.products["rsu_objects"], reference_contract=reference)
-    found = [one for one in report.findings if one.rule == "clock-skew"]
-    assert report.checked == ("clock-skew",)
-    assert [one.severity.value for one in found if one.severity.value == "error"] == ([severity] if severity else [])
-    for one in found:
-        assert ("ahead" if skew_ms > 0 else "behind") in one.got
+HOURS_8 = 8 * 3_600_000
+
+
+@pytest.mark.parametrize("skew_ms", [2_000, -2_000, HOURS_8], ids=["2 s ahead", "2 s behind", "local time stamped as UTC"])
+@pytest.mark.parametrize("product", ["rsu_objects", "av_state"])
+def test_a_party_whose_clock_is_off_has_no_part_in_what_fusing_was_worth(sample: Sample, product: str, skew_ms: int) -> None:
+    party = PARTY_OF[product]
+    skewed = {name: column("t_ms", lambda values: values + skew_ms)(sample.products[name]) for name in PARTY_PRODUCTS[party]}
+    part = sample.pack.map
+    assert part is not None
+    parameters = {"proj": part.proj, "net_offset": list(part.net_offset)}
+    tables = value_of_fusing({**sample.products, **skewed}, parameters)
+    without = value_of_fusing({name: table for name, table in sample.products.items() if name not in skewed}, parameters)
+    clocks = {row["source"]: row for row in tables["alignment"].to_pylist()}
+    assert [name for name, row in clocks.items() if row["state"] == "quarantined"] == [party]
+    assert clocks[party]["offset_ms"] == pytest.approx(-skew_ms, abs=300)
+    seen = {row["coalition"]: row["seen"] for row in tables["coalitions"].to_pylist()}
+    assert seen[party] == 0
+    assert tables["coalitions"].equals(without["coalitions"])
+    assert tables["multiplier"]["value"].equals(without["multiplier"]["value"])
+    aside = {row["source"]: row["rule"] for row in tables["set_aside"].to_pylist() if not row["kept"]}
+    assert {name: aside[name] for name in skewed} == dict.fromkeys(skewed, "clock-beyond-limit")
 
 
 # --- files that cannot be read as the contract says

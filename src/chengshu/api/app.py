@@ -9,7 +9,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from chengshu import __version__
+from chengshu.api.log import log_router
 from chengshu.api.room import room_router
+from chengshu.api.witness import witness_router
 from chengshu.api.work import Workers
 from chengshu.dsp.routes import router, unknown_paths
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
@@ -31,6 +33,8 @@ def create_app(node: Node) -> FastAPI:
     app = FastAPI(title="Chengshu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
     app.include_router(router(contracts=node.contracts, catalog=node.shown, credentials=node.credentials))
     app.include_router(room_router(node))
+    app.include_router(log_router(node))
+    app.include_router(witness_router(node))
     app.add_exception_handler(ChengshuError, _answer_error)
 
     @app.get("/health")

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
+from chengshu.cleanroom.countersigning import Countersignature
 from chengshu.cleanroom.holder import Approval
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.identity.credentials.request import SignedRequest
@@ -125,6 +126,13 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     def receipt(message: Letter = letter) -> Document:
         node.holder.take_receipt(message.signed("receipt", texts=("job", "job_digest", "state", "room")), room=message.sender)
         return {}
+
+    @router.post("/uses")
+    def use_receipt(message: Letter = letter) -> Document:
+        verdict = node.countersigner.countersign(message.document("receipt"), signature=message.signature(), sender=message.sender)
+        if isinstance(verdict, Countersignature):
+            return {"receipt_digest": verdict.receipt_digest, "signature": verdict.signature}
+        return {"refused": refusal_document(verdict)}
 
     @router.post("/statements")
     def statement(message: Letter = letter) -> Document:

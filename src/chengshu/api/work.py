@@ -1,15 +1,26 @@
-"""The threads of a serving node: they run due tasks and publish the log."""
+"""The threads of a serving node: they run due tasks, publish the log, gather cosignatures and compare."""
 
 import threading
 import time
+from collections.abc import Callable
 
+from chengshu.evidence.service import Evidence
 from chengshu.kernel.errors import ChengshuError
 from chengshu.node import Node
 
 IDLE_S = 0.1
-PUBLISH_S = 2.0
+ASK_S = 0.5
+COMPARE_S = 60.0
 THREADS = 2
 STOP_S = 2.0
+SOON_S = 0.05
+"""So long the publisher lets entries gather while the log grows; one flush then serves them all."""
+
+CALM_S = 0.4
+"""So often the publisher looks at a log that does not grow: an entry is published within a second even where it is the first."""
+
+TROUBLED_S = 2.0
+"""So long the publisher waits after an error."""
 
 
 class Workers:
@@ -18,8 +29,11 @@ class Workers:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._stopping = threading.Event()
+        publisher = Publisher(node.evidence, stopping=self._stopping, trouble=node.trouble)
         self._threads = [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(THREADS)]
-        self._threads.append(threading.Thread(target=self._publish, name="publisher", daemon=True))
+        self._threads.append(threading.Thread(target=publisher.run, name="publisher", daemon=True))
+        self._threads.append(threading.Thread(target=self._gather, name="cosignatures", daemon=True))
+        self._threads.append(threading.Thread(target=self._compare, name="gossip", daemon=True))
 
     def start(self) -> None:
         """Take back what a dead process held, then start."""
@@ -42,9 +56,46 @@ class Workers:
             except ChengshuError as error:
                 self._node.trouble(error)
 
-    def _publish(self) -> None:
-        while not self._stopping.wait(PUBLISH_S):
+    def _gather(self) -> None:
+        """Ask the witnesses for cosignatures; each is waited for in a thread of its own, so that none delays another or the log."""
+        while not self._stopping.wait(ASK_S):
             try:
-                self._node.evidence.publish()
+                self._node.cosignatures.ask_due(self._node.trouble)
             except ChengshuError as error:
                 self._node.trouble(error)
+
+    def _compare(self) -> None:
+        """Hold what this node and other witnesses were shown against one another."""
+        while not self._stopping.wait(COMPARE_S):
+            try:
+                if self._node.settings.witness.enabled or self._node.quorum_policy() is not None:
+                    self._node.gossip.compare()
+            except ChengshuError as error:
+                self._node.trouble(error)
+
+
+class Publisher:
+    """Publishes a log soon after something was appended to it, by this process or another, and only looks now and then while nothing is."""
+
+    def __init__(self, evidence: Evidence, *, stopping: threading.Event, trouble: Callable[[ChengshuError], None]) -> None:
+        self._evidence = evidence
+        self._stopping = stopping
+        self._trouble = trouble
+        self._published: int | None = None
+
+    def run(self) -> None:
+        """Publish until told to stop."""
+        wait_s = SOON_S
+        while not self._stopping.wait(wait_s):
+            wait_s = self.step(wait_s)
+
+    def step(self, waited_s: float) -> float:
+        """Publish if the log has grown since; return how long to wait before the next look."""
+        try:
+            if self._evidence.size() == self._published:
+                return min(2 * waited_s, CALM_S)
+            self._published = self._evidence.publish().size
+        except ChengshuError as error:
+            self._trouble(error)
+            return TROUBLED_S
+        return SOON_S

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Language, Text
 
 
@@ -45,6 +46,7 @@ class Semantic(StrEnum):
     LENGTH = "length"
     POSITION_SIGMA = "position-sigma"
     CLOCK_ERROR = "clock-error"
+    SEQUENCE = "sequence"
 
 
 class Crs(StrEnum):
@@ -131,6 +133,33 @@ class DataContract:
     def about(self, semantic: Semantic) -> tuple[str, ...]:
         """Return the names of the columns that are about ``semantic``, in the contract's order."""
         return tuple(column.name for column in self.columns if column.semantic is semantic)
+
+
+class Grade(StrEnum):
+    """How much harm a product's leak would do, by its owner's judgement (GB/T 43697-2024): general 一般, important 重要, core 核心.
+
+    ``IMPORTANT`` data are offered to named recipients only; ``CORE`` data are offered to nobody, and no agreement opens them.
+    """
+
+    GENERAL = "general"
+    IMPORTANT = "important"
+    CORE = "core"
+
+    def refuses(self, *, is_open_to_all: bool) -> Refused | None:
+        """Return why a product of this grade may not stand under an offer, or None where it may."""
+        if self is Grade.CORE:
+            return Refused(
+                "grade-core",
+                "grade: core data are offered to nobody, and used under no agreement",
+                Text("A product graded important or general by its owner.", "由数据持有方定为重要或一般级的产品。"),
+            )
+        if self is Grade.IMPORTANT and is_open_to_all:
+            return Refused(
+                "grade-important",
+                "grade: important data are offered to named recipients only, and this offer names none",
+                Text("An offer that names its recipients (--to).", "写明接收方的要约（--to）。"),
+            )
+        return None
 
 
 class Severity(StrEnum):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from chengshu.catalog.model import DataContract, QualityReport, Severity
-from chengshu.catalog.rules import cells, clock, motion, position, rows
+from chengshu.catalog.rules import cells, clock, motion, position, rows, sequence
 from chengshu.catalog.rules.position import FromWgs84
 from chengshu.catalog.rules.sheet import NO_ROWS, Hit, Sheet
 from chengshu.catalog.sources.files import FileSource
@@ -27,6 +27,8 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("order", rows.lateness),
     ("rate", rows.rate),
     ("degrees", position.degrees),
+    ("sequence", sequence.order_of_numbers),
+    ("jumps", sequence.jumps),
     ("speed-unit", motion.speed_unit),
     ("heading-convention", motion.heading_convention),
     ("speed-noise", motion.speed_noise),
@@ -74,9 +76,9 @@ def take_in(table: pa.Table, contract: DataContract, *, file: str, extra_columns
 
 
 def usable_rows(table: pa.Table, contract: DataContract) -> pa.Table:
-    """Return the table without the rows that :func:`take_in` sets aside one by one (empty ticks, exact copies)."""
+    """Return the table without the rows that :func:`take_in` sets aside: empty ticks, exact copies, things under one name in two places."""
     sheet = Sheet(table, contract)
-    return _without(table, [*rows.empty_rows(sheet), *rows.duplicates(sheet)])
+    return _without(table, [*rows.empty_rows(sheet), *rows.duplicates(sheet), *(sequence.jumps(sheet) or ())])
 
 
 def check(table: pa.Table, contract: DataContract, *, file: str, extra_columns: Iterable[str] = ()) -> QualityReport:
@@ -94,14 +96,6 @@ def check_position(table: pa.Table, contract: DataContract, *, file: str, lanes:
     if off.hits:  # a bias of metres cannot be told where the whole source is elsewhere
         return _report(file, sheet, [off])
     return _report(file, sheet, [off, _answer("lane-bias", position.lane_bias(sheet, roads))])
-
-
-def check_clock(
-    table: pa.Table, contract: DataContract, *, file: str, reference: pa.Table, reference_contract: DataContract
-) -> QualityReport:
-    """Return whether the source's clock agrees with that of a reference that saw some of the same things."""
-    sheet = Sheet(table, contract)
-    return _report(file, sheet, [_answer("clock-skew", clock.skew(sheet, Sheet(reference, reference_contract)))])
 
 
 def together(first: QualityReport, *others: QualityReport) -> QualityReport:

@@ -1,8 +1,8 @@
 """What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,23 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu.catalog import store
-from chengshu.catalog.model import Acceptance, DataContract, Product, ProductState, QualityReport, Severity
+from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
 from chengshu.catalog.sources.files import FileSource
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
+from chengshu.policy.model import Recipient
+from chengshu.policy.odrl import from_odrl
 
 READ_BYTES = 1 << 20
+MAX_REASON = 1024
 NAMED_FINDINGS = 5
 
 _LIST = Text("List the products with 'chengshu product list'.", "请用 chengshu product list 查看产品列表。")
@@ -35,6 +38,7 @@ _OFFER = Text(
     "Give the policy as one ODRL Offer: @type Offer, an optional @id, and no target (the product is the target).",
     "请以一个 ODRL Offer 给出策略：@type 为 Offer，@id 可选，不写 target（产品即为 target）。",
 )
+_REASON = Text("Say why the product has this grade.", "请说明定级理由。")
 _MEND = Text(
     "Correct the source and publish again, or publish it flagged ('--accept-flagged'): users then see the findings.",
     "请更正数据源后重新发布；或带标记发布（--accept-flagged），使用者将看到这些问题。",
@@ -53,9 +57,12 @@ class Access:
 class Catalog:
     """The node's products: what is offered under which contract and policy, and the verified file behind each."""
 
-    def __init__(self, database: Database, *, evidence: Evidence, clock: Clock, new_id: NewId, folder: Path | None = None) -> None:
+    def __init__(
+        self, database: Database, *, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId, folder: Path | None = None
+    ) -> None:
         self._database = database
         self._evidence = evidence
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
         self._folder = folder
@@ -85,9 +92,9 @@ class Catalog:
             version=contract.version,
             contract=contract,
             document=document,
-            contract_digest=digest(document),
+            contract_digest=self._digests.of(document),
             policy=offer,
-            policy_digest=digest(offer),
+            policy_digest=self._digests.of(offer),
             path=path,
             data_digest=data_digest,
             rows=taken.report.rows,
@@ -97,6 +104,9 @@ class Catalog:
         )
         with self._database.write() as tx:
             self._check_new(tx, contract)
+            too_wide = _too_wide(store.grade_of(tx, product.id), offer)
+            if too_wide is not None:
+                return too_wide
             if taken.report.has_errors and acceptance is Acceptance.CLEAN:
                 self._evidence.append(tx, "source.quarantined", product.id, _quarantine_body(product.id, product.version, taken.report))
                 return _refusal(taken)
@@ -105,7 +115,37 @@ class Catalog:
                 store.save_state(tx, former, state=ProductState.SUPERSEDED)
             store.add(tx, product)
             self._evidence.append(tx, "product.published", product.id, _publication(product))
+            made = {"product": product.id, "version": product.version, "offer": offer["@id"], "policy_digest": product.policy_digest}
+            self._evidence.append(tx, "offer.made", product.id, made)
         return product
+
+    def grade(self, product_id: str, grade: Grade, *, reason: str) -> Grade | Refused:
+        """Set a published product's grade, for all its versions; raise NotFound for an unknown product, Invalid for an empty reason.
+
+        Returns Refused where the offer that the product stands under is wider than the grade allows; a core product's offer is not shown
+        from now on, and its holder lets no job use it.
+        """
+        stated = reason.strip()
+        if not 0 < len(stated) <= MAX_REASON:
+            raise Invalid("product.grade-reason", f"expected a reason of 1 to {MAX_REASON} characters, got {len(stated)}", hint=_REASON)
+        with self._database.write() as tx:
+            product = self.find(tx, product_id)
+            if grade is not Grade.CORE and (too_wide := _too_wide(grade, product.policy)) is not None:
+                return too_wide
+            before = store.grade_of(tx, product_id)
+            store.save_grade(tx, product_id, grade=grade, reason=stated, at=self._clock())
+            body = {
+                "product": product_id,
+                "before": before.value,
+                "grade": grade.value,
+                "reason_digest": self._digests.of_bytes(stated.encode()),
+            }
+            self._evidence.append(tx, "grade.set", product_id, body)
+        return grade
+
+    def grade_of(self, tx: Connection, product_id: str) -> Grade:
+        """Return a product's grade within the caller's transaction; general until its owner set another."""
+        return store.grade_of(tx, product_id)
 
     def withdraw(self, product_id: str) -> Product:
         """Take a product out of the catalog; its versions stay on record. Raises NotFound."""
@@ -125,10 +165,20 @@ class Catalog:
         with self._database.read() as tx:
             return self.find(tx, product_id)
 
+    def versions(self, product_id: str) -> list[Product]:
+        """Return every version of a product that was ever published, oldest first; none for an unknown product."""
+        with self._database.read() as tx:
+            return store.find_versions(tx, product_id)
+
     def products(self) -> list[Product]:
         """Return every published product, in the order of publication."""
         with self._database.read() as tx:
             return store.find_all(tx)
+
+    def grades(self) -> dict[str, Grade]:
+        """Return the grade of every product whose owner set one."""
+        with self._database.read() as tx:
+            return store.every_grade(tx)
 
     def search(self, words: str) -> list[Product]:
         """Return the published products in whose id, names, description, owner or column names every word occurs, whatever the case."""
@@ -166,7 +216,7 @@ class Catalog:
     def policy_of(self, tx: Connection, dataset_id: str) -> dict[str, Any] | None:
         """Return the ODRL Offer a product is offered under, within the caller's transaction; None where it is not offered."""
         product = store.find(tx, dataset_id)
-        return None if product is None else dict(product.policy)
+        return None if product is None or store.grade_of(tx, dataset_id) is Grade.CORE else dict(product.policy)
 
     def open(self, product_id: str) -> pa.Table:
         """Return a product's rows, after verifying that its file is the one published; duplicate and empty rows are set aside.
@@ -174,7 +224,7 @@ class Catalog:
         Raises NotFound for an unknown product, Conflict for a file that changed and Invalid for one that is gone.
         """
         product = self.get(product_id)
-        if product.path.is_file() and file_digest(product.path) != product.data_digest:
+        if product.path.is_file() and file_digest(product.path, self._digests) != product.data_digest:
             raise Conflict(
                 "product.file-changed",
                 f"{product.path.name}: expected the file as published for version {product.version}, got one with another digest",
@@ -188,12 +238,12 @@ class Catalog:
     def _taken_in(self, path: Path, contract: DataContract, further: Further | None) -> tuple[Intake, str]:
         """The intake of a file and the digest of the very bytes it was made from."""
         FileSource(path, contract, within=self._folder).check_file()
-        before = file_digest(path)
+        before = file_digest(path, self._digests)
         reading = FileSource(path, contract, within=self._folder).read()
         taken = take_in(reading.table, contract, file=path.name, extra_columns=reading.extra_columns)
         if further is not None:
             taken = taken.also(further(reading.table, contract, path.name))
-        if file_digest(path) != before:
+        if file_digest(path, self._digests) != before:
             raise Conflict(
                 "product.file-changed",
                 f"{path.name}: expected a file that stays as it is while it is published, got one that changed",
@@ -218,13 +268,15 @@ class Catalog:
             )
 
 
-def file_digest(path: Path) -> str:
-    """Return ``sha256:`` and the hex digest of a file's bytes, read in pieces."""
-    digester = hashlib.sha256()
+def _too_wide(grade: Grade, policy: Mapping[str, Any]) -> Refused | None:
+    """Why a product of this grade may not stand under an offer with this policy; a general one stands under any."""
+    return None if grade is Grade.GENERAL else grade.refuses(is_open_to_all=from_odrl(policy).rule(Recipient) is None)
+
+
+def file_digest(path: Path, digests: Digests) -> str:
+    """Return the digest of a file's bytes, read in pieces."""
     with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            digester.update(piece)
-    return "sha256:" + digester.hexdigest()
+        return digests.of_pieces(iter(partial(file.read, READ_BYTES), b""))
 
 
 def _refusal(taken: Intake) -> Refused:

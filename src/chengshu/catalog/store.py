@@ -1,12 +1,13 @@
 """What is kept of products: every version, its contract and policy as received, and where its file lies."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueConstraint, select, update
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueConstraint, delete, select, update
 
-from chengshu.catalog.model import Product, ProductState
+from chengshu.catalog.model import Grade, Product, ProductState
 from chengshu.catalog.odcs import contract_of
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
@@ -28,6 +29,16 @@ products = Table(
     Column("state", String(16), nullable=False, index=True),
     Column("published_at", String(32), nullable=False),
     UniqueConstraint("id", "version", name="uq_products_id_version"),
+)
+
+
+grades = Table(
+    "grades",
+    metadata,
+    Column("product", String(256), primary_key=True),
+    Column("grade", String(16), nullable=False),
+    Column("reason", String(1024), nullable=False),
+    Column("set_at", String(32), nullable=False),
 )
 
 
@@ -70,6 +81,12 @@ def find_all(tx: Connection) -> list[Product]:
     return [_product(row) for row in rows.mappings()]
 
 
+def find_versions(tx: Connection, product_id: str) -> list[Product]:
+    """Return every version of a product that was ever published, oldest first."""
+    rows = tx.execute(select(products).where(products.c.id == product_id).order_by(products.c.seq))
+    return [_product(row) for row in rows.mappings()]
+
+
 def ids(tx: Connection) -> list[str]:
     """Return the id of every published product, in the order of publication."""
     rows = tx.execute(select(products.c.id).where(products.c.state == ProductState.PUBLISHED).order_by(products.c.seq))
@@ -99,3 +116,20 @@ def _product(row: Any) -> Product:
         state=ProductState(row["state"]),
         published_at=from_iso(row["published_at"]),
     )
+
+
+def grade_of(tx: Connection, product_id: str) -> Grade:
+    """Return a product's grade; general until its owner sets another, whatever its version."""
+    grade = tx.execute(select(grades.c.grade).where(grades.c.product == product_id)).scalar_one_or_none()
+    return Grade.GENERAL if grade is None else Grade(grade)
+
+
+def save_grade(tx: Connection, product_id: str, *, grade: Grade, reason: str, at: datetime) -> None:
+    """Keep a product's grade in place of the one before."""
+    tx.execute(delete(grades).where(grades.c.product == product_id))
+    tx.execute(grades.insert().values(product=product_id, grade=grade, reason=reason, set_at=iso(at)))
+
+
+def every_grade(tx: Connection) -> dict[str, Grade]:
+    """Return all grades that were set, by product."""
+    return {row.product: Grade(row.grade) for row in tx.execute(select(grades.c.product, grades.c.grade))}

@@ -1,7 +1,7 @@
 """The asker's side: build a job over products under agreement, sign it, send it, and check the receipt that comes back."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,20 @@ from chengshu.cleanroom.known import KnownJob, known_job
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.cleanroom.sealing import Seal
 from chengshu.contract.service import Contracts
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import NotFound
+from chengshu.kernel.errors import NotFound, Unavailable
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 from chengshu.policy.model import MinimumGroup
+
+OUTCOME_TASK = "job.outcome"
+"""The kind of task that asks the clean room how a job of this node ended, when somebody else needs to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Asker:
         contracts: Contracts,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
+        digests: Digests,
+        seal: Seal,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -65,6 +71,8 @@ class Asker:
         self._contracts = contracts
         self._evidence = evidence
         self._is_signed_by = is_signed_by
+        self._digests = digests
+        self._seal = seal
         self._clock = clock
         self._new_id = new_id
 
@@ -87,7 +95,8 @@ class Asker:
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
             store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
-            body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": digest(document)}
+            store.add_asked_inputs(tx, document)
+            body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": self._digests.of(document)}
             self._evidence.append(tx, "job.submitted", document["id"], body)
         self._nodes.post(room, "/room/jobs", {"job": document, "signature": signature})
         return str(document["id"])
@@ -102,10 +111,20 @@ class Asker:
         outcome = answer["outcome"]
         if outcome is None:
             return Standing(job, answer["state"], answer["waits_for"], None, None)
-        check_receipt(answer["receipt"], outcome=outcome, job=asked["document"], is_signed_by=self._is_signed_by)
-        if asked["outcome"] is None:
+        check_receipt(answer["receipt"], outcome=outcome, job=asked["document"], is_signed_by=self._is_signed_by, digests=self._digests)
+        if asked["receipt_digest"] is None:
             self._record(job, answer, asked["document"])
         return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
+
+    def learn_outcome(self, payload: Mapping[str, Any]) -> None:
+        """Record how a job ended (the handler of ``job.outcome``); raise Unavailable while it has not, or its room does not answer."""
+        standing = self.standing(payload["job"])
+        if standing.outcome is None:
+            raise Unavailable(
+                "job.waiting",
+                f"expected the job to have ended, got state {standing.state}, waiting for {standing.waits_for}",
+                hint=Text("It is asked for again by itself.", "系统会自动再次查询。"),
+            )
 
     def known(self, job: str) -> KnownJob | None:
         """Return what this node knows of a job that it asked for or approved, its end included; None for a job it has no part in.
@@ -113,12 +132,12 @@ class Asker:
         The asker's node looks up how the job ended where it has not yet; raises as :meth:`standing`.
         """
         with self._database.read() as tx:
-            found = known_job(tx, job)
+            found = known_job(tx, job, seal=self._seal)
         if found is None or found.state is not None or found.job.consumer != self._own_id:
             return found
         self.standing(job)
         with self._database.read() as tx:
-            return known_job(tx, job)
+            return known_job(tx, job, seal=self._seal)
 
     def every(self) -> list[dict[str, Any]]:
         """Return id, room, state and time of every job that this node asked for."""
@@ -126,9 +145,14 @@ class Asker:
             return store.every_asked(tx)
 
     def _record(self, job: str, answer: dict[str, Any], document: dict[str, Any]) -> None:
+        kept = self._seal.close({"outcome": answer["outcome"], "receipt": answer["receipt"]}, job=job)
         with self._database.write() as tx:
-            store.save_asked(tx, job, state=answer["state"], outcome={"outcome": answer["outcome"], "receipt": answer["receipt"]})
-            body = {"job": job, "room": document["room"], "receipt_digest": digest(answer["receipt"])}
+            known = store.find_asked(tx, job)
+            if known is None or known["receipt_digest"] is not None:
+                return  # two looked at once: the end is one act, and one entry
+            fingerprint = self._digests.of(answer["receipt"])
+            store.save_asked(tx, job, state=answer["state"], outcome=kept, receipt_digest=fingerprint)
+            body = {"job": job, "room": document["room"], "receipt_digest": fingerprint}
             self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
 
     def _minimum_group(self, agreement: str) -> int:

@@ -13,13 +13,14 @@ from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
+from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, check_job
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.schemas import schema_of, terms_of
 from chengshu.cleanroom.vetting import vet
 from chengshu.contract.service import Contracts
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Denied, NotFound
@@ -51,8 +52,10 @@ class Holder:
         catalog: Catalog,
         contracts: Contracts,
         grants: Grants,
+        issuer: Issuer,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
+        digests: Digests,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -61,8 +64,10 @@ class Holder:
         self._catalog = catalog
         self._contracts = contracts
         self._grants = grants
+        self._issuer = issuer
         self._evidence = evidence
         self._is_signed_by = is_signed_by
+        self._digests = digests
         self._clock = clock
 
     def schema(self, product: str) -> Schema:
@@ -81,22 +86,24 @@ class Holder:
         self._check_sender(job, document, signature=signature, room=room)
         part = self._part(job, product)
         data = self._catalog.get(product).data_digest
+        fingerprint = self._digests.of(document)
         with self._database.write() as tx:
-            known = self._known(tx, job, fingerprint=digest(document))
+            known = self._known(tx, job, fingerprint=fingerprint)
             refusal = _over(known.get(product), data=data) or self._judge(tx, job, counted=known.keys())
             body = {
                 "job": job.id,
                 "product": product,
                 "agreement": part.agreement,
                 "consumer": job.consumer,
-                "job_digest": digest(document),
+                "job_digest": fingerprint,
             }
             if refusal is not None:
                 self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
                 return refusal
             if product not in known:
-                self._count(tx, job, part)
-                self._keep(tx, document, part, signature=signature, data=data)
+                uses = None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, self._use(job, part))
+                kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint, "uses": uses}
+                store.add_approval(tx, document, product=product, agreement=part.agreement, at=iso(self._clock()), **kept)
                 self._evidence.append(tx, "job.vetted", job.id, body)
                 self._evidence.append(tx, "job.approved", job.id, body)
             return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room))
@@ -104,8 +111,9 @@ class Holder:
     def take_receipt(self, signed: Mapping[str, Any], *, room: str) -> None:
         """Record the room's receipt for a job that this node approved, after which the job opens nothing any more.
 
-        A repeat changes nothing. Raises Denied when it is not this room's to give, NotFound for a job that this node let nothing out
-        for, Tampered for a receipt that is not about exactly the job that was approved, Conflict for a second, different one.
+        A use receipt is issued for each product that the room was given. A repeat changes nothing. Raises Denied when the receipt is not
+        this room's to give, NotFound for a job that this node let nothing out for, Tampered for one that is not about exactly the job
+        that was approved, Conflict for a second, different one.
         """
         receipt = signed["receipt"]
         if not self._is_signed_by(room, base64.b64decode(signed["signature"]), canonical(receipt)) or receipt["room"] != room:
@@ -114,26 +122,28 @@ class Holder:
             rows = [row for row in store.approvals_of(tx, receipt["job"]) if row["room"] == room and row["document"]]
             if not rows:
                 raise _unknown()
+            fingerprint = self._digests.of(signed)
             for row in rows:
-                check_job(receipt, job=row["document"])
-                if row["outcome_digest"] not in {None, digest(signed)}:
+                check_job(receipt, job=row["document"], digests=self._digests)
+                if row["outcome_digest"] not in {None, fingerprint}:
                     raise Conflict("cleanroom.other-receipt", "expected the receipt first given for this job, got another", hint=_KEEP_BOTH)
             for row in rows:
                 if row["outcome_digest"] is None:
-                    self._end(tx, row, signed)
+                    self._end(tx, row, state=receipt["state"], fingerprint=fingerprint)
 
-    def _end(self, tx: Connection, row: Mapping[str, Any], signed: Mapping[str, Any]) -> None:
-        job, state = row["job"], signed["receipt"]["state"]
+    def _end(self, tx: Connection, row: Mapping[str, Any], *, state: str, fingerprint: str) -> None:
+        job = row["job"]
         body = {
             "job": job,
             "product": row["product"],
             "agreement": row["agreement"],
             "outcome": state,
-            "receipt_digest": digest(signed),
+            "receipt_digest": fingerprint,
         }
         self._evidence.append(tx, KIND_OF_STATE[state], job, body)
-        store.save_outcome(tx, job, product=row["product"], state=state, digest=digest(signed))
+        store.save_outcome(tx, job, product=row["product"], state=state, digest=fingerprint)
         self._grants.close(tx, product=row["product"], job=job)
+        self._issuer.issue(tx, row, outcome=state, room_receipt_digest=fingerprint)
 
     def _known(self, tx: Connection, job: Job, *, fingerprint: str) -> dict[str, dict[str, Any]]:
         """Return what was approved for this job, by product; raise Conflict where its id was another job's."""
@@ -219,25 +229,6 @@ class Holder:
                 return Use(job.consumer, self._clock(), job.purpose, job.room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest)
             case MethodQuestion(method=name):
                 return Use(job.consumer, self._clock(), job.purpose, job.room, name, None, Form.AGGREGATE, None)
-
-    def _count(self, tx: Connection, job: Job, part: JobInput) -> None:
-        if part.agreement != OWN:
-            self._contracts.record_use(tx, part.agreement, self._use(job, part))
-
-    def _keep(self, tx: Connection, document: Mapping[str, Any], part: JobInput, *, signature: str, data: str) -> None:
-        store.add_approval(
-            tx,
-            job=document["id"],
-            product=part.product,
-            agreement=part.agreement,
-            consumer=document["consumer"],
-            room=document["room"],
-            job_digest=digest(document),
-            document=dict(document),
-            signature=signature,
-            data_digest=data,
-            approved_at=iso(self._clock()),
-        )
 
 
 def _over(known: Mapping[str, Any] | None, *, data: str) -> Refused | None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from chengshu.cleanroom import store
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.outcome import Outcome
+from chengshu.cleanroom.sealing import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +24,14 @@ class KnownJob:
     tables: Mapping[str, pa.Table] | None
 
 
-def known_job(tx: Connection, job: str) -> KnownJob | None:
+def known_job(tx: Connection, job: str, *, seal: Seal) -> KnownJob | None:
     """Return what this node knows of a job, first as its asker and else as a holder; None for a job it has no part in."""
     asked = store.find_asked(tx, job)
     if asked is not None:
         own = Job.parse(asked["document"])
         if asked["outcome"] is None:
             return KnownJob(own, None, None)
-        outcome = Outcome.parse(asked["outcome"]["outcome"])
+        outcome = Outcome.parse(seal.open(asked["outcome"], job=job)["outcome"])
         return KnownJob(own, outcome.state, outcome.tables)
     for row in store.approvals_of(tx, job):
         if row["document"]:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from chengshu.cleanroom.ports import IsSignedBy
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.refusal import Refused
@@ -52,37 +52,42 @@ class Outcome:
         )
 
 
-def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer) -> Document:
+def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, digests: Digests) -> Document:
     """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out."""
     receipt = {
         "job": job["id"],
-        "job_digest": digest(job),
+        "job_digest": digests.of(job),
         "consumer": job["consumer"],
         "room": job["room"],
         "inputs": _read(job),
         "state": outcome["state"],
-        "outcome_digest": digest(outcome),
+        "outcome_digest": digests.of(outcome),
         "at": at,
     }
     return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}
 
 
-def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document, is_signed_by: IsSignedBy) -> None:
-    """Raise Tampered unless ``signed`` is the receipt of the job's own room over this job and exactly this outcome."""
+def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document, is_signed_by: IsSignedBy, digests: Digests) -> None:
+    """Raise Tampered unless ``signed`` is the receipt of the job's own room over this job and exactly this outcome.
+
+    Raises Conflict when its digests are of another profile of cryptography.
+    """
     receipt = signed["receipt"]
     if not is_signed_by(job["room"], base64.b64decode(signed["signature"]), canonical(receipt)):
         raise _tampered("a receipt signed by the clean room that the job names", "another signature")
-    check_job(receipt, job=job)
-    if (receipt["outcome_digest"], receipt["state"]) != (digest(outcome), outcome["state"]):
+    check_job(receipt, job=job, digests=digests)
+    if not digests.agree(digests.of(outcome), receipt["outcome_digest"]) or receipt["state"] != outcome["state"]:
         raise _tampered("a receipt for the outcome that came", "one for another outcome")
 
 
-def check_job(receipt: Mapping[str, Any], *, job: Document) -> None:
+def check_job(receipt: Mapping[str, Any], *, job: Document, digests: Digests) -> None:
     """Raise Tampered unless ``receipt`` is about exactly this job, all of its inputs, and one of the ends that there are."""
     if receipt.get("state") not in KIND_OF_STATE:
         raise _tampered(f"a receipt with the state {', '.join(KIND_OF_STATE)}", "another word")
-    right = {"job": job["id"], "job_digest": digest(job), "consumer": job["consumer"], "room": job["room"], "inputs": _read(job)}
+    right = {"job": job["id"], "consumer": job["consumer"], "room": job["room"], "inputs": _read(job)}
     wrong = [name for name, value in right.items() if receipt.get(name) != value]
+    if not digests.agree(digests.of(job), receipt.get("job_digest")):
+        wrong.append("job_digest")
     if wrong:
         raise _tampered("a receipt for the job that was sent", f"one with another {', '.join(wrong)}")
 

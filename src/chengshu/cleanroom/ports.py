@@ -30,6 +30,14 @@ class Grants(Protocol):
         ...
 
 
+class Deliveries(Protocol):
+    """What went out of this node for which job (the transfer room's record)."""
+
+    def delivered(self, tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
+        """Return rows and digest of what went out for a job over one product, or None."""
+        ...
+
+
 class Nodes(Protocol):
     """The other nodes of the space, over the network."""
 

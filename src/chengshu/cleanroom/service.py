@@ -22,8 +22,9 @@ from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, pars
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
+from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.vetting import vet
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
@@ -62,6 +63,8 @@ class Cleanroom:
         tasks: Tasks,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
+        digests: Digests,
+        seal: Seal,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -74,6 +77,8 @@ class Cleanroom:
         self._tasks = tasks
         self._evidence = evidence
         self._is_signed_by = is_signed_by
+        self._digests = digests
+        self._seal = seal
         self._clock = clock
 
     def recover(self) -> None:
@@ -88,7 +93,7 @@ class Cleanroom:
         job = Job.parse(document)
         self._check_sender(job, document, signature=signature, sender=sender)
         verdict = self._verdict(job)
-        fingerprint = digest(document)
+        fingerprint = self._digests.of(document)
         with self._database.write() as tx:
             known = store.find_room_job(tx, job.id)
             if known is not None:
@@ -110,7 +115,7 @@ class Cleanroom:
         found = self._find(job)
         if found.consumer != sender:
             raise _unknown()
-        ended = found.outcome or {"outcome": None, "receipt": None}
+        ended = self._ended(found) or {"outcome": None, "receipt": None}
         return {"state": found.state, "waits_for": found.waits_for, **ended}
 
     def run(self, payload: Mapping[str, Any]) -> None:
@@ -152,7 +157,8 @@ class Cleanroom:
     def released_table(self, job: str, *, table: str) -> pa.Table:
         """Return one released table of a job of this room; raise NotFound when there is none."""
         found = self._find(job)
-        outcome = Outcome.parse(found.outcome["outcome"]) if found.outcome else None
+        ended = self._ended(found)
+        outcome = None if ended is None else Outcome.parse(ended["outcome"])
         if outcome is None or table not in outcome.tables:
             raise _unknown()
         return outcome.tables[table]
@@ -237,9 +243,10 @@ class Cleanroom:
 
     def _end(self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome) -> None:
         result = outcome.as_document()
-        receipt = sign_receipt(result, job=dict(document), at=iso(self._clock()), signer=self._signer)
-        store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome={"outcome": result, "receipt": receipt})
-        body = {"job": job.id, "receipt_digest": digest(receipt)}
+        receipt = sign_receipt(result, job=dict(document), at=iso(self._clock()), signer=self._signer, digests=self._digests)
+        kept = self._seal.close({"outcome": result, "receipt": receipt}, job=job.id)
+        store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
+        body = {"job": job.id, "receipt_digest": self._digests.of(receipt)}
         if outcome.refusal is not None:
             body["rule"] = outcome.refusal.rule
         if outcome.state == "RELEASED":
@@ -251,6 +258,9 @@ class Cleanroom:
     def _save_state(self, job: str, *, state: str, waits_for: str) -> None:
         with self._database.write() as tx:
             store.save_room_job(tx, job, state=state, waits_for=waits_for)
+
+    def _ended(self, found: store.RoomJob) -> dict[str, Any] | None:
+        return None if found.outcome is None else self._seal.open(found.outcome, job=found.id)
 
     def _find(self, job: str) -> store.RoomJob:
         with self._database.read() as tx:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chengshu.cleanroom.receipts import ReceiptState
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.text import Language, Text
 from chengshu.node import KEYS, LOG, PROTOCOL_PATH, Node, open_node
+from chengshu.witness.model import SPLIT_VIEW
 
 LOW_DISK_BYTES = 512 * 1024 * 1024
 
@@ -37,11 +39,12 @@ def examine(folder: Path) -> list[Complaint]:
         node = open_node(folder)
     except ChengshuError as error:
         return [Complaint("node", True, Text(error.message, error.message), error.hint)]
-    found = [_key(folder), _disk(folder), _serving(node)]
+    found = [_key(folder), _cryptography(node), _disk(folder), _serving(node)]
     found += list(_products(node))
     found += list(_peers(node))
     found += list(_waiting(node))
-    return [*found, _rooms(node), _journal(node), _log(node, folder)]
+    found += list(_receipts(node))
+    return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node)]
 
 
 def _fine(about: str, en: str, zh: str) -> Complaint:
@@ -58,6 +61,11 @@ def _key(folder: Path) -> Complaint:
             Text(f"chmod 600 {folder / KEYS}/*", f"chmod 600 {folder / KEYS}/*"),
         )
     return _fine("key", "readable by its owner alone", "仅所有者可读")
+
+
+def _cryptography(node: Node) -> Complaint:
+    title = node.digests.suite.title
+    return _fine("cryptography", title.en, title.zh)
 
 
 def _disk(folder: Path) -> Complaint:
@@ -152,6 +160,37 @@ def _waiting(node: Node) -> Iterator[Complaint]:
         )
 
 
+def _receipts(node: Node) -> Iterator[Complaint]:
+    """Use receipts that the other side has not signed: one complaint for each that waits or is disputed."""
+    names = {party.did: party for party in node.identity.list()}
+    receipts = node.receipts.every()
+    for row in receipts:
+        if row["state"] == ReceiptState.COUNTERSIGNED:
+            continue
+        party = names.get(row["consumer"] if row["provider"] == node.identity.did else row["provider"])
+        name_en, name_zh = (party.name_en, party.name_zh) if party else (row["consumer"], row["consumer"])
+        about = f"receipt {row['product']} {row['job']}"
+        if row["state"] == ReceiptState.ISSUED:
+            yield Complaint(
+                about,
+                True,
+                Text(f"waits for {name_en} to countersign: {row['why']}", f"等待 {name_zh} 会签：{row['why']}"),
+                Text("It is sent again by itself while the node is served.", "节点运行期间会自动重发。"),
+            )
+        else:
+            yield Complaint(
+                about,
+                True,
+                Text(f"disputed with {name_en}: {row['why']}", f"与 {name_zh} 有争议：{row['why']}"),
+                Text(
+                    "Keep both nodes' logs, compare them with 'chengshu evidence reconcile', and settle it with that party.",
+                    "请保留双方日志，用 chengshu evidence reconcile 对账，并与对方协商解决。",
+                ),
+            )
+    if all(row["state"] == ReceiptState.COUNTERSIGNED for row in receipts):
+        yield _fine("receipts", f"{len(receipts)}, all countersigned", f"{len(receipts)} 份，均已会签")
+
+
 def _rooms(node: Node) -> Complaint:
     unfinished = node.room.unfinished()
     if unfinished:
@@ -187,3 +226,34 @@ def _log(node: Node, folder: Path) -> Complaint:
     except ChengshuError as error:
         return Complaint("log", True, Text(error.message, error.message), error.hint)
     return _fine("log", f"{verdict.checkpoint.size} entries, all verified", f"{verdict.checkpoint.size} 条记录，全部核验通过")
+
+
+def _witnesses(node: Node) -> Iterator[Complaint]:
+    for view in node.witness.views():
+        if view.code == SPLIT_VIEW:
+            yield Complaint(
+                f"split view of {view.origin}",
+                True,
+                Text(f"its key signed two histories, seen at: {view.seen_at}", f"其密钥签署了两段历史，见于：{view.seen_at}"),
+                Text(
+                    "Keep what 'chengshu witness status --json' prints; show it to every party.",
+                    "请保留 chengshu witness status --json 的输出并出示给各参与方。",
+                ),
+            )
+    try:
+        if node.quorum_policy() is None:
+            return
+        status = node.cosignatures.status()
+    except ChengshuError as error:
+        yield Complaint("witnesses", True, Text(error.message, error.message), error.hint)
+        return
+    (words, *_), waits = status.verdict.texts(), ", ".join(one.witness.name for one in status.waited)
+    yield Complaint(
+        "witnesses",
+        not status.verdict.met,
+        words,
+        Text(
+            f"It waits for {waits}: 'chengshu witness status' says why; while the node is served they are asked again by themselves.",
+            f"正在等待 {waits}：原因见 chengshu witness status；节点运行期间会自动重试。",
+        ),
+    )

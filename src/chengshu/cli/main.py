@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from chengshu import __version__
-from chengshu.cli.commands import contracts, demo, evidence, jobs, nodes, packs, peers, permits, products, statements
+from chengshu.cli.commands import contracts, demo, evidence, jobs, nodes, packs, peers, permits, products, receipts, statements, witness
 from chengshu.cli.options import examples
 from chengshu.kernel.memory import give_back_early
 
@@ -42,9 +42,11 @@ app.add_typer(peers.app, name="peer")
 app.add_typer(products.app, name="product")
 app.add_typer(contracts.app, name="contract")
 app.add_typer(jobs.app, name="job")
+app.add_typer(receipts.app, name="receipt")
 app.add_typer(permits.app, name="permit")
 app.add_typer(statements.app, name="statement")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(witness.app, name="witness")
 app.add_typer(packs.app, name="pack")
 
 

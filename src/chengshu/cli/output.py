@@ -3,11 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from chengshu.kernel.errors import ChengshuError
@@ -95,6 +97,29 @@ class Output:
     def _fields(self, fields: Mapping[str, Any]) -> None:
         for key, value in fields.items():
             self.console.print(f"{key}: {_plain(value)}", markup=False)
+
+
+@contextmanager
+def counting(output: Output, what: Text) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on standard error while the block runs; what it gives is told how many are done, and how many there are."""
+    with _bar(output, BarColumn(), MofNCompleteColumn()) as bar:
+        task = bar.add_task(what.of(output.language), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting(output: Output, what: Text) -> Iterator[None]:
+    """Show on standard error that work goes on, and for how long, while the block runs."""
+    with _bar(output, BarColumn()) as bar:
+        bar.add_task(what.of(output.language), total=None)
+        yield
+
+
+def _bar(output: Output, *columns: BarColumn | MofNCompleteColumn) -> Progress:
+    console = Console(file=sys.stderr, highlight=False, emoji=False)
+    return Progress(
+        TextColumn("{task.description}"), *columns, TimeElapsedColumn(), console=console, transient=True, disable=output.as_json
+    )
 
 
 def _plain(value: Any) -> str:

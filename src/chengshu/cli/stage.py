@@ -165,7 +165,7 @@ class ProcessStage:
         agreement = node.contracts.agreement(outcome["agreement"])
         names = {node.identity.did: role for role, node in self._nodes.items()}
         rules = [_named(rule_words(rule), names) for rule in agreement.policy.rules]
-        return {**outcome, "policy_digest": agreement.policy_digest, "rules": rules}
+        return {**outcome, "policy_digest": agreement.policy_digest(node.digests), "rules": rules}
 
     def _ask(self, asker: str, question: Question, *, purpose: str, inputs: Sequence[Document], price: Fen | None = None) -> Answer:
         node = self._nodes[asker]

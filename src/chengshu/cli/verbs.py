@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from chengshu import config
 from chengshu.catalog.inference import infer_contract
-from chengshu.catalog.model import Acceptance, DataContract, QualityReport, Role
+from chengshu.catalog.model import Acceptance, DataContract, Grade, QualityReport, Role
 from chengshu.catalog.odcs import document_of, read_document
 from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
@@ -61,6 +61,7 @@ class Birth:
     host: str = "127.0.0.1"
     port: int = 8700
     clean_room: bool = False
+    cryptography: config.Cryptography = "international"
 
 
 def init(folder: Path, birth: Birth) -> Document:
@@ -73,6 +74,7 @@ def init(folder: Path, birth: Birth) -> Document:
         )
     settings = config.Settings(
         node=config.NodeSection(handle=birth.handle, name_en=birth.name_en, name_zh=birth.name_zh),
+        space=config.SpaceSection(cryptography=birth.cryptography),
         serve=config.ServeSection(host=birth.host, port=birth.port),
         cleanroom=config.CleanroomSection(enabled=birth.clean_room),
     )
@@ -91,6 +93,9 @@ def describe(node: Node) -> Document:
         "address": node.identity.address,
         "clean_room": settings.cleanroom.enabled,
         "vkey": node.evidence.vkey,
+        "cryptography": node.digests.suite.name,
+        "cryptography_en": node.digests.suite.title.en,
+        "cryptography_zh": node.digests.suite.title.zh,
     }
 
 
@@ -231,10 +236,24 @@ def against(road_map: MapReference) -> Further:
 
 def products(node: Node) -> list[Document]:
     """Return this node's published products."""
+    grades = node.catalog.grades()
     return [
-        {"product": one.id, "version": one.version, "rows": one.rows, "title_en": one.contract.name.en, "title_zh": one.contract.name.zh}
+        {
+            "product": one.id,
+            "version": one.version,
+            "rows": one.rows,
+            "grade": grades.get(one.id, Grade.GENERAL).value,
+            "title_en": one.contract.name.en,
+            "title_zh": one.contract.name.zh,
+        }
         for one in node.catalog.products()
     ]
+
+
+def grade(node: Node, product: str, level: Grade, *, reason: str) -> Document | Refused:
+    """Set a product's grade and return it, or say why its offer does not allow it."""
+    outcome = node.catalog.grade(product, level, reason=reason)
+    return outcome if isinstance(outcome, Refused) else {"product": product, "grade": outcome.value}
 
 
 def request(node: Node, holder: str, product: str) -> str:
@@ -278,7 +297,13 @@ def await_agreements(node: Node, negotiations: Sequence[str], *, timeout_s: floa
 def agreements(node: Node) -> list[Document]:
     """Return the agreements in force, on either side."""
     return [
-        {"agreement": one.id, "product": one.product, "holder": one.provider, "asker": one.consumer, "policy_digest": one.policy_digest}
+        {
+            "agreement": one.id,
+            "product": one.product,
+            "holder": one.provider,
+            "asker": one.consumer,
+            "policy_digest": one.policy_digest(node.digests),
+        }
         for one in node.contracts.agreements()
     ]
 
@@ -395,8 +420,9 @@ def _settled(one: Negotiation) -> bool:
 def permit_in_force(node: Node, document: Mapping[str, Any], *, reason: str) -> Document | Refused:
     """Take a permit from its document to being in force, as its issuer: draft, submit, approve, publish; each step is in the log."""
     permit = node.permits.draft(document)
+    shown = node.digests.of(document)
     for verb, ground in ((node.permits.submit, "application"), (node.permits.approve, "admission"), (node.permits.publish, "admission")):
-        outcome = verb(permit.permit_id, Act(permit.issuer, ground, permit.digest, reason))
+        outcome = verb(permit.permit_id, Act(permit.issuer, ground, shown, reason))
         if isinstance(outcome, Refused):
             return outcome
     return permit_standing(node, permit.permit_id)
@@ -408,7 +434,7 @@ def permit_standing(node: Node, permit_id: str) -> Document:
     return {
         "permit": permit_id,
         "state": state.value,
-        "digest": permit.digest,
+        "digest": node.permits.document_digest(permit_id),
         "zones": [zone.zone_id for zone in permit.zones],
         "notes": [str(note) for note in permit.notes],
         "history": [

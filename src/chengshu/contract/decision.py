@@ -3,13 +3,14 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from chengshu.contract.model import Agreement, Document, Negotiation, Offer
 from chengshu.identity.model import public_key_of
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical, plain
 from chengshu.kernel.clock import iso
 from chengshu.kernel.crypto import Signer, is_signed_by
 from chengshu.kernel.errors import Invalid
@@ -28,10 +29,18 @@ class Signatures(StrEnum):
     OPTIONAL = "OPTIONAL"
 
 
-def make_offer(dataset: str, policy: Mapping[str, Any], *, assigner: str) -> Offer:
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What a signature over an agreement is over, and whether there must be one."""
+
+    digests: Digests
+    signatures: Signatures
+
+
+def make_offer(dataset: str, policy: Mapping[str, Any], *, assigner: str, digests: Digests) -> Offer:
     """Return a product's offer as a catalog carries it; its id depends on product, provider and policy alone."""
     rules = content(policy)
-    name = digest({"assigner": assigner, "dataset": dataset, "policy": rules}).removeprefix("sha256:")
+    name = plain(digests.of({"assigner": assigner, "dataset": dataset, "policy": rules}))
     offer_id = f"urn:chengshu:offer:{name}"
     return Offer(offer_id, dataset, {"@id": offer_id, "@type": "Offer", "assigner": assigner, **rules})
 
@@ -73,7 +82,7 @@ def draft_agreement(negotiation: Negotiation, offer: Offer, *, agreement_id: str
     }
 
 
-def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer: str, signatures: Signatures) -> Refused | None:
+def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer: str, signing: Signing) -> Refused | None:
     """Return why the consumer does not verify ``agreement``, or None where it is what was asked for, signed by the provider."""
     expected = (negotiation.dataset, negotiation.counterparty, consumer)
     if (agreement.product, agreement.provider, agreement.consumer) != expected:
@@ -89,30 +98,32 @@ def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer
             "expected the requested offer's rules unchanged, got others",
             would_pass=Text("An agreement with the requested rules.", "规则与所请求报价一致的合约。"),
         )
-    return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, signatures=signatures)
+    return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, signing=signing)
 
 
-def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str, signatures: Signatures) -> Refused | None:
+def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str, signing: Signing) -> Refused | None:
     """Return why ``signature`` is not ``signer``'s over ``agreement``, or None where it is, or where none is needed and none came."""
-    if signature is None and signatures is Signatures.OPTIONAL:
+    if signature is None and signing.signatures is Signatures.OPTIONAL:
         return None
-    if signature is not None and is_signed_by(public_key_of(signer), signature=_raw(signature), message=_signed(agreement)):
+    if signature is not None and is_signed_by(
+        public_key_of(signer), signature=_raw(signature), message=_signed(agreement, signing.digests)
+    ):
         return None
     return Refused(
         "agreement-signature",
-        f"expected the counterparty's Ed25519 signature over the agreement, got {'none' if signature is None else 'another'}",
+        f"expected the counterparty's signature over the agreement, got {'none' if signature is None else 'another'}",
         would_pass=Text("The agreement signed with the key of the party's id.", "用该参与方身份标识对应密钥签名的合约。"),
     )
 
 
-def signature_of(agreement: Agreement, signer: Signer) -> str:
+def signature_of(agreement: Agreement, signer: Signer, *, digests: Digests) -> str:
     """Return ``signer``'s signature over the agreement's digest, base64url without padding."""
-    return base64.urlsafe_b64encode(signer.sign(_signed(agreement))).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(signer.sign(_signed(agreement, digests))).rstrip(b"=").decode()
 
 
-def _signed(agreement: Agreement) -> bytes:
+def _signed(agreement: Agreement, digests: Digests) -> bytes:
     # The label in front keeps a signature over an agreement from being taken for one over anything else.
-    return _LABEL + agreement.digest.encode()
+    return _LABEL + agreement.digest(digests).encode()
 
 
 def _raw(signature: str) -> bytes:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.policy.model import Policy
@@ -200,15 +200,13 @@ class Agreement:
     provider_signature: str | None
     consumer_signature: str | None
 
-    @property
-    def digest(self) -> str:
-        """The digest of the whole agreement."""
-        return digest(dict(self.document))
+    def digest(self, digests: Digests) -> str:
+        """Return the digest of the whole agreement."""
+        return digests.of(dict(self.document))
 
-    @property
-    def policy_digest(self) -> str:
-        """The digest of the rules alone, equal to that of the offer they came from."""
-        return digest(policy_content(self.document))
+    def policy_digest(self, digests: Digests) -> str:
+        """Return the digest of the rules alone, equal to that of the offer they came from."""
+        return digests.of(policy_content(self.document))
 
     @property
     def policy(self) -> Policy:

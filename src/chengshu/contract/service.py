@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from chengshu.contract import store
-from chengshu.contract.decision import Signatures
+from chengshu.contract.decision import Signatures, Signing
 from chengshu.contract.model import (
     Accept,
     Agreement,
@@ -24,7 +24,7 @@ from chengshu.contract.model import (
 from chengshu.contract.ports import Datasets, Evidence
 from chengshu.contract.steps import Steps, found, own, shared, with_peer
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid
@@ -32,7 +32,7 @@ from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
-from chengshu.policy.model import Use, UseState, evaluate
+from chengshu.policy.model import CountLimit, Use, UseState, evaluate
 from chengshu.policy.odrl import from_odrl
 
 
@@ -59,6 +59,7 @@ class Contracts:
         identity: Identity,
         evidence: Evidence,
         datasets: Datasets,
+        digests: Digests,
         clock: Clock,
         new_id: NewId,
         signatures: Signatures = Signatures.REQUIRED,
@@ -66,8 +67,16 @@ class Contracts:
         self._database = database
         self._tasks = tasks
         self._identity = identity
+        self._digests = digests
+        self._evidence = evidence
         self._steps = Steps(
-            tasks=tasks, identity=identity, evidence=evidence, datasets=datasets, clock=clock, new_id=new_id, signatures=signatures
+            tasks=tasks,
+            identity=identity,
+            evidence=evidence,
+            datasets=datasets,
+            clock=clock,
+            new_id=new_id,
+            signing=Signing(digests, signatures),
         )
 
     # --- offers ---------------------------------------------------------------------------------------------------------------------
@@ -129,7 +138,7 @@ class Contracts:
                 hint=Text("List the party with the address it calls back from.", "请按对方回调地址登记该参与方。"),
             )
         role = Role.PROVIDER if isinstance(content, Request) else Role.CONSUMER
-        message = digest(to_json(content))
+        message = self._digests.of(to_json(content))
         with self._database.write() as tx:
             known = store.find_negotiation(tx, sender, role=role, peer_pid=peer_pid)
             if known is not None and store.has_received(tx, known.id, message):
@@ -149,7 +158,7 @@ class Contracts:
         """
         with self._database.write() as tx:
             negotiation = with_peer(tx, shared(tx, sender, own_pid), peer_pid)
-            if store.has_received(tx, negotiation.id, digest(to_json(content))):
+            if store.has_received(tx, negotiation.id, self._digests.of(to_json(content))):
                 return negotiation
             moved = self._steps.move(tx, negotiation, content, by=negotiation.role.other)
             self._steps.remember(tx, moved, content)
@@ -210,6 +219,10 @@ class Contracts:
         with self._database.read() as tx:
             return found(store.get_agreement(tx, agreement_id))[0]
 
+    def find(self, tx: Connection, agreement_id: str) -> tuple[Agreement, State] | None:
+        """Return an agreement with the state of its negotiation, in the caller's transaction; None where there is none."""
+        return store.get_agreement(tx, agreement_id)
+
     def agreements(self) -> list[Agreement]:
         """Return every agreement that is in force, oldest first."""
         with self._database.read() as tx:
@@ -234,9 +247,17 @@ class Contracts:
         return evaluate(agreement.policy, use, so_far).refusal() or agreement
 
     def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:
-        """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement."""
-        found(store.get_agreement(tx, agreement_id))
-        return store.add_use(tx, agreement_id, at=use.at, recipient=use.recipient, purpose=use.purpose)
+        """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement.
+
+        What was spent and what is left of the count that the agreement allows is an entry of the log.
+        """
+        agreement, _ = found(store.get_agreement(tx, agreement_id))
+        used = store.add_use(tx, agreement_id, at=use.at, recipient=use.recipient, purpose=use.purpose)
+        limit = agreement.policy.rule(CountLimit)
+        left = limit.uses - used if isinstance(limit, CountLimit) else None
+        body = {"agreement": agreement_id, "product": agreement.product, "budget": "uses", "spent": 1, "used": used, "left": left}
+        self._evidence.append(tx, "budget.spent", agreement_id, body)
+        return used
 
 
 _AWAITED: Mapping[tuple[Role, State], Text] = {

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.decision import (
-    Signatures,
+    Signing,
     draft_agreement,
     grant,
     make_offer,
@@ -36,7 +36,7 @@ from chengshu.contract.model import (
 )
 from chengshu.contract.ports import Datasets, Evidence
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.ids import NewId
@@ -61,7 +61,7 @@ class Steps:
         datasets: Datasets,
         clock: Clock,
         new_id: NewId,
-        signatures: Signatures,
+        signing: Signing,
     ) -> None:
         self._tasks = tasks
         self._identity = identity
@@ -69,12 +69,13 @@ class Steps:
         self._datasets = datasets
         self._clock = clock
         self._new_id = new_id
-        self._signatures = signatures
+        self._signing = signing
+        self._digests = signing.digests
 
     def offer(self, tx: Connection, dataset: str) -> Offer | None:
         """Return this node's own offer for a product as its policy stands, or None where there is no such product."""
         policy = self._datasets.policy_of(tx, dataset)
-        return None if policy is None else make_offer(dataset, policy, assigner=self._identity.did)
+        return None if policy is None else make_offer(dataset, policy, assigner=self._identity.did, digests=self._digests)
 
     def open(
         self, tx: Connection, role: Role, *, counterparty: str, content: Request | Propose, peer_pid: str | None = None
@@ -95,7 +96,7 @@ class Steps:
             created_at=now,
             updated_at=now,
         )
-        store.add_negotiation(tx, negotiation)
+        store.add_negotiation(tx, negotiation, offer=self._digests.of(dict(negotiation.offer)))
         self._log(tx, negotiation, content)
         return negotiation
 
@@ -122,15 +123,17 @@ class Steps:
             return
         document = draft_agreement(negotiation, offer, agreement_id=self._new_id(), at=self._clock())
         draft = Agreement(document["@id"], negotiation.id, document, provider_signature=None, consumer_signature=None)
-        signed = replace(draft, provider_signature=signature_of(draft, self._identity.signer))
-        store.add_agreement(tx, signed)
+        signed = replace(draft, provider_signature=signature_of(draft, self._identity.signer, digests=self._digests))
+        store.add_agreement(tx, signed, digest=signed.digest(self._digests))
         self.say(tx, negotiation, Agree(document, signed.provider_signature))
 
     def _examine(self, tx: Connection, negotiation: Negotiation, content: Agree) -> None:
         agreement = Agreement(str(content.agreement["@id"]), negotiation.id, content.agreement, content.signature, None)
-        refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, signatures=self._signatures)
-        signature = signature_of(agreement, self._identity.signer)
-        if refused is None and not store.add_agreement(tx, replace(agreement, consumer_signature=signature)):
+        refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, signing=self._signing)
+        signature = signature_of(agreement, self._identity.signer, digests=self._digests)
+        if refused is None and not store.add_agreement(
+            tx, replace(agreement, consumer_signature=signature), digest=agreement.digest(self._digests)
+        ):
             refused = Refused(
                 "agreement-known",
                 "expected an agreement id that is new here, got one in use",
@@ -144,7 +147,7 @@ class Steps:
 
     def _conclude(self, tx: Connection, negotiation: Negotiation, signature: str | None) -> None:
         agreement, _ = found(store.get_agreement(tx, str(negotiation.agreement_id)))
-        refused = refuse_signature(agreement, signature, signer=agreement.consumer, signatures=self._signatures)
+        refused = refuse_signature(agreement, signature, signer=agreement.consumer, signing=self._signing)
         if refused is not None:
             self._end(tx, negotiation, refused)
             return
@@ -173,13 +176,13 @@ class Steps:
         moved = advance(negotiation, content, by=by, at=self._clock())
         if isinstance(moved, Refused):
             raise Conflict(f"negotiation.{moved.rule}", moved.message, hint=moved.would_pass)
-        store.save_negotiation(tx, moved)
+        store.save_negotiation(tx, moved, offer=self._digests.of(dict(moved.offer)))
         self._log(tx, moved, content)
         return moved
 
     def remember(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
         """Keep the digest of a message that came, so that its repeat is recognised."""
-        message = digest(to_json(content))
+        message = self._digests.of(to_json(content))
         store.add_received(tx, negotiation.id, message=message, kind=type(content).__name__, at=self._clock())
 
     def _log(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
@@ -189,10 +192,12 @@ class Steps:
             "counterparty": negotiation.counterparty,
             "product": negotiation.dataset,
             "state": negotiation.state.value,
-            "message": digest(to_json(content)),
+            "message": self._digests.of(to_json(content)),
         }
         if negotiation.peer_pid is not None:
             body["peer_pid"] = negotiation.peer_pid
+        if negotiation.agreement_id is not None:
+            body["agreement"] = negotiation.agreement_id
         if negotiation.code is not None:
             body["code"] = negotiation.code
         self._evidence.append(tx, EVIDENCE[type(content)], negotiation.id, body)
@@ -201,7 +206,7 @@ class Steps:
         body: Mapping[str, Any] = {
             "agreement": agreement.id,
             "product": agreement.product,
-            "policy_digest": agreement.policy_digest,
+            "policy_digest": agreement.policy_digest(self._digests),
             "provider": agreement.provider,
             "consumer": agreement.consumer,
         }
@@ -236,7 +241,7 @@ def with_peer(tx: Connection, negotiation: Negotiation, peer_pid: str) -> Negoti
             hint=Text("Send the pid that the first answer named.", "请使用首次应答中给出的流程标识。"),
         )
     known = replace(negotiation, peer_pid=peer_pid)
-    store.save_negotiation(tx, known)
+    store.save_peer_pid(tx, negotiation.id, peer_pid)
     return known
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Ta
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.contract.model import Agreement, Document, Negotiation, Role, State
-from chengshu.kernel.canonical import digest
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
 
@@ -71,14 +70,21 @@ uses = Table(
 )
 
 
-def add_negotiation(tx: Connection, negotiation: Negotiation) -> None:
-    """Keep a new negotiation and its offer."""
-    tx.execute(negotiations.insert().values(id=negotiation.id, created_at=iso(negotiation.created_at), **_values(tx, negotiation)))
+def add_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str) -> None:
+    """Keep a new negotiation and its offer, which has the digest ``offer``."""
+    tx.execute(
+        negotiations.insert().values(id=negotiation.id, created_at=iso(negotiation.created_at), **_values(tx, negotiation, offer=offer))
+    )
 
 
-def save_negotiation(tx: Connection, negotiation: Negotiation) -> None:
-    """Keep a negotiation's new state."""
-    tx.execute(update(negotiations).where(negotiations.c.id == negotiation.id).values(**_values(tx, negotiation)))
+def save_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str) -> None:
+    """Keep a negotiation's new state and its offer, which has the digest ``offer``."""
+    tx.execute(update(negotiations).where(negotiations.c.id == negotiation.id).values(**_values(tx, negotiation, offer=offer)))
+
+
+def save_peer_pid(tx: Connection, pid: str, peer_pid: str) -> None:
+    """Keep the counterparty's id of a negotiation."""
+    tx.execute(update(negotiations).where(negotiations.c.id == pid).values(peer_pid=peer_pid))
 
 
 def get_negotiation(tx: Connection, pid: str) -> Negotiation | None:
@@ -110,8 +116,8 @@ def has_received(tx: Connection, pid: str, message: str) -> bool:
     return tx.execute(select(received.c.kind).where(received.c.negotiation == pid, received.c.digest == message)).first() is not None
 
 
-def add_agreement(tx: Connection, agreement: Agreement) -> bool:
-    """Keep an agreement; return False where its id is taken."""
+def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
+    """Keep an agreement under its document's digest; return False where its id is taken."""
     try:
         with tx.begin_nested():
             tx.execute(
@@ -120,7 +126,7 @@ def add_agreement(tx: Connection, agreement: Agreement) -> bool:
                     negotiation=agreement.negotiation,
                     product=agreement.product,
                     document=dict(agreement.document),
-                    digest=agreement.digest,
+                    digest=digest,
                     provider_signature=agreement.provider_signature,
                     consumer_signature=agreement.consumer_signature,
                 )
@@ -166,20 +172,19 @@ def _with_state() -> Any:
     return select(agreements, negotiations.c.state).join(negotiations, negotiations.c.id == agreements.c.negotiation)
 
 
-def _keep_offer(tx: Connection, document: Document) -> str:
-    key = digest(dict(document))
+def _keep_offer(tx: Connection, document: Document, *, key: str) -> str:
     if tx.execute(select(offers.c.digest).where(offers.c.digest == key)).first() is None:
         tx.execute(offers.insert().values(digest=key, offer_id=document["@id"], dataset=document["target"], document=dict(document)))
     return key
 
 
-def _values(tx: Connection, negotiation: Negotiation) -> dict[str, Any]:
+def _values(tx: Connection, negotiation: Negotiation, *, offer: str) -> dict[str, Any]:
     return {
         "role": negotiation.role,
         "counterparty": negotiation.counterparty,
         "peer_pid": negotiation.peer_pid,
         "callback": negotiation.callback,
-        "offer": _keep_offer(tx, negotiation.offer),
+        "offer": _keep_offer(tx, negotiation.offer, key=offer),
         "state": negotiation.state,
         "agreement_id": negotiation.agreement_id,
         "code": negotiation.code,

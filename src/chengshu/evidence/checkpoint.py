@@ -1,20 +1,26 @@
 """Checkpoints: the signed size and root of a log, in the C2SP tlog-checkpoint and signed-note text formats.
 
-Sources: https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note (Ed25519, signature type 0x01).
+Sources: https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note. The key's kind says everything that a verifier needs: an
+Ed25519 key (signature type 0x01) goes with a SHA-256 tree, an SM2 key (type 0xff, which is for types without a byte of their own,
+followed by a long identifier) with an SM3 tree.
 """
 
 import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from chengshu.evidence.tree import HASH_BYTES
-from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.evidence.tree import HASH_BYTES, TreeHash
+from chengshu.kernel.crypto import Algorithm, PublicKey, Signer, Suite, is_signed_by, suite_of
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
 
-ED25519 = b"\x01"
+SIGNATURE_TYPES: Mapping[Algorithm, bytes] = MappingProxyType({Algorithm.ED25519: b"\x01", Algorithm.SM2: b"\xff" + Algorithm.SM2.encode()})
+"""The bytes in front of a key in a verifier key line, which say its kind."""
+
 MAX_NOTE_BYTES = 262_144
 
 _SIGNATURE_LINE = re.compile(r"— (\S+) (\S+)")
@@ -23,10 +29,10 @@ _SIZE = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)  # below 2**64, which 64 levels
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """The name and Ed25519 public key that a note's signature is checked with; promises that the name is a valid key name."""
+    """The name and public key that a note's signature is checked with; promises that the name is a valid key name."""
 
     name: str
-    public_key: bytes
+    public_key: PublicKey
 
     def __post_init__(self) -> None:
         if not is_key_name(self.name):
@@ -35,16 +41,28 @@ class VerifierKey:
                 "expected a key name without spaces, plus signs and control characters, got something else",
                 hint=Text("Use a name such as example.com/log.", "请使用类似 example.com/log 的名称。"),
             )
-        if len(self.public_key) != HASH_BYTES:
-            raise _bad_vkey(f"a public key of {len(self.public_key)} bytes")
 
     @property
     def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name || 0x0A || 0x01 || public key)."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:4]
+        """The first four bytes of SHA-256(name || 0x0A || signature type || public key), for every kind of key: a name, not a proof."""
+        return hashlib.sha256(self.name.encode() + b"\n" + self._typed).digest()[:4]
+
+    @property
+    def suite(self) -> Suite:
+        """The profile of cryptography that the key belongs to."""
+        return suite_of(self.public_key.algorithm)
+
+    @property
+    def hashing(self) -> TreeHash:
+        """How the trees hash whose roots this key signs."""
+        return TreeHash(self.suite.new_hash)
+
+    @property
+    def _typed(self) -> bytes:
+        return SIGNATURE_TYPES[self.public_key.algorithm] + self.public_key.raw
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{_b64(ED25519 + self.public_key)}"
+        return f"{self.name}+{self.key_id.hex()}+{_b64(self._typed)}"
 
 
 def parse_vkey(text: str) -> VerifierKey:
@@ -52,13 +70,21 @@ def parse_vkey(text: str) -> VerifierKey:
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise _bad_vkey(f"{len(parts)} part(s)")
-    key = _unb64(parts[2])
-    if key is None or len(key) != 1 + HASH_BYTES or key[:1] != ED25519:
-        raise _bad_vkey("another kind of key")
-    vkey = VerifierKey(parts[0], key[1:])
+    vkey = VerifierKey(parts[0], _public_key(_unb64(parts[2]) or b""))
     if str(vkey) != text:
         raise _bad_vkey("a key id that does not belong to the name and key")
     return vkey
+
+
+def _public_key(typed: bytes) -> PublicKey:
+    """The key behind its signature type; Invalid for a type that no log of ours is signed with, or a key of another length."""
+    for algorithm, kind in SIGNATURE_TYPES.items():
+        if typed.startswith(kind):
+            try:
+                return PublicKey(algorithm, typed.removeprefix(kind))
+            except Invalid as error:
+                raise _bad_vkey("a key that is none of its kind") from error
+    raise _bad_vkey("another kind of key")
 
 
 def is_key_name(name: str) -> bool:
@@ -68,12 +94,21 @@ def is_key_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a log says of itself: its origin, its size in entries and the 32-byte root over them; ``note`` is the signed text."""
+    """What a log says of itself: its origin, its size in entries and the 32-byte root over them; ``note`` is the signed text.
+
+    ``key`` is the key that signed it, which says how the tree under the root hashes.
+    """
 
     origin: str
     size: int
     root: bytes
     note: bytes
+    key: VerifierKey
+
+    @property
+    def hashing(self) -> TreeHash:
+        """How the tree under the root hashes."""
+        return self.key.hashing
 
     @property
     def root_text(self) -> str:
@@ -84,9 +119,14 @@ class Checkpoint:
 def sign_checkpoint(signer: Signer, *, origin: str, size: int, root: bytes) -> Checkpoint:
     """Return the checkpoint signed by the log's key under the log's origin as key name."""
     text = f"{origin}\n{size}\n{_b64(root)}\n".encode()
-    key = VerifierKey(origin, signer.public_key)
+    return Checkpoint(origin, size, root, sign_note(signer, name=origin, text=text), VerifierKey(origin, signer.public_key))
+
+
+def sign_note(signer: Signer, *, name: str, text: bytes) -> bytes:
+    """Return the signed note of ``text``, which ends with a line feed, with one signature line by the key ``name``."""
+    key = VerifierKey(name, signer.public_key)
     signature = _b64(key.key_id + signer.sign(text))
-    return Checkpoint(origin, size, root, text + f"\n— {origin} {signature}\n".encode())
+    return text + f"\n— {name} {signature}\n".encode()
 
 
 def open_checkpoint(note: bytes, *, key: VerifierKey, file: str = "checkpoint") -> Checkpoint:
@@ -104,7 +144,7 @@ def open_checkpoint(note: bytes, *, key: VerifierKey, file: str = "checkpoint") 
         raise _tampered(file, "a size and a root of 32 bytes", "something else")
     if lines[0] != key.name:
         raise _tampered(file, "the origin that the key names", "another log's origin")
-    return Checkpoint(lines[0], int(lines[1]), root, note)
+    return Checkpoint(lines[0], int(lines[1]), root, note, key)
 
 
 def open_note(note: bytes, *, key: VerifierKey, file: str = "note") -> bytes:
@@ -153,7 +193,7 @@ def _unb64(text: str) -> bytes | None:
 def _bad_vkey(got: str) -> Invalid:
     return Invalid(
         "evidence.vkey",
-        f"expected a verifier key written as name+id+key with an Ed25519 key, got {got}",
+        f"expected a verifier key written as name+id+key with an Ed25519 or SM2 key, got {got}",
         hint=Text("Copy the whole line from the log's operator, or from log.vkey.", "请从日志运营方或 log.vkey 文件完整复制该行。"),
     )
 

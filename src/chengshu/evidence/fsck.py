@@ -14,7 +14,6 @@ from chengshu.evidence.tiles import (
     Frontier,
     Tile,
     TileName,
-    bundle_hashes,
     decode_bundle,
     parse_tile_path,
     split_hashes,
@@ -57,7 +56,8 @@ class _Reading:
         self._files = files
         self._checkpoint = checkpoint
         self._visit = visit
-        self._frontier = Frontier(0, [])
+        self._hashing = checkpoint.hashing
+        self._frontier = Frontier(0, [], self._hashing)
         self._difference: _Difference | None = None
         self._bad_tile: str | None = None
         self._bad_entry: Invalid | None = None
@@ -67,7 +67,7 @@ class _Reading:
         first = index * TILE_WIDTH
         tile_path, hashes = _hashes(self._files, _name(self._checkpoint.size, level=0, index=index))
         bundle_path, entries = self._entries(_name(self._checkpoint.size, level=None, index=index), hashes)
-        leaves = bundle_hashes(entries)
+        leaves = self._hashing.leaves(entries)
         difference = _first_difference(leaves, hashes)
         if self._difference is None and difference is not None:
             self._difference = _Difference(first + difference, bundle_path, tile_path)
@@ -100,7 +100,7 @@ class _Reading:
         entries, whole = decode_bundle(data)
         width = name.width if path == name.path else TILE_WIDTH
         if not whole or len(entries) != width:
-            difference = _first_difference(bundle_hashes(entries[: name.width]), hashes)
+            difference = _first_difference(self._hashing.leaves(entries[: name.width]), hashes)
             bad = name.index * TILE_WIDTH + (min(len(entries), width) if difference is None else difference)
             raise _tampered(path, f"{width} whole entries", f"a bundle that is broken from entry {bad} on", index=bad)
         return path, entries[: name.width]

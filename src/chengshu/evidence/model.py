@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chengshu.evidence.checkpoint import Checkpoint
-from chengshu.evidence.tree import is_consistent, is_included, leaf_hash
+from chengshu.evidence.tree import TreeHash, is_consistent, is_included
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
@@ -58,6 +58,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "permit.submitted": Text("Permit applied for", "许可申请"),
         "permit.approved": Text("Permit approved", "许可批准"),
         "permit.published": Text("Permit published", "许可发布"),
+        "permit.refused": Text("Permit step refused", "许可步骤拒绝"),
         "permit.restricted": Text("Permit restricted", "许可限制"),
         "permit.lifted": Text("Permit restriction lifted", "许可限制解除"),
         "permit.suspended": Text("Permit suspended", "许可暂停"),
@@ -94,10 +95,9 @@ class Entry:
         """The kind's title; the kind's own name for a kind that this version does not know."""
         return KINDS.get(self.kind, Text(self.kind, self.kind))
 
-    @property
-    def leaf(self) -> bytes:
-        """The entry's leaf hash in the tree."""
-        return leaf_hash(self.data)
+    def leaf(self, hashing: TreeHash) -> bytes:
+        """Return the entry's leaf hash in a tree that hashes so."""
+        return hashing.leaf(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ class InclusionProof:
     @property
     def holds(self) -> bool:
         """Whether the hashes lead from the leaf to the checkpoint's root."""
-        size, root = self.checkpoint.size, self.checkpoint.root
-        return is_included(self.leaf, index=self.index, size=size, path=self.path, root=root)
+        size, root, hashing = self.checkpoint.size, self.checkpoint.root, self.checkpoint.hashing
+        return is_included(self.leaf, index=self.index, size=size, path=self.path, root=root, hashing=hashing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,13 @@ class ConsistencyProof:
     new: int
     new_root: bytes
     path: tuple[bytes, ...]
+    hashing: TreeHash
 
     @property
     def holds(self) -> bool:
         """Whether the hashes lead to both roots."""
-        return is_consistent(old=self.old, old_root=self.old_root, new=self.new, new_root=self.new_root, path=self.path)
+        old, old_root, new, new_root = self.old, self.old_root, self.new, self.new_root
+        return is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=self.path, hashing=self.hashing)
 
 
 def entry_fields(kind: str, subject: str, *, at: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The evidence room's verbs: append an act in the caller's transaction, publish the log, prove what is in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from chengshu.evidence import store
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
+from chengshu.evidence.cose import sign_receipt
 from chengshu.evidence.model import MAX_ENTRY_BYTES, ConsistencyProof, Entry, InclusionProof, entry_fields, parse_entry
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.tiles import (
@@ -16,13 +17,12 @@ from chengshu.evidence.tiles import (
     Frontier,
     TileName,
     TileNodes,
-    bundle_hashes,
     encode_bundle,
     levels,
     split_hashes,
     tile_at,
 )
-from chengshu.evidence.tree import HASH_BYTES, consistency_path, inclusion_path, root_of
+from chengshu.evidence.tree import HASH_BYTES, TreeHash, consistency_path, inclusion_path, root_of
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
@@ -42,7 +42,7 @@ class Evidence:
         self._database = database
         self._signer = signer
         self._key = VerifierKey(origin, signer.public_key)
-        self._files = folder
+        self.folder = folder
         self._clock = clock
 
     @property
@@ -57,15 +57,16 @@ class Evidence:
         (see :mod:`chengshu.evidence.model`). Raises Invalid for an unknown kind, an empty subject, a body that JSON cannot carry
         exactly, or an entry above 65,535 bytes.
         """
-        data = canonical(entry_fields(kind, subject, at=iso(self._clock()), body=body))
-        if len(data) > MAX_ENTRY_BYTES:
-            raise Invalid(
-                "evidence.entry-size",
-                f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got a {kind} entry of {len(data)}",
-                hint=Text("Record a digest instead of the document.", "请记录文档摘要而不是文档本身。"),
-                facts={"kind": kind, "bytes": len(data)},
-            )
-        return store.add(tx, data)
+        return store.add(tx, _entry_bytes(kind, subject, at=iso(self._clock()), body=body))
+
+    def append_many(self, tx: Connection, entries: Iterable[tuple[str, str, Mapping[str, Any]]]) -> range:
+        """Write many entries ``(kind, subject, body)`` of one moment, in their order, and return their indices.
+
+        All of them are in the log if and only if ``tx`` commits. What is said of :meth:`append` holds for each. Entries may come from
+        a generator: they are never all in memory.
+        """
+        at = iso(self._clock())
+        return store.add_many(tx, (_entry_bytes(kind, subject, at=at, body=body) for kind, subject, body in entries))
 
     def size(self) -> int:
         """Return how many entries are committed, published or not."""
@@ -79,7 +80,7 @@ class Evidence:
 
     def checkpoint(self) -> Checkpoint:
         """Return the published checkpoint; raise NotFound before the first :meth:`publish`, Tampered when it is not ours."""
-        checkpoint = self._published(FileTiles(self._files))
+        checkpoint = self._published(FileTiles(self.folder))
         if checkpoint is None:
             raise NotFound(
                 "evidence.not-published",
@@ -94,11 +95,15 @@ class Evidence:
         if not 0 <= index < checkpoint.size:
             raise _not_published(checkpoint, f"entry {index}")
         nodes = self._nodes(checkpoint)
-        path = inclusion_path(index, checkpoint.size, nodes=nodes)
+        path = inclusion_path(index, checkpoint.size, nodes=nodes, hashing=self._key.hashing)
         proof = InclusionProof(index, nodes(0, index), path, checkpoint)
         if not proof.holds:
             raise _damaged("the tiles lead to another root than the checkpoint's")
         return proof
+
+    def cose_receipt(self, index: int) -> bytes:
+        """Return the COSE receipt (RFC 9942) that proves entry ``index`` to be in the published log; NotFound when it is not yet."""
+        return sign_receipt(self._signer, self.inclusion(index))
 
     def consistency(self, old: int, new: int) -> ConsistencyProof:
         """Return the proof that the log at ``new`` entries only appended to the log at ``old``; NotFound beyond what is published.
@@ -115,8 +120,10 @@ class Evidence:
         if new > checkpoint.size:
             raise _not_published(checkpoint, f"size {new}")
         nodes = self._nodes(checkpoint)
-        path = consistency_path(old, new, nodes=nodes)
-        return ConsistencyProof(old, root_of(old, nodes), new, root_of(new, nodes), path)
+        hashing = self._key.hashing
+        path = consistency_path(old, new, nodes=nodes, hashing=hashing)
+        old_root, new_root = (root_of(size, nodes, hashing=hashing) for size in (old, new))
+        return ConsistencyProof(old, old_root, new, new_root, path, hashing)
 
     def publish(self) -> Checkpoint:
         """Integrate every committed entry into the tiles on disk, then sign and return the checkpoint.
@@ -126,11 +133,11 @@ class Evidence:
         tree's right edge is read back and it must lead to the last signed root. Raises Tampered when what was signed before is not
         what the tiles or the database now hold (nothing is signed then), Unavailable when the disk does not take the files.
         """
-        files = FileTiles(self._files)
+        files = FileTiles(self.folder)
         with files.publishing():
             old = self._published(files)
-            frontier = _frontier(files, old)
-            completed = self._integrate(files, frontier)
+            frontier = _frontier(files, old, hashing=self._key.hashing)
+            replaced = self._integrate(files, frontier)
             if old is not None and old.size == frontier.size:
                 self._write_vkey(files)
                 return old
@@ -139,13 +146,13 @@ class Evidence:
             self._write_vkey(files)
             files.write(CHECKPOINT, checkpoint.note)
             files.flush()
-            for name in completed:
+            for name in replaced:
                 files.remove_partials(name)
             return checkpoint
 
     def _integrate(self, files: FileTiles, frontier: Frontier) -> list[TileName]:
-        """Write the tiles and bundles of what was committed since the frontier; return the names of those that became full."""
-        completed: list[TileName] = []
+        """Write the tiles and bundles of what was committed since the frontier; return the full ones that replace partial ones."""
+        replacing: list[TileName] = []
         before = {tile.name for tile in frontier.partials()}
         with self._database.read() as tx:
             size = store.count(tx)
@@ -153,19 +160,19 @@ class Evidence:
                 raise _rewritten(size, f"{frontier.size} entries, as the checkpoint says", f"{size}")
             while frontier.size < size:
                 first = frontier.size // TILE_WIDTH * TILE_WIDTH
-                entries = _contiguous(list(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size))), first)
-                fresh = _fresh_leaves(entries, first, frontier=frontier)
+                entries = _contiguous(store.find(tx, start=first, stop=min(first + TILE_WIDTH, size)), first)
+                fresh = _fresh_leaves(self._key.hashing.leaves(entries), first, frontier=frontier)
                 bundle = TileName(None, first // TILE_WIDTH, len(entries))
                 files.write(bundle.path, encode_bundle(entries))
-                for tile in [tile for leaf in fresh for tile in frontier.push(leaf)]:
+                completed = frontier.extend(fresh)
+                for tile in completed:
                     files.write(tile.name.path, tile.data)
-                    completed.append(tile.name)
-                if bundle == bundle.full:
-                    completed.append(bundle)
+                full = [tile.name for tile in completed] + [bundle] * (bundle == bundle.full)
+                replacing += [name for name in full if files.has_partials(name)]
         for tile in frontier.partials():
             if tile.name not in before:
                 files.write(tile.name.path, tile.data)
-        return completed
+        return replacing
 
     def _published(self, files: FileTiles) -> Checkpoint | None:
         note = files.read(CHECKPOINT)
@@ -177,20 +184,32 @@ class Evidence:
             files.write(VKEY, line)
 
     def _nodes(self, checkpoint: Checkpoint) -> TileNodes:
-        files = FileTiles(self._files)
-        return TileNodes(checkpoint.size, lambda name: _tile(files, name))
+        files = FileTiles(self.folder)
+        return TileNodes(checkpoint.size, lambda name: _tile(files, name), self._key.hashing)
 
 
-def _frontier(files: FileTiles, checkpoint: Checkpoint | None) -> Frontier:
+def _entry_bytes(kind: str, subject: str, *, at: str, body: Mapping[str, Any]) -> bytes:
+    data = canonical(entry_fields(kind, subject, at=at, body=body))
+    if len(data) > MAX_ENTRY_BYTES:
+        raise Invalid(
+            "evidence.entry-size",
+            f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got a {kind} entry of {len(data)}",
+            hint=Text("Record a digest instead of the document.", "请记录文档摘要而不是文档本身。"),
+            facts={"kind": kind, "bytes": len(data)},
+        )
+    return data
+
+
+def _frontier(files: FileTiles, checkpoint: Checkpoint | None, *, hashing: TreeHash) -> Frontier:
     """The right edge of the published tree, once it is found to lead to the signed root."""
     if checkpoint is None:
-        return Frontier(0, [])
+        return Frontier(0, [], hashing)
     rows: list[list[bytes]] = []
     for level in range(levels(checkpoint.size)):
         index = checkpoint.size >> (TILE_HEIGHT * (level + 1))
         name = tile_at(checkpoint.size, level=level, index=index)
         rows.append(split_hashes(_tile(files, name)) if name is not None else [])
-    frontier = Frontier(checkpoint.size, rows)
+    frontier = Frontier(checkpoint.size, rows, hashing)
     if frontier.root() != checkpoint.root:
         raise _damaged("the last tiles lead to another root than the checkpoint's")
     return frontier
@@ -204,7 +223,7 @@ def _tile(files: FileTiles, name: TileName) -> bytes:
     return data[: name.width * HASH_BYTES]
 
 
-def _contiguous(rows: list[tuple[int, bytes]], first: int) -> list[bytes]:
+def _contiguous(rows: Sequence[tuple[int, bytes]], first: int) -> list[bytes]:
     """The entries' bytes, once no row between the first and the last is missing from the database."""
     for expected, (index, _) in enumerate(rows, first):
         if index != expected:
@@ -212,9 +231,8 @@ def _contiguous(rows: list[tuple[int, bytes]], first: int) -> list[bytes]:
     return [data for _, data in rows]
 
 
-def _fresh_leaves(entries: list[bytes], first: int, *, frontier: Frontier) -> list[bytes]:
+def _fresh_leaves(leaves: list[bytes], first: int, *, frontier: Frontier) -> list[bytes]:
     """The leaf hashes that the frontier does not have yet; Tampered when an entry that was signed already has changed."""
-    leaves = bundle_hashes(entries)
     known = frontier.edge if frontier.size > first else ()
     for index, (leaf, signed) in enumerate(zip(leaves, known, strict=False), first):
         if leaf != signed:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chengshu.evidence.tree import HASH_BYTES, complete_root, fold, leaf_hash
+from chengshu.evidence.tree import HASH_BYTES, TreeHash
 
 TILE_WIDTH = 256
 TILE_HEIGHT = 8
@@ -97,13 +97,14 @@ class Frontier:
     Memory is at most 255 hashes a level, whatever the size.
     """
 
-    def __init__(self, size: int, rows: Sequence[Sequence[bytes]]) -> None:
+    def __init__(self, size: int, rows: Sequence[Sequence[bytes]], hashing: TreeHash) -> None:
         """Stand at ``size`` leaves; ``rows[L]`` holds the ``(size >> 8 * L) % 256`` hashes of level L's partial tile."""
         expected = [(size >> (TILE_HEIGHT * level)) % TILE_WIDTH for level in range(levels(size))]
         if [len(row) for row in rows] != expected:
             raise ValueError(f"expected rows of {expected} hashes, got {[len(row) for row in rows]}")
         self.size = size
         self._rows = [list(row) for row in rows]
+        self._hashing = hashing
 
     def push(self, leaf: bytes) -> list[Tile]:
         """Append one leaf hash and return the tiles that it completed, lowest level first."""
@@ -118,9 +119,24 @@ class Frontier:
             if len(row) < TILE_WIDTH:
                 return completed
             completed.append(Tile(level, (self.size >> (TILE_HEIGHT * (level + 1))) - 1, tuple(row)))
-            carry = complete_root(row)
+            carry = self._hashing.complete_root(row)
             row.clear()
             level += 1
+
+    def extend(self, leaves: Sequence[bytes]) -> list[Tile]:
+        """Append many leaf hashes as :meth:`push` does one by one, and return the tiles that they completed."""
+        completed: list[Tile] = []
+        position = 0
+        while position < len(leaves):
+            end = position + TILE_WIDTH - self.size % TILE_WIDTH
+            *most, last = leaves[position:end]  # only the last of them can complete a tile
+            if not self._rows:
+                self._rows.append([])
+            self._rows[0] += most
+            self.size += len(most)
+            completed += self.push(last)
+            position = end
+        return completed
 
     @property
     def edge(self) -> tuple[bytes, ...]:
@@ -135,12 +151,12 @@ class Frontier:
         """Return the root of the tree at the present size."""
         peaks: list[bytes] = []
         for row in reversed(self._rows):
-            peaks.extend(_peaks(row))
-        return fold(peaks)
+            peaks.extend(_peaks(row, self._hashing))
+        return self._hashing.fold(peaks)
 
     def copy(self) -> "Frontier":
         """Return a frontier that grows on its own from here."""
-        return Frontier(self.size, self._rows)
+        return Frontier(self.size, self._rows, self._hashing)
 
 
 def levels(size: int) -> int:
@@ -151,10 +167,11 @@ def levels(size: int) -> int:
 class TileNodes:
     """Nodes of a tree of fixed size, read from its tiles; every tile is read at most once."""
 
-    def __init__(self, size: int, read: Callable[[TileName], bytes]) -> None:
+    def __init__(self, size: int, read: Callable[[TileName], bytes], hashing: TreeHash) -> None:
         """Read tiles with ``read``, which MUST return at least ``width`` hashes for a name or raise."""
         self._size = size
         self._read = read
+        self._hashing = hashing
         self._tiles: dict[tuple[int, int], bytes] = {}
 
     def __call__(self, height: int, index: int) -> bytes:
@@ -163,7 +180,7 @@ class TileNodes:
         tile_index = index >> (TILE_HEIGHT - inner)
         first = (index << inner) % TILE_WIDTH * HASH_BYTES
         data = self._tile(level, tile_index)[first : first + (HASH_BYTES << inner)]
-        return complete_root([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
+        return self._hashing.complete_root([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
 
     def _tile(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
@@ -179,18 +196,13 @@ def split_hashes(data: bytes) -> list[bytes]:
     return [data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)]
 
 
-def bundle_hashes(entries: Sequence[bytes]) -> list[bytes]:
-    """Return the leaf hashes of a bundle's entries."""
-    return [leaf_hash(entry) for entry in entries]
-
-
-def _peaks(row: Sequence[bytes]) -> list[bytes]:
+def _peaks(row: Sequence[bytes], hashing: TreeHash) -> list[bytes]:
     """The roots of the complete subtrees that a partial row is made of, largest first."""
     peaks: list[bytes] = []
     position = 0
     while position < len(row):
         step = 1 << ((len(row) - position).bit_length() - 1)
-        peaks.append(complete_root(row[position : position + step]))
+        peaks.append(hashing.complete_root(row[position : position + step]))
         position += step
     return peaks
 

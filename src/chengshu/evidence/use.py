@@ -66,6 +66,12 @@ def judge_use(entries: Sequence[Entry], *, product: str, job: str) -> tuple[tupl
     return claims, tuple(rests_on[index] for index in sorted(rests_on))
 
 
+def is_use_proved(claims: Sequence[Claim]) -> bool:
+    """Say whether the claims amount to a proved use: the required ones are proved and none is contradicted."""
+    against = any(claim.finding is Finding.CONTRADICTED for claim in claims)
+    return not against and all(claim.finding is Finding.PROVED for claim in claims if claim.required)
+
+
 def _signs(entry: Entry, *, product: str) -> bool:
     named = entry.kind == "agreement.signed" and entry.body.get("product") == product
     return named and isinstance(entry.body.get("agreement"), str)

@@ -16,7 +16,7 @@ from chengshu.evidence.model import Entry, InclusionProof
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.tiles import TileNodes
 from chengshu.evidence.tree import inclusion_path
-from chengshu.evidence.use import Claim, Finding, judge_use
+from chengshu.evidence.use import Claim, is_use_proved, judge_use
 from chengshu.kernel.errors import Invalid, NotFound, Tampered
 from chengshu.kernel.text import Language, Text
 
@@ -52,6 +52,11 @@ class LogVerdict:
     kinds: Mapping[str, int]
     unsigned_files: tuple[str, ...]
 
+    @property
+    def holds(self) -> bool:
+        """Whether everything is proved that was asked: always so, since a log that is not intact raises."""
+        return True
+
     def words(self, language: Language = "en") -> list[str]:
         """Return what is proved and what is not, one sentence each."""
         return [text.of(language) for text in (*self.proved(), *LIMITS)]
@@ -64,6 +69,7 @@ class LogVerdict:
             "size": self.checkpoint.size,
             "root": self.checkpoint.root_text,
             "vkey": self.vkey,
+            "cryptography": self.checkpoint.key.suite.name,
             "key_source": self.key_source.value,
             "kinds": dict(self.kinds),
             "unsigned_files": list(self.unsigned_files),
@@ -78,7 +84,8 @@ class LogVerdict:
                 f"Proved: the log {origin} holds {size} entries; every entry, every tile and the signed root agree.",
                 f"已证明：日志 {origin} 含 {size} 条记录；每条记录、每个分块与签名根一致。",
             ),
-            _KEY_WORDS[self.key_source],
+            KEY_WORDS[self.key_source],
+            self._profile(),
         ]
         if self.unsigned_files:
             count, first = len(self.unsigned_files), self.unsigned_files[0]
@@ -90,8 +97,12 @@ class LogVerdict:
             )
         return texts
 
+    def _profile(self) -> Text:
+        title = self.checkpoint.key.suite.title
+        return Text(f"Checked with the key's cryptography, {title.en}.", f"按公钥所属密码体系核验，{title.zh}。")
 
-_KEY_WORDS = {
+
+KEY_WORDS = {
     KeySource.TRUSTED: Text(
         "Proved: the checkpoint was signed with the key that you gave.",
         "已证明：检查点由您提供的公钥所对应的私钥签署。",
@@ -117,9 +128,7 @@ class UseVerdict:
     @property
     def holds(self) -> bool:
         """Whether the use is proved: signed for before and metered once, and nothing in the log speaks against it."""
-        required = [claim for claim in self.claims if claim.required]
-        against = any(claim.finding is Finding.CONTRADICTED for claim in self.claims)
-        return not against and all(claim.finding is Finding.PROVED for claim in required)
+        return is_use_proved(self.claims)
 
     def words(self, language: Language = "en") -> list[str]:
         """Return what is proved and what is not, one sentence each."""
@@ -141,13 +150,18 @@ class UseVerdict:
         }
 
 
-def verify_log(folder: Path, vkey: str | None = None) -> LogVerdict:
+def _pass_over(_entry: Entry) -> None:
+    """Look at nothing more than the check does."""
+
+
+def verify_log(folder: Path, vkey: str | None = None, *, visit: Visit = _pass_over) -> LogVerdict:
     """Check a log from its files alone and return what they prove; any changed byte below the checkpoint's size is found.
 
-    Without ``vkey`` the key in the folder's ``log.vkey`` is used, and the verdict says so. Raises Tampered, which names the file and
-    the first bad entry; NotFound when there is no log; Invalid for a key that is none. Source: RFC 9162, C2SP tlog-tiles.
+    ``visit`` sees every entry in order; what it saw counts only when this function returns. Without ``vkey`` the key in the folder's
+    ``log.vkey`` is used, and the verdict says so. Raises Tampered, which names the file and the first bad entry; NotFound when there is no
+    log; Invalid for a key that is none. Source: RFC 9162, C2SP tlog-tiles.
     """
-    return _verify(FileTiles(folder), vkey, visit=lambda _: None)
+    return _verify(FileTiles(folder), vkey, visit=visit)
 
 
 def verify_use(folder: Path, *, product: str, job: str, vkey: str | None = None) -> UseVerdict:
@@ -169,10 +183,10 @@ def verify_use(folder: Path, *, product: str, job: str, vkey: str | None = None)
 
 
 def _verify(files: FileTiles, vkey: str | None, *, visit: Visit) -> LogVerdict:
-    key, source = _key(files, vkey)
+    key, source = key_for(files, vkey)
     note = files.read(CHECKPOINT)
     if note is None:
-        raise _no_log(CHECKPOINT)
+        raise no_log(CHECKPOINT)
     checkpoint = open_checkpoint(note, key=key)
     kinds: Counter[str] = Counter()
 
@@ -184,8 +198,11 @@ def _verify(files: FileTiles, vkey: str | None, *, visit: Visit) -> LogVerdict:
     return LogVerdict(checkpoint, str(key), source, dict(sorted(kinds.items())), unsigned)
 
 
-def _key(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
-    """The key to check with; a ``log.vkey`` beside the log must be the same line."""
+def key_for(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
+    """Return the key to check with and where it came from; a ``log.vkey`` beside the files must be the same line.
+
+    Raises Tampered when it is another one, NotFound when there is neither, Invalid for a key that is none.
+    """
     beside = files.read(VKEY)
     if vkey is not None:
         key = parse_vkey(vkey)
@@ -193,7 +210,7 @@ def _key(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
             raise _bad_key_file("the key that you gave")
         return key, KeySource.TRUSTED
     if beside is None:
-        raise _no_log(VKEY)
+        raise no_log(VKEY)
     try:
         key = parse_vkey(beside.decode().removesuffix("\n"))
     except (Invalid, UnicodeDecodeError) as error:
@@ -204,9 +221,13 @@ def _key(files: FileTiles, vkey: str | None) -> tuple[VerifierKey, KeySource]:
 
 
 def _prove(files: FileTiles, checkpoint: Checkpoint, entries: tuple[Entry, ...]) -> tuple[InclusionProof, ...]:
-    nodes = TileNodes(checkpoint.size, lambda name: files.tile(name)[1])
+    hashing = checkpoint.hashing
+    nodes = TileNodes(checkpoint.size, lambda name: files.tile(name)[1], hashing)
     proofs = tuple(
-        InclusionProof(entry.index, entry.leaf, inclusion_path(entry.index, checkpoint.size, nodes=nodes), checkpoint) for entry in entries
+        InclusionProof(
+            entry.index, entry.leaf(hashing), inclusion_path(entry.index, checkpoint.size, nodes=nodes, hashing=hashing), checkpoint
+        )
+        for entry in entries
     )
     for proof in proofs:
         if not proof.holds:
@@ -230,7 +251,8 @@ def _entry_as_dict(entry: Entry, proof: InclusionProof) -> dict[str, Any]:
     }
 
 
-def _no_log(file: str) -> NotFound:
+def no_log(file: str) -> NotFound:
+    """Return the error for a folder in which ``file`` is missing."""
     return NotFound(
         "evidence.no-log",
         f"expected a log's folder with the file {file}, got none",

@@ -1,14 +1,19 @@
-"""Participant ids as ``did:key`` of an Ed25519 key, and what is known of a party."""
+"""Participant ids as ``did:key`` of an Ed25519 or SM2 key, and what is known of a party."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from chengshu.kernel.crypto import Algorithm, PublicKey
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_ED25519 = b"\xed\x01"
+_MULTICODECS: Mapping[Algorithm, bytes] = MappingProxyType({Algorithm.ED25519: b"\xed\x01", Algorithm.SM2: b"\x86\x24"})
+"""ed25519-pub (0xed) and sm2-pub (0x1206, a compressed point) as unsigned varints; github.com/multiformats/multicodec, table.csv."""
+
 _PREFIX = "did:key:z"
 
 
@@ -33,24 +38,21 @@ class Party:
         return _origin(url) == _origin(self.address)
 
 
-def did_key(public_key: bytes) -> str:
-    """Return the ``did:key`` of 32 raw Ed25519 public-key bytes (W3C CCG did:key, multicodec 0xed01, base58btc)."""
-    return _PREFIX + base58_encode(_ED25519 + public_key)
+def did_key(public_key: PublicKey) -> str:
+    """Return the ``did:key`` of a public key (W3C CCG did:key: multicodec, base58btc)."""
+    return _PREFIX + base58_encode(_MULTICODECS[public_key.algorithm] + public_key.raw)
 
 
-def public_key_of(did: str) -> bytes:
-    """Return the 32 raw public-key bytes that ``did`` is made of; raise Invalid for any other kind of id."""
+def public_key_of(did: str) -> PublicKey:
+    """Return the public key that ``did`` is made of, which says its algorithm; raise Invalid for any other kind of id."""
     raw = base58_decode(did.removeprefix(_PREFIX)) if did.startswith(_PREFIX) else None
-    if raw is None or len(raw) != 34 or not raw.startswith(_ED25519):
-        raise Invalid(
-            "identity.did",
-            "expected did:key:z6Mk… of an Ed25519 key, got another kind of text",
-            hint=Text(
-                "Ask the party for the id that its node prints with 'chengshu doctor'.",
-                "请向对方索取其节点用 chengshu doctor 打印的身份标识。",
-            ),
-        )
-    return raw[2:]
+    for algorithm, codec in _MULTICODECS.items():
+        if raw is not None and raw.startswith(codec):
+            try:
+                return PublicKey(algorithm, raw.removeprefix(codec))
+            except Invalid as error:
+                raise _no_did() from error
+    raise _no_did()
 
 
 def base58_encode(raw: bytes) -> str:
@@ -84,6 +86,17 @@ def checked_address(address: str) -> str:
             hint=Text("Give the party's versioned Dataspace Protocol address.", "请填写对方带版本号的数据空间协议地址。"),
         )
     return address.rstrip("/")
+
+
+def _no_did() -> Invalid:
+    return Invalid(
+        "identity.did",
+        "expected did:key:z… of an Ed25519 or SM2 key, got another kind of text",
+        hint=Text(
+            "Ask the party for the id that its node prints with 'chengshu node show'.",
+            "请向对方索取其节点用 chengshu node show 打印的身份标识。",
+        ),
+    )
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

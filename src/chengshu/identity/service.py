@@ -8,7 +8,7 @@ from chengshu.identity import store
 from chengshu.identity.model import Party, checked_address, did_key, public_key_of
 from chengshu.identity.ports import Evidence
 from chengshu.kernel.clock import Clock
-from chengshu.kernel.crypto import Signer
+from chengshu.kernel.crypto import PublicKey, Signer, suite_of
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.text import Text
@@ -31,10 +31,10 @@ class Identity:
     def add(self, did: str, *, name_en: str, name_zh: str, address: str, roles: Sequence[str] = (), handle: str | None = None) -> Party:
         """Add a party to the trust list and return it; adding it again unchanged changes nothing.
 
-        Raises Invalid for an id that is no Ed25519 did:key, an address that is no URL or an empty name, and Conflict where the id or
-        a name is already another party's.
+        Raises Invalid for an id that is no did:key of an Ed25519 or SM2 key, an address that is no URL or an empty name, and Conflict
+        where the id or a name is already another party's, or the party's key is of another profile of cryptography than ours.
         """
-        public_key_of(did)
+        self._check_same_profile(public_key_of(did))
         party = Party(did, _named(name_en), _named(name_zh), checked_address(address), tuple(roles), self._clock(), handle)
         with self._database.write() as tx:
             known = store.get(tx, did)
@@ -48,6 +48,19 @@ class Identity:
                 )
             self._evidence.append(tx, "peer.added", party.did, {"party": party.did, "address": party.address, "roles": list(party.roles)})
         return party
+
+    def _check_same_profile(self, key: PublicKey) -> None:
+        ours, theirs = suite_of(self.signer.public_key.algorithm), suite_of(key.algorithm)
+        if ours is not theirs:
+            raise Conflict(
+                "identity.other-cryptography",
+                f"expected a party of the {ours.name} profile, which this node's space has, got one of the {theirs.name} profile",
+                hint=Text(
+                    "A space has one profile of cryptography: ask the party for a node that was made with the same one.",
+                    "同一空间只使用一种密码体系：请对方使用以相同体系创建的节点。",
+                ),
+                facts={"expected": ours.name, "got": theirs.name},
+            )
 
     def get(self, did: str) -> Party:
         """Return the party with this id; raise NotFound where it is not on the trust list."""

@@ -1,6 +1,6 @@
 """Work that must survive a restart: a table, an outbox, and a worker that retries ``Unavailable`` and nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +19,10 @@ from chengshu.kernel.text import Text
 MAX_ATTEMPTS = 8
 FIRST_WAIT = timedelta(milliseconds=200)
 LEASE = timedelta(minutes=10)
+LONGEST_WAIT = timedelta(minutes=5)
+"""Between two attempts of a patient kind of task, which waits for as long as it takes."""
+
+_NEVER: frozenset[str] = frozenset()
 
 
 class TaskState(StrEnum):
@@ -62,6 +66,8 @@ class Task:
 
 Handler = Callable[[Mapping[str, Any]], None]
 OnFailed = Callable[[Mapping[str, Any], ChengshuError], None]
+GivenUp = Callable[[Connection, Task, ChengshuError], None]
+"""Told of every task that is given up, in the transaction that ends it."""
 
 
 class Tasks:
@@ -100,15 +106,27 @@ class Tasks:
 class Worker:
     """Runs due tasks; ``Unavailable`` is retried with doubling waits, any other error ends the task and is kept.
 
-    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up. Several workers of one
-    process may run side by side; a lane is never run by two of them at once.
+    A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up, after ``given_up`` did. Several
+    workers of one process may run side by side; a lane is never run by two of them at once. Tasks of a ``patient`` kind are never given
+    up for ``Unavailable``: whoever they wait for may be away for days.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, handlers: Mapping[str, Handler], on_failed: Mapping[str, OnFailed]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        on_failed: Mapping[str, OnFailed],
+        given_up: GivenUp,
+        patient: Collection[str] = _NEVER,
+    ) -> None:
         self._database = database
+        self._given_up = given_up
         self._clock = clock
         self._handlers = handlers
         self._on_failed = on_failed
+        self._patient = patient
 
     def recover(self) -> None:
         """Take back the leases of a worker that died; call once, before the node's own workers start."""
@@ -141,7 +159,7 @@ class Worker:
         try:
             self._handlers[task.kind](task.payload)
         except Unavailable as error:
-            if task.attempts + 1 < MAX_ATTEMPTS:
+            if task.kind in self._patient or task.attempts + 1 < MAX_ATTEMPTS:
                 self._retry(task, error)
             else:
                 self._give_up(task, error)
@@ -153,17 +171,23 @@ class Worker:
             self._save(task, state=TaskState.DONE, leased_until=None, last_error=None)
 
     def _retry(self, task: Task, error: ChengshuError) -> None:
-        wait = FIRST_WAIT * 2**task.attempts
+        wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), LONGEST_WAIT)
         self._save(task, due_at=iso(self._clock() + wait), leased_until=None, last_error=f"{error.code}: {error.message}")
 
     def _give_up(self, task: Task, error: ChengshuError) -> None:
-        self._save(task, state=TaskState.FAILED, leased_until=None, last_error=f"{error.code}: {error.message}")
+        with self._database.write() as tx:
+            _save(tx, task, state=TaskState.FAILED, leased_until=None, last_error=f"{error.code}: {error.message}")
+            self._given_up(tx, task, error)
         if task.kind in self._on_failed:
             self._on_failed[task.kind](task.payload, error)
 
     def _save(self, task: Task, **values: Any) -> None:
         with self._database.write() as tx:
-            tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(**values))
+            _save(tx, task, **values)
+
+
+def _save(tx: Connection, task: Task, **values: Any) -> None:
+    tx.execute(update(tasks).where(tasks.c.seq == task.seq).values(**values))
 
 
 def _defect(error: Exception) -> Invalid:

@@ -14,7 +14,7 @@ from chengshu.methods.pilot.permit import RULE_IDS, Permit, permits_vehicle
 from chengshu.methods.pilot.reading import Node
 from chengshu.methods.pilot.windows import intervals
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"(?:sha256|sm3):[0-9a-f]{64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GROUNDS = (*RULE_IDS, "application", "admission", "assessment", "expiry")
 """Why a permit moves: a rule of the table, or a stage of the admission pilot (申报, 准入, 评估调整) or its end."""
@@ -102,7 +102,7 @@ class Act:
         if wrong:
             raise Invalid(
                 "permit.act",
-                f"expected an actor, a rule id or ground, a sha256 digest of the evidence and a reason, got no usable {', '.join(wrong)}",
+                f"expected an actor, a rule id or ground, a digest of the evidence and a reason, got no usable {', '.join(wrong)}",
                 hint=Text(
                     "Name who decides, by which rule, on what evidence and why.", "请写明由谁、依据哪条规则、凭何证据、因何理由决定。"
                 ),
@@ -222,8 +222,11 @@ class Admission:
         }
 
 
-def admit(permit: Permit, state: PermitState, shift: Shift, *, now: datetime, token_id: str) -> Admission | Refused:
-    """Decide on one vehicle's shift: admitted until the open window ends, or refused with the rule and what would pass."""
+def admit(permit: Permit, state: PermitState, shift: Shift, *, digest: str, now: datetime, token_id: str) -> Admission | Refused:
+    """Decide on one vehicle's shift: admitted until the open window ends, or refused with the rule and what would pass.
+
+    ``digest`` is that of the permit's document.
+    """
     refusal = in_force(state) or _who(permit, shift)
     if refusal is not None:
         return refusal
@@ -232,7 +235,7 @@ def admit(permit: Permit, state: PermitState, shift: Shift, *, now: datetime, to
     if not (len(open_now) and permit.valid_from <= now < permit.valid_to):
         return _refused("R02", "the permit's windows are closed now", "Ask again when a window is open.", "请在许可时段内申请。")
     expires = min(_EPOCH + timedelta(milliseconds=int(open_now[0, 1])), permit.valid_to)
-    return Admission(token_id, permit.issuer, shift, permit.digest, now.replace(microsecond=0), expires)
+    return Admission(token_id, permit.issuer, shift, digest, now.replace(microsecond=0), expires)
 
 
 def in_force(state: PermitState) -> Refused | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
@@ -30,7 +30,15 @@ class Permits:
     """The authority's desk: drafts, moves and shows permits, and admits vehicles under them."""
 
     def __init__(
-        self, database: Database, *, clock: Clock, new_id: NewId, evidence: Evidence, signer: Signer, notice: timedelta = timedelta(0)
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        new_id: NewId,
+        evidence: Evidence,
+        signer: Signer,
+        digests: Digests,
+        notice: timedelta = timedelta(0),
     ) -> None:
         """``notice`` is how long before its start a permit must be published (MDS Policy 2.0.2 asks for 20 minutes)."""
         self._database = database
@@ -38,15 +46,17 @@ class Permits:
         self._new_id = new_id
         self._evidence = evidence
         self._signer = signer
+        self._digests = digests
         self._notice = notice
 
     def draft(self, document: Mapping[str, Any]) -> Permit:
         """Keep a permit's document as a draft; raise Invalid where it cannot be read, Conflict where its id is beyond drafting."""
         permit = Permit.parse(document)
+        shown = self._digests.of(document)
         with self._database.write() as tx:
             kept = store.find_permit(tx, permit.permit_id)
             if kept is not None and kept.state is not PermitState.DRAFT:
-                if kept.digest == permit.digest:
+                if kept.digest == shown:
                     return permit
                 raise Conflict(
                     "permit.immutable",
@@ -54,7 +64,7 @@ class Permits:
                     hint=_NEW_ID,
                     facts={"state": kept.state.value},
                 )
-            store.save_draft(tx, StoredPermit(permit.permit_id, PermitState.DRAFT, permit.issuer, document, permit.digest, None))
+            store.save_draft(tx, StoredPermit(permit.permit_id, PermitState.DRAFT, permit.issuer, document, shown, None))
         return permit
 
     def submit(self, permit_id: str, act: Act) -> PermitState:
@@ -74,9 +84,9 @@ class Permits:
             kept = _ready(tx, permit_id, Verb.PUBLISH, act)
             permit = Permit.parse(kept.document)
             if self._notice and permit.valid_from < self._clock() + self._notice:
-                return model.too_little_notice()
+                return self._refused(tx, kept, Verb.PUBLISH, model.too_little_notice())
             for feature in kept.document["zones"]["features"]:
-                _publish_zone(tx, feature, permit_id)
+                _publish_zone(tx, feature, permit_id, shown=self._digests.of(feature["geometry"]))
             return self._move(tx, kept, Verb.PUBLISH, act)
 
     def restrict(self, permit_id: str, act: Act, restriction: Mapping[str, Any]) -> PermitState:
@@ -101,7 +111,7 @@ class Permits:
             kept = _ready(tx, permit_id, Verb.REINSTATE, act)
             suspended = [move.act.evidence for move in store.transitions_of(tx, permit_id) if move.verb is Verb.SUSPEND]
             if act.evidence in suspended:
-                return model.stale_evidence()
+                return self._refused(tx, kept, Verb.REINSTATE, model.stale_evidence())
             return self._move(tx, kept, Verb.REINSTATE, act)
 
     def terminate(self, permit_id: str, act: Act) -> PermitState:
@@ -126,6 +136,11 @@ class Permits:
             kept = _kept(tx, permit_id)
         return kept.state, _effective(kept)
 
+    def document_digest(self, permit_id: str) -> str:
+        """Return the digest of a permit's document as it was drafted."""
+        with self._database.read() as tx:
+            return _kept(tx, permit_id).digest
+
     def history(self, permit_id: str) -> list[Transition]:
         """Return every transition of a permit, oldest first."""
         with self._database.read() as tx:
@@ -136,8 +151,9 @@ class Permits:
         """Return a signed token for one vehicle's shift, valid until the open window ends, or why not."""
         with self._database.write() as tx:
             kept = _kept(tx, shift.permit_id)
-            decided = model.admit(_effective(kept), kept.state, shift, now=self._clock(), token_id=self._new_id())
+            decided = model.admit(_effective(kept), kept.state, shift, digest=kept.digest, now=self._clock(), token_id=self._new_id())
             if isinstance(decided, Refused):
+                self._evidence.append(tx, "token.refused", shift.permit_id, {"vehicle": shift.veh_pid, "rule": decided.rule})
                 return decided
             store.add_admission(tx, decided.token_id, permit_id=shift.permit_id, veh_pid=shift.veh_pid)
             self._evidence.append(tx, "token.issued", shift.permit_id, {"token": decided.token_id, "expires": iso(decided.expires)})
@@ -172,6 +188,10 @@ class Permits:
                 self._evidence.append(tx, "token.presented", kept.permit_id, {"token": admission.token_id, "shift": shift_id})
         return admission
 
+    def _refused(self, tx: Connection, kept: StoredPermit, verb: Verb, refusal: Refused) -> Refused:
+        self._evidence.append(tx, "permit.refused", kept.permit_id, {"verb": verb.value, "rule": refusal.rule, "document": kept.digest})
+        return refusal
+
     def _moved(self, permit_id: str, verb: Verb, act: Act) -> PermitState:
         with self._database.write() as tx:
             return self._move(tx, _ready(tx, permit_id, verb, act), verb, act)
@@ -192,7 +212,7 @@ class Permits:
         }
         restriction = kept.restriction if after is PermitState.RESTRICTED else None
         if restriction is not None:
-            body["restriction"] = digest(restriction)
+            body["restriction"] = self._digests.of(restriction)
         entry = self._evidence.append(tx, EVIDENCE[verb], kept.permit_id, body)
         store.save_state(tx, kept.permit_id, state=after, restriction=restriction)
         store.add_transition(tx, kept.permit_id, Transition(verb, kept.state, after, act, at, entry))
@@ -202,21 +222,23 @@ class Permits:
 class Directives:
     """Temporary directives: issued, lifted, and listed for the evaluation of R11."""
 
-    def __init__(self, database: Database, *, clock: Clock, evidence: Evidence) -> None:
+    def __init__(self, database: Database, *, clock: Clock, evidence: Evidence, digests: Digests) -> None:
         self._database = database
         self._clock = clock
         self._evidence = evidence
+        self._digests = digests
 
     def issue(self, document: Mapping[str, Any], act: Act) -> Directive:
         """Put a directive in force; raise Invalid where it cannot be read, Conflict where its id has another document."""
         directive = Directive.parse(document)
+        shown = self._digests.of(document)
         with self._database.write() as tx:
             kept = store.find_directive(tx, directive.directive_id)
-            if kept is not None and kept[0] != digest(document):
+            if kept is not None and kept[0] != shown:
                 raise Conflict("directive.immutable", "expected the document issued under this id, got a changed one", hint=_NEW_ID)
             if kept is None:
-                store.add_directive(tx, directive.directive_id, document=document, digest=digest(document), issued_by=act.actor)
-                self._evidence.append(tx, "directive.issued", directive.directive_id, _body(act) | {"document": digest(document)})
+                store.add_directive(tx, directive.directive_id, document=document, digest=shown, issued_by=act.actor)
+                self._evidence.append(tx, "directive.issued", directive.directive_id, _body(act) | {"document": shown})
         return directive
 
     def lift(self, directive_id: str, act: Act) -> None:
@@ -274,8 +296,7 @@ def _missing(what: str) -> NotFound:
     return NotFound(f"{what}.unknown", f"expected a {what} of that id, got none", hint=Text("Check the id.", "请核对编号。"))
 
 
-def _publish_zone(tx: Connection, feature: Mapping[str, Any], permit_id: str) -> None:
-    shown = digest(feature["geometry"])
+def _publish_zone(tx: Connection, feature: Mapping[str, Any], permit_id: str, *, shown: str) -> None:
     kept = store.zone_digest(tx, feature["id"])
     if kept is None:
         store.add_zone(tx, feature["id"], digest=shown, permit_id=permit_id)

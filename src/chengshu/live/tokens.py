@@ -1,19 +1,17 @@
-"""Admission tokens: compact JWS (RFC 7515) signed with Ed25519 (RFC 8037, algorithm name of RFC 9864)."""
+"""Admission tokens: compact JWS (RFC 7515) signed with the algorithm of the issuer's key, Ed25519 (RFC 8037, RFC 9864) or SM2."""
 
 import base64
 import binascii
-import hashlib
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 from chengshu.kernel.canonical import canonical
-from chengshu.kernel.crypto import Signer, is_signed_by
+from chengshu.kernel.crypto import Algorithm, PublicKey, Signer, is_signed_by, sm2, suite_of
 from chengshu.kernel.errors import Unidentified
 from chengshu.kernel.text import Text
 from chengshu.live.model import Admission, Shift
 
-_ALGORITHM = "Ed25519"
 _TYPE = "chengshu-admission+jwt"
 _CLAIMS = {
     "iss": str,
@@ -32,12 +30,12 @@ MAX_TOKEN_CHARS = 4096
 
 def sign_token(admission: Admission, signer: Signer) -> str:
     """Return the token of an admission; the key is asked to sign, it is never taken out of its signer."""
-    header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key_id(signer.public_key)}
+    header = {"alg": signer.public_key.algorithm.value, "typ": _TYPE, "kid": key_id(signer.public_key)}
     signed = f"{_encoded(canonical(header))}.{_encoded(canonical(admission.claims()))}"
     return f"{signed}.{_encoded(signer.sign(signed.encode('ascii')))}"
 
 
-def read_token(token: str, issuer_key: bytes) -> Admission:
+def read_token(token: str, issuer_key: PublicKey) -> Admission:
     """Return what a token says, after its signature by ``issuer_key`` was checked; raise Unidentified with why it was not believed.
 
     The algorithm is ours to choose, not the token's: a header that names another one, or none, is refused (RFC 8725 3.1).
@@ -46,8 +44,8 @@ def read_token(token: str, issuer_key: bytes) -> Admission:
     if len(parts) != 3 or len(token) > MAX_TOKEN_CHARS:
         raise _unbelieved("malformed", "three parts of base64url", "something else")
     header, claims = _object(parts[0]), _object(parts[1])
-    if header.get("alg") != _ALGORITHM or header.get("typ") != _TYPE or "crit" in header:
-        raise _unbelieved("algorithm", f"a {_TYPE} signed with {_ALGORITHM}", "another type or algorithm")
+    if header.get("alg") != issuer_key.algorithm or header.get("typ") != _TYPE or "crit" in header:
+        raise _unbelieved("algorithm", f"a {_TYPE} signed with {issuer_key.algorithm}", "another type or algorithm")
     if header.get("kid") != key_id(issuer_key):
         raise _unbelieved("issuer", "a signature by the permit's issuer", "one by another key")
     if not is_signed_by(issuer_key, signature=_decoded(parts[2]), message=f"{parts[0]}.{parts[1]}".encode("ascii")):
@@ -55,9 +53,17 @@ def read_token(token: str, issuer_key: bytes) -> Admission:
     return _admission(claims)
 
 
-def key_id(public_key: bytes) -> str:
-    """Return the key's JWK thumbprint (RFC 7638) as base64url."""
-    return _encoded(hashlib.sha256(canonical({"crv": "Ed25519", "kty": "OKP", "x": _encoded(public_key)})).digest())
+def key_id(public_key: PublicKey) -> str:
+    """Return the key's JWK thumbprint (RFC 7638) as base64url, made with the hash of the key's profile."""
+    match public_key.algorithm:
+        case Algorithm.ED25519:
+            jwk = {"crv": "Ed25519", "kty": "OKP", "x": _encoded(public_key.raw)}
+        case Algorithm.SM2:
+            x, y = (_encoded(number.to_bytes(32, "big")) for number in sm2.decompress(public_key.raw))
+            jwk = {"crv": "SM2", "kty": "EC", "x": x, "y": y}
+        case _ as never:
+            assert_never(never)
+    return _encoded(suite_of(public_key.algorithm).hash(canonical(jwk)))
 
 
 def _admission(claims: dict[str, Any]) -> Admission:

@@ -6,7 +6,7 @@ group of clocks that agree within the budget is believed, and a tie goes to the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Literal
 
@@ -25,7 +25,8 @@ SAME_POINT_M2 = 0.25
 
 @dataclass(frozen=True, slots=True)
 class AlignParameters:
-    """Limits of the clock check, in ms and m/s: ``budget_ms`` of agreement, ``refuse_ms`` beyond which a party is not used.
+    """Limits of the clock check, in ms and m/s: ``budget_ms`` of agreement, ``refuse_ms`` beyond which a party is not used (or the time in
+    which its vehicles drive one standard error of its positions, where that is more).
 
     Offsets below ``correct_ms`` are left alone: sensors differ by that much in where on a vehicle they put their point.
     """
@@ -38,6 +39,8 @@ class AlignParameters:
     least_tracks: int = 3
     samples: int = 2000
     slices: int = 4
+    least_overlap: float = 0.5
+    """Two parties tell of one time when this share of the shorter span lies in the other one; local time stamped as UTC is hours off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Alignment:
 
     ``error_ms`` is two standard errors of the offset, ``residual_ms`` how far single parts of the time stray from it beyond their error
     (a jumping clock). ``position_error_m`` is the 1-sigma error of the party's positions (per axis) that the distances between all parties
-    speak for, whatever it declares; NaN when nobody saw the same vehicles.
+    speak for, whatever it declares; NaN when nobody saw the same vehicles. ``tracks``: the moving vehicles that this rests on.
     """
 
     party: str
@@ -75,8 +78,9 @@ NO_SHIFT = Shift(0.0, np.inf, 0.0, np.nan, 0)
 def align(parties: Mapping[str, Sequence[Sightings]], parameters: AlignParameters | None = None) -> dict[str, Alignment]:
     """Return every party's clock offset against the consensus of the parties, in the order given.
 
-    "kept": within its error (or ``correct_ms``) of zero; "corrected": off by no more than ``refuse_ms``; "quarantined": off by more, or
-    its offset itself strays by more; "not measured": fewer than ``least_tracks`` moving vehicles seen with others (used as declared).
+    "kept": within its error (or ``correct_ms``) of zero; "corrected": off by no more than ``refuse_ms``; "quarantined": off by more, its
+    offset itself strays by more, or it tells of another time altogether than most parties do (its offset is then the distance of the
+    middles of the two spans); "not measured": fewer than ``least_tracks`` moving vehicles seen with others (used as declared).
     """
     chosen = parameters or AlignParameters()
     views = {party: _grid(list(sources), chosen) for party, sources in parties.items() if any(len(source) for source in sources)}
@@ -86,8 +90,14 @@ def align(parties: Mapping[str, Sequence[Sightings]], parameters: AlignParameter
         shifts[first, second] = shift
         shifts[second, first] = Shift(-shift.offset_ms, shift.error_ms, shift.residual_ms, shift.distance_m, shift.tracks)
     errors = _position_errors(views, shifts)
-    reference = max(views, key=lambda party: _agreeing(party, views, shifts, chosen), default="")
-    return {party: _judged(party, reference, shifts, chosen, position_error_m=errors.get(party, np.nan)) for party in parties}
+    shared = _shared_time(views, chosen)
+    reference = max(shared, key=lambda party: _agreeing(party, views, shifts, chosen), default="")
+    return {
+        party: _elsewhere(party, views, reference)
+        if party in views and party not in shared
+        else _judged(party, reference, shifts, _granted(views.get(party), chosen), position_error_m=errors.get(party, np.nan))
+        for party in parties
+    }
 
 
 def alignment_table(alignments: Mapping[str, Alignment]) -> pa.Table:
@@ -117,6 +127,11 @@ class View:
     ve: Floats
     vn: Floats
     sigma: float
+
+    @property
+    def sigma_ms(self) -> float:
+        """The time in which the party's vehicles drive one standard error of its positions, in ms: its clock cannot be told closer."""
+        return 1000 * self.sigma / float(np.median(np.hypot(self.ve, self.vn))) if len(self.tick) else 0.0
 
 
 def estimate_shift(view: View, other: View, parameters: AlignParameters) -> Shift:
@@ -213,6 +228,29 @@ def _weighted_median(values: list[float], weights: list[int]) -> float:
     order = np.argsort(values)
     reached = np.cumsum(np.asarray(weights)[order])
     return float(np.asarray(values)[order][np.searchsorted(reached, reached[-1] / 2)])
+
+
+def _granted(view: View | None, parameters: AlignParameters) -> AlignParameters:
+    """The limits for one party: positions metres off are metres of driving off in time, and cannot put a party out."""
+    return parameters if view is None else replace(parameters, refuse_ms=max(parameters.refuse_ms, view.sigma_ms))
+
+
+def _shared_time(views: Mapping[str, View], parameters: AlignParameters) -> list[str]:
+    """The largest group of parties that tell of one time, in the order given; of two as large, the one of the party named first."""
+    spans = {party: (int(view.tick[0]), int(view.tick[-1]) + 1) for party, view in views.items() if len(view.tick)}
+
+    def together(first: str, second: str) -> bool:
+        (a, b), (c, d) = spans[first], spans[second]
+        return min(b, d) - max(a, c) >= parameters.least_overlap * min(b - a, d - c)
+
+    groups = [[party for party in views if party not in spans or party == first or together(first, party)] for first in spans]
+    return max(groups, key=len, default=list(views))
+
+
+def _elsewhere(party: str, views: Mapping[str, View], reference: str) -> Alignment:
+    middles = {name: (int(views[name].tick[0]) + int(views[name].tick[-1])) / 2 for name in (party, reference)}
+    offset_ms = (middles[reference] - middles[party]) * TICK_MS
+    return Alignment(party, offset_ms, np.inf, 0.0, np.nan, len(np.unique(views[party].track)), "quarantined")
 
 
 def _agreeing(party: str, views: Mapping[str, View], shifts: Mapping[tuple[str, str], Shift], parameters: AlignParameters) -> int:

@@ -53,6 +53,12 @@ class FusedPicture:
     clocks: tuple[Alignment, ...]
     aside: tuple[SetAside, ...]
 
+    @property
+    def quarantined(self) -> frozenset[str]:
+        """The sources of parties whose clock put them out; they are in no track."""
+        out = {clock.party for clock in self.clocks if clock.verdict == "quarantined"}
+        return frozenset(source for source, party in PARTY_OF.items() if party in out)
+
 
 def fuse(products: Mapping[str, pa.Table], frame: LocalFrame, *, parameters: FusionParameters | None = None) -> FusedPicture:
     """Return the fused picture of the position products present, at 10 Hz, causal: each tick uses only what was measured up to it.

@@ -6,7 +6,7 @@ from typing import Any
 from chengshu.kernel.money import Fen, yuan
 from chengshu.kernel.text import Language, Text
 from chengshu.scenario.model import Pack
-from chengshu.scenario.report.headline import JOB, headline
+from chengshu.scenario.report.headline import JOB, headline, quarantined
 from chengshu.scenario.report.reading import Cast, Row, cast_of, part, parts, percent, real, rows, whole
 from chengshu.scenario.report.worth import TOGETHER
 
@@ -20,7 +20,7 @@ def summarise(play: Mapping[str, Any], pack: Pack, language: Language) -> list[s
     cast = cast_of(play, pack)
     texts = [
         Text(f"{pack.title.en} ({pack.label.en})", f"{pack.title.zh}（{pack.label.zh}）"),
-        *_set_aside(play),
+        *_set_aside(play, cast),
         *_multiplier(play, cast),
         *_seen(play, cast),
         _compliance(play),
@@ -62,7 +62,7 @@ def _seen(play: Row, cast: Cast) -> list[Text]:
     return lines
 
 
-def _set_aside(play: Row) -> list[Text]:
+def _set_aside(play: Row, cast: Cast) -> list[Text]:
     """One line a source that the run went on without, first thing after the title, so that nobody takes the figures for whole."""
     lines = []
     for row in parts(play, "products"):
@@ -70,6 +70,14 @@ def _set_aside(play: Row) -> list[Text]:
             reasons = row.get("reason") or {}
             en, zh = (reasons.get(language, {}).get("message", "") for language in ("en", "zh"))
             lines.append(Text(f"Set aside: {row.get('id')} {en}".rstrip(), f"已搁置：{row.get('id')} {zh}".rstrip()))
+    for row in quarantined(play):
+        name, off = cast.title(row.get("source")), -(real(row.get("offset_ms")) or 0.0) / 1000
+        lines.append(
+            Text(
+                f"Left out: {name.en}, whose clock is {off:+,.1f} s off; it has no part in what follows",
+                f"未纳入：{name.zh}，其时钟偏差 {off:+,.1f} 秒；以下结果不含该方",
+            )
+        )
     absent = [str(row.get("id")) for row in parts(play, "products") if row.get("state") == "absent"]
     if absent:
         lines.append(Text(f"Left out: {', '.join(absent)}", f"未提供：{'、'.join(absent)}"))

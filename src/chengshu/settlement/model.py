@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.money import Fen, split_by_largest_remainder
@@ -73,9 +73,9 @@ class Statement:
             "computed_at": iso(self.computed_at),
         }
 
-    def digest(self) -> str:
+    def digest(self, digests: Digests) -> str:
         """Return the digest of the canonical document."""
-        return digest(self.as_document())
+        return digests.of(self.as_document())
 
 
 @dataclass(frozen=True, slots=True)

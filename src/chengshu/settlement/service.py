@@ -10,7 +10,7 @@ from chengshu.cleanroom.known import KnownJob
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.ports import IsSignedBy, Nodes
 from chengshu.cleanroom.service import Cleanroom
-from chengshu.kernel.canonical import canonical, digest
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
@@ -44,6 +44,7 @@ class Settlements:
         signer: Signer,
         own_id: str,
         is_signed_by: IsSignedBy,
+        digests: Digests,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -56,6 +57,7 @@ class Settlements:
         self._signer = signer
         self._own_id = own_id
         self._is_signed_by = is_signed_by
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
 
@@ -149,11 +151,11 @@ class Settlements:
     def _book(self, signed: dict[str, Any] | Mapping[str, Any], *, kind: str, send_to: frozenset[str]) -> dict[str, Any]:
         """Keep a statement with its postings, and return it, or the one that was booked for this job before."""
         document = signed["document"]
-        fingerprint = digest(document)
+        fingerprint = self._digests.of(document)
         with self._database.write() as tx:
             first = store.find(tx, document["statement"]) or store.find_of_job(tx, document["job"])
             if first is not None:
-                if first["digest"] != fingerprint:
+                if not self._digests.agree(first["digest"], fingerprint):
                     raise _second(first, document)
                 return _signed(first)
             store.add(tx, document=document, digest=fingerprint, signer=signed["signer"], signature=signed["signature"])

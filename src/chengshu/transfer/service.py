@@ -1,6 +1,5 @@
 """What can be asked of transfers."""
 
-import hashlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from datetime import timedelta
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from chengshu.kernel.canonical import sha256_hex
+from chengshu.kernel.canonical import Digests, RunningDigest
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Denied, NotFound
@@ -34,10 +33,13 @@ class Delivery:
 class Transfers:
     """Grants that open once, and the record of what went through them."""
 
-    def __init__(self, database: Database, *, products: Products, evidence: Evidence, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, database: Database, *, products: Products, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId
+    ) -> None:
         self._database = database
         self._products = products
         self._evidence = evidence
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
 
@@ -45,7 +47,7 @@ class Transfers:
         """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token."""
         token = secrets.token_urlsafe(32)
         grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE)
-        store.add(tx, grant, token_digest=sha256_hex(token.encode()))
+        store.add(tx, grant, token_digest=self._digests.of_bytes(token.encode()))
         return token
 
     def close(self, tx: Connection, *, product: str, job: str) -> None:
@@ -61,16 +63,14 @@ class Transfers:
         return self._sent(grant, self._products.open(grant.product))
 
     def _sent(self, grant: Grant, table: pa.Table) -> Iterator[bytes]:
-        running = hashlib.sha256()
-        for piece in to_stream(table):
-            running.update(piece)
-            yield piece
-        self.complete(grant, delivery=Delivery(table.num_rows, "sha256:" + running.hexdigest()))
+        running = RunningDigest(self._digests)
+        yield from running.over(to_stream(table))
+        self.complete(grant, delivery=Delivery(table.num_rows, running.digest()))
 
     def start(self, token: str, *, recipient: str) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
         with self._database.write() as tx:
-            grant = store.find(tx, token_digest=sha256_hex(token.encode()))
+            grant = store.find(tx, token_digest=self._digests.of_bytes(token.encode()))
             if grant is None:
                 raise NotFound("transfer.unknown-grant", "expected the token of a grant, got an unknown one", hint=_ASK_AGAIN)
             fault = grant.fault(recipient=recipient, now=self._clock())
@@ -81,14 +81,19 @@ class Transfers:
         raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
 
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
-        """Record that the whole product went out, and meter the use: once a job and product, however often the room had to pull."""
+        """Record that the whole product went out, and meter the use once, however often one job had to pull the product."""
         with self._database.write() as tx:
-            metered = store.has_completed(tx, product=grant.product, job=grant.job)
+            repeated = store.find_delivery(tx, job=grant.job, product=grant.product) is not None
             store.save_state(tx, grant, state=GrantState.COMPLETED)
+            store.save_delivery(tx, grant, rows=delivery.rows, data_digest=delivery.digest)
             body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
             self._evidence.append(tx, "transfer.completed", grant.job, body)
-            if not metered:
+            if not repeated:
                 self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
+
+    def delivered(self, tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
+        """Return rows and digest of what went out last for a job over one product, in the caller's transaction; None if nothing did."""
+        return store.find_delivery(tx, job=job, product=product)
 
 
 _ASK_AGAIN = Text("Submit the job again to obtain a new grant.", "请重新提交作业以获得新的授权。")

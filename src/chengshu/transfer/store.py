@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Column, Connection, String, Table, select, update
+from sqlalchemy import Column, Connection, Integer, String, Table, select, update
 
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
@@ -19,6 +19,8 @@ grants = Table(
     Column("recipient", String(256), nullable=False),
     Column("state", String(16), nullable=False),
     Column("expires_at", String(32), nullable=False),
+    Column("rows", Integer),
+    Column("data_digest", String(80)),
 )
 
 
@@ -54,12 +56,6 @@ def find(tx: Connection, *, token_digest: str) -> Grant | None:
     )
 
 
-def has_completed(tx: Connection, *, product: str, job: str) -> bool:
-    """Say whether the whole product went out for the job before."""
-    keys = (grants.c.product == product, grants.c.job == job, grants.c.state == GrantState.COMPLETED)
-    return tx.execute(select(grants.c.id).where(*keys)).first() is not None
-
-
 def close(tx: Connection, *, product: str, job: str) -> None:
     """Record that the unused grants of a product for a job open nothing any more."""
     keys = (grants.c.product == product, grants.c.job == job, grants.c.state == GrantState.OPEN)
@@ -70,3 +66,15 @@ def save_state(tx: Connection, grant: Grant, *, state: GrantState) -> Grant:
     """Record that ``grant`` is now in ``state``."""
     tx.execute(update(grants).where(grants.c.id == grant.id).values(state=state))
     return replace(grant, state=state)
+
+
+def save_delivery(tx: Connection, grant: Grant, *, rows: int, data_digest: str) -> None:
+    """Keep the size and the digest of what went out under ``grant``."""
+    tx.execute(update(grants).where(grants.c.id == grant.id).values(rows=rows, data_digest=data_digest))
+
+
+def find_delivery(tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
+    """Return rows and digest of what went out last for a job over one product, or None."""
+    asked = (grants.c.job == job, grants.c.product == product, grants.c.data_digest.is_not(None))
+    row = tx.execute(select(grants.c.rows, grants.c.data_digest).where(*asked).order_by(grants.c.expires_at.desc()).limit(1)).first()
+    return None if row is None else (int(row[0]), str(row[1]))

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from chengshu.catalog.model import Box, Column, DataContract, LogicalType, Severity
 from chengshu.catalog.odcs import read_contract
-from chengshu.catalog.quality import check, check_clock, check_position, take_in, together, usable_rows
-from chengshu.catalog.rules.clock import offset_between
-from chengshu.catalog.rules.sheet import Sheet
+from chengshu.catalog.quality import check, check_position, take_in, together, usable_rows
 from chengshu.kernel.text import Text
 
 LANES = DataContract(
@@ -19,7 +17,7 @@ LANES = DataContract(
 )  # fmt: skip
 ALL_RULES = {
     "columns", "cells", "empty-rows", "duplicates", "unique", "order", "rate", "degrees",
-    "speed-unit", "heading-convention", "speed-noise", "position-noise", "clock-error",
+    "sequence", "jumps", "speed-unit", "heading-convention", "speed-noise", "position-noise", "clock-error",
 }  # fmt: skip
 
 
@@ -246,20 +244,53 @@ def test_a_stated_clock_error_above_the_limit_is_an_error_and_above_the_budget_a
     assert [(finding.severity, finding.rows) for finding in report.findings] == [(Severity.ERROR, (2,)), (Severity.WARNING, (1,))]
 
 
-@pytest.mark.parametrize(("skew_ms", "severity"), [(0, None), (130, Severity.WARNING), (500, Severity.ERROR), (-2000, Severity.ERROR)])
-def test_a_skewed_clock_is_found_against_a_source_that_saw_the_same_vehicles(traffic, skew_ms, severity):
-    seen = traffic.table.filter(pa.array(traffic.columns[5] % 2 == 0))
-    skewed = traffic.with_column("t_ms", lambda values: values + skew_ms)
-    report = check_clock(skewed, traffic.contract, file="f", reference=seen, reference_contract=traffic.contract)
-    assert report.checked == ("clock-skew",)
-    assert [finding.severity for finding in report.findings] == ([severity] if severity else [])
-    assert abs(offset_between(Sheet(skewed, traffic.contract), Sheet(seen, traffic.contract)).ms - skew_ms) < 20
+def numbered(traffic, numbers):
+    """Each vehicle's messages numbered in the order of their times, put through ``numbers``."""
+    vehicle, times = traffic.columns[5], traffic.columns[4]
+    since = (times - times.min()) // 100
+    return traffic.with_column("seq", lambda _: numbers(vehicle, since).astype(np.int32))
 
 
-def test_sources_that_saw_nothing_in_common_say_so(traffic):
-    elsewhere = traffic.moved(30_000, 0)
-    report = check_clock(elsewhere, traffic.contract, file="f", reference=traffic.table, reference_contract=traffic.contract)
-    assert (report.checked, report.not_checked) == ((), ("clock-skew",))
+@pytest.mark.parametrize("wrap", [128, 256, 65_536])
+def test_a_counter_that_starts_again_at_zero_runs_on(traffic, wrap):
+    assert found(checked(traffic, numbered(traffic, lambda vehicle, since: (since + 7 * vehicle) % wrap))) == set()
+
+
+def test_message_numbers_in_disorder_are_flagged(traffic):
+    mixed = np.random.default_rng(3)
+    report = checked(traffic, numbered(traffic, lambda _vehicle, since: mixed.permutation(since)))
+    assert [(finding.rule, finding.column, finding.severity) for finding in report.findings] == [
+        ("sequence-disorder", "seq", Severity.WARNING)
+    ]
+
+
+def test_one_message_number_that_goes_back_is_found_in_its_row(traffic):
+    table = numbered(traffic, lambda _vehicle, since: since)
+    later = table.column("seq").to_pylist()
+    later[50] = later[50] - 20
+    place = table.schema.get_field_index("seq")
+    spoilt = table.set_column(place, table.schema.field("seq"), pa.array(later, table.schema.field("seq").type))
+    (finding,) = checked(traffic, spoilt).findings
+    assert (finding.rule, finding.count, finding.rows) == ("sequence-disorder", 1, (51,))
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_two_vehicles_under_one_name_are_set_aside_and_the_others_stay(traffic, slow):
+    table = traffic.once_a_second() if slow else traffic.table
+    contract = replace(traffic.contract, rate_hz=1.0) if slow else traffic.contract
+    names = sorted(set(table.column("veh_pid").to_pylist()))
+    other = pa.array([name == names[1] for name in table.column("veh_pid").to_pylist()])
+    # The second vehicle's device sends half a period later, so that no two rows have one key.
+    late = [t + (500 if slow else 50) if mine else t for t, mine in zip(table.column("t_ms").to_pylist(), other.to_pylist(), strict=True)]
+    same = [names[0] if mine else name for name, mine in zip(table.column("veh_pid").to_pylist(), other.to_pylist(), strict=True)]
+    for column, values in (("t_ms", late), ("veh_pid", same)):
+        place = table.schema.get_field_index(column)
+        table = table.set_column(place, table.schema.field(column), pa.array(values, table.schema.field(column).type))
+    intake = take_in(table, contract, file="f")
+    finding = next(one for one in intake.report.findings if one.rule == "shared-name")
+    assert (finding.column, finding.severity, finding.count) == ("veh_pid", Severity.ROWS, same.count(names[0]))
+    assert set(intake.accepted.column("veh_pid").to_pylist()) == set(names[2:])
+    assert usable_rows(table, contract).equals(intake.accepted)
 
 
 def test_missing_cells_in_a_required_column_are_named_as_null_and_as_nan(traffic):
@@ -330,7 +361,8 @@ def test_rules_without_their_columns_are_listed_as_not_checked(traffic):
     table = pa.table({"junction_id": ["a"], "t_ms": [1_767_225_600_000], "state": ["Gr"]})
     report = check(table, contract, file="f")
     assert report.findings == ()
-    assert report.not_checked == ("rate", "degrees", "speed-unit", "heading-convention", "speed-noise", "position-noise", "clock-error")
+    motion = ("speed-unit", "heading-convention", "speed-noise", "position-noise")
+    assert report.not_checked == ("rate", "degrees", "sequence", "jumps", *motion, "clock-error")
 
 
 def test_two_hundred_thousand_rows_are_checked_whole(traffic, big_table):

@@ -11,12 +11,13 @@ from chengshu.catalog.odcs import document_of, read_document
 from chengshu.catalog.quality import check
 from chengshu.catalog.service import Access, Catalog, file_digest
 from chengshu.evidence.service import Evidence
-from chengshu.kernel.canonical import digest
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.refusal import Refused
 
+DIGESTS = Digests(INTERNATIONAL)
 NOW = datetime(2026, 1, 1, 8, tzinfo=UTC)
 POLICY = {"permission": [{"action": "use"}]}
 ACCESS = Access("HttpData-PULL", "urn:service:1", "http://127.0.0.1:8080/dsp")
@@ -31,7 +32,7 @@ class Room:
         metadata.create_all(self.database.engine)
         self.evidence = Evidence(self.database, MemorySigner.generate(), "node.example/log", folder / "log", lambda: NOW)
         ids = iter(f"urn:offer:{number}" for number in range(1000))
-        self.catalog = Catalog(self.database, evidence=self.evidence, clock=lambda: NOW, new_id=lambda: next(ids))
+        self.catalog = Catalog(self.database, evidence=self.evidence, digests=DIGESTS, clock=lambda: NOW, new_id=lambda: next(ids))
 
     def entries(self):
         return [(entry.kind, entry.subject) for entry in self.evidence.entries(0, self.evidence.size())]
@@ -74,9 +75,9 @@ def test_a_published_product_is_in_the_catalog_and_in_the_evidence(room, documen
     assert {name: body[name] for name in ("product", "version", "contract_digest", "data_digest", "policy_digest", "rows")} == {
         "product": product.id,
         "version": "1.0.0",
-        "contract_digest": digest(document),
-        "data_digest": file_digest(source),
-        "policy_digest": digest(product.policy),
+        "contract_digest": DIGESTS.of(document),
+        "data_digest": file_digest(source, DIGESTS),
+        "policy_digest": DIGESTS.of(product.policy),
         "rows": traffic.table.num_rows,
     }
     assert body["quality"]["findings"] == []
@@ -215,6 +216,6 @@ def test_a_later_finding_is_recorded_as_a_quarantine(room, document, source, tra
 def test_a_file_outside_the_nodes_folder_is_refused(room, document, source, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    closed = Catalog(room.database, evidence=room.evidence, clock=lambda: NOW, new_id=lambda: "urn:offer", folder=folder)
+    closed = Catalog(room.database, evidence=room.evidence, digests=DIGESTS, clock=lambda: NOW, new_id=lambda: "urn:offer", folder=folder)
     with pytest.raises(Invalid, match="leads outside"):
         closed.publish(document, source=source, policy=POLICY)

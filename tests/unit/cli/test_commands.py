@@ -259,6 +259,27 @@ def test_the_log_verifies_with_its_key_and_not_with_anothers(journey: Journey) -
     assert (with_another.code, with_another.value["error"]["kind"]) == (1, "Tampered")
 
 
+def test_evidence_is_handed_over_and_checked_from_its_files(journey: Journey, tmp_path: Path) -> None:
+    key = ["--vkey", journey.cards["road"]["vkey"], "--json"]
+    made = journey.on("road", "evidence", "export", "--case", "counts", "--out", tmp_path / "case.zip", "--whole-log")
+    assert made.code == 0, made.out
+    checked = run("evidence", "verify", tmp_path / "case.zip", *key)
+    assert (checked.code, checked.value["what"], checked.value["whole_log"]) == (0, "evidence-pack", True)
+    assert len(checked.value["entries"]) == made.value["entries"]
+    taken = journey.on("road", "evidence", "export", "--case", "counts", "--out", tmp_path / "case.zip")
+    assert (taken.code, taken.value["error"]["code"]) == (1, "evidence.file-exists")
+    absent = journey.on("road", "evidence", "export", "--case", "nothing", "--out", tmp_path / "none.zip")
+    assert (absent.code, absent.value["error"]["code"]) == (1, "evidence.no-such-case")
+    job = journey.on("firm", "query", MEAN, "--purpose", "study").value["job"]
+    receipt = journey.on("road", "evidence", "receipt", "counts", job, "--out", tmp_path / "use.cose")
+    assert (receipt.code, receipt.value["about"]) == (0, f"counts {job}"), receipt.out
+    assert run("evidence", "verify", tmp_path / "use.cose", *key).value["what"] == "proof-of-use"
+    found = run("evidence", "fsck", journey.folder / "road", *key)
+    assert (found.code, found.value["problems"]) == (0, [])
+    assert run("evidence", "verifier", tmp_path / "verify.pyz", "--json").value["digest"].startswith("sha256:")
+    assert run("evidence", "verify", tmp_path / "case.zip", "--product", "counts").code == 2
+
+
 # --- leaving
 
 

@@ -4,7 +4,16 @@ from itertools import product
 
 import pytest
 
-from chengshu.contract.decision import Signatures, draft_agreement, grant, make_offer, refuse_agreement, refuse_signature, signature_of
+from chengshu.contract.decision import (
+    Signatures,
+    Signing,
+    draft_agreement,
+    grant,
+    make_offer,
+    refuse_agreement,
+    refuse_signature,
+    signature_of,
+)
 from chengshu.contract.model import (
     CONTENTS,
     Accept,
@@ -25,8 +34,8 @@ from chengshu.contract.model import (
     to_json,
 )
 from chengshu.identity.model import did_key
-from chengshu.kernel.canonical import canonical
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import CountLimit, Policy, Purpose, Recipient
 from chengshu.policy.odrl import to_odrl
@@ -103,17 +112,18 @@ def test_each_side_knows_both_pids_by_their_roles() -> None:
     assert (theirs.consumer_pid, theirs.provider_pid) == ("urn:theirs", "urn:mine")
 
 
+DIGESTS = Digests(INTERNATIONAL)
 POLICY = Policy((Purpose(frozenset({"research"})), Recipient(frozenset({"did:c"}))))
-OURS = make_offer("urn:t", to_odrl(POLICY), assigner="did:p")
+OURS = make_offer("urn:t", to_odrl(POLICY), assigner="did:p", digests=DIGESTS)
 ASKED = {**OURS.document, "target": "urn:t"}
 
 
 def test_an_offers_id_depends_on_product_provider_and_policy_alone() -> None:
-    assert make_offer("urn:t", {"@id": "x", "assigner": "other", **to_odrl(POLICY)}, assigner="did:p").id == OURS.id
+    assert make_offer("urn:t", {"@id": "x", "assigner": "other", **to_odrl(POLICY)}, assigner="did:p", digests=DIGESTS).id == OURS.id
     others = [
-        make_offer("urn:u", to_odrl(POLICY), assigner="did:p"),
-        make_offer("urn:t", to_odrl(POLICY), assigner="did:q"),
-        make_offer("urn:t", to_odrl(Policy((CountLimit(1),))), assigner="did:p"),
+        make_offer("urn:u", to_odrl(POLICY), assigner="did:p", digests=DIGESTS),
+        make_offer("urn:t", to_odrl(POLICY), assigner="did:q", digests=DIGESTS),
+        make_offer("urn:t", to_odrl(Policy((CountLimit(1),))), assigner="did:p", digests=DIGESTS),
     ]
     assert len({OURS.id, *(other.id for other in others)}) == 4
 
@@ -132,7 +142,12 @@ def test_an_unmodified_offer_or_its_bare_id_is_granted(asked: dict[str, object])
         (ASKED | to_odrl(Policy((CountLimit(1),))), OURS, "offer-modified", "recipient, purpose, count-limit"),
         (ASKED | {"permission": [{"action": "distribute"}]}, OURS, "offer-modified", "distribute"),
         (ASKED | {"prohibition": [{"action": "use"}]}, OURS, "offer-modified", "prohibition"),
-        (ASKED, make_offer("urn:t", to_odrl(Policy((Recipient(frozenset({"did:x"})),))), assigner="did:p"), "offer-unknown", "catalog"),
+        (
+            ASKED,
+            make_offer("urn:t", to_odrl(Policy((Recipient(frozenset({"did:x"})),))), assigner="did:p", digests=DIGESTS),
+            "offer-unknown",
+            "catalog",
+        ),
     ],
 )
 def test_a_request_that_is_not_granted_says_why(asked: dict[str, object], ours: Offer | None, rule: str, word: str) -> None:
@@ -153,12 +168,12 @@ PROVIDER = did_key(SIGNER.public_key)
 
 
 def signed_agreement() -> tuple[Negotiation, Agreement]:
-    offer = make_offer("urn:t", to_odrl(POLICY), assigner=PROVIDER)
+    offer = make_offer("urn:t", to_odrl(POLICY), assigner=PROVIDER, digests=DIGESTS)
     at_provider = replace(negotiation(), counterparty="did:c")
     document = draft_agreement(at_provider, offer, agreement_id="urn:a", at=NOW)
     agreement = Agreement("urn:a", "urn:mine", document, None, None)
     asked = replace(negotiation(role=Role.CONSUMER), counterparty=PROVIDER, offer={**offer.document, "target": "urn:t"})
-    return asked, replace(agreement, provider_signature=signature_of(agreement, SIGNER))
+    return asked, replace(agreement, provider_signature=signature_of(agreement, SIGNER, digests=DIGESTS))
 
 
 def test_an_agreement_has_the_offers_rules_structurally_unchanged() -> None:
@@ -170,7 +185,7 @@ def test_an_agreement_has_the_offers_rules_structurally_unchanged() -> None:
 
 def test_the_agreement_that_was_asked_for_is_verified() -> None:
     asked, agreement = signed_agreement()
-    assert refuse_agreement(asked, agreement, consumer="did:c", signatures=Signatures.REQUIRED) is None
+    assert refuse_agreement(asked, agreement, consumer="did:c", signing=Signing(DIGESTS, Signatures.REQUIRED)) is None
 
 
 @pytest.mark.parametrize(
@@ -187,7 +202,7 @@ def test_the_agreement_that_was_asked_for_is_verified() -> None:
 def test_another_agreement_is_refused(change: dict[str, object], rule: str) -> None:
     asked, agreement = signed_agreement()
     changed = replace(agreement, document={**agreement.document, **change})
-    refused = refuse_agreement(asked, changed, consumer="did:c", signatures=Signatures.REQUIRED)
+    refused = refuse_agreement(asked, changed, consumer="did:c", signing=Signing(DIGESTS, Signatures.REQUIRED))
     assert refused is not None
     assert refused.rule == rule
 
@@ -196,12 +211,12 @@ def test_another_agreement_is_refused(change: dict[str, object], rule: str) -> N
 @pytest.mark.parametrize("signatures", Signatures)
 def test_a_broken_signature_is_never_accepted(signature: str, signatures: Signatures) -> None:
     _, agreement = signed_agreement()
-    refused = refuse_signature(agreement, signature, signer=PROVIDER, signatures=signatures)
+    refused = refuse_signature(agreement, signature, signer=PROVIDER, signing=Signing(DIGESTS, signatures))
     assert refused is not None
     assert refused.rule == "agreement-signature"
 
 
 def test_an_absent_signature_is_accepted_only_where_none_is_required() -> None:
     _, agreement = signed_agreement()
-    assert refuse_signature(agreement, None, signer=PROVIDER, signatures=Signatures.OPTIONAL) is None
-    assert refuse_signature(agreement, None, signer=PROVIDER, signatures=Signatures.REQUIRED) is not None
+    assert refuse_signature(agreement, None, signer=PROVIDER, signing=Signing(DIGESTS, Signatures.OPTIONAL)) is None
+    assert refuse_signature(agreement, None, signer=PROVIDER, signing=Signing(DIGESTS, Signatures.REQUIRED)) is not None

@@ -17,7 +17,8 @@ from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.evidence.service import Evidence
 from chengshu.identity.service import Identity
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Conflict, Invalid, Unavailable
 from chengshu.kernel.ids import new_id
@@ -96,13 +97,16 @@ def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatu
         identity=identity,
         evidence=evidence,
         datasets=Products(),
+        digests=Digests(INTERNATIONAL),
         clock=clock,
         new_id=new_id,
         signatures=signatures,
     )
     road = Road(weather)
     outbox = Outbox(contracts=contracts, courier=road)
-    worker = Worker(database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed())
+    worker = Worker(
+        database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed(), given_up=lambda _tx, _task, _error: None
+    )
     return Side(database, identity, contracts, evidence, worker, road)
 
 

@@ -15,8 +15,9 @@ from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.model import did_key
 from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import system_clock
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Unavailable
 from chengshu.kernel.ids import new_id
@@ -87,7 +88,7 @@ def peers(tmp_path: Path, server: Server) -> Iterator[DspPeers]:
     evidence = Evidence(database, signer, "node.example/log", tmp_path / "log", system_clock)
     identity = Identity(database, signer=signer, address="http://127.0.0.1:1/2025-1", evidence=evidence, clock=system_clock)
     identity.add(PEER, name_en="Peer", name_zh="对方", address=f"http://127.0.0.1:{server.server_port}/dsp")
-    credentials = TokenCredentials(identity, clock=system_clock, new_id=new_id)
+    credentials = TokenCredentials(identity, digests=Digests(INTERNATIONAL), clock=system_clock, new_id=new_id)
     made = DspPeers(identity, credentials=credentials, timeout_s=0.5)
     yield made
     made.close()

@@ -6,7 +6,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chengshu.evidence.checkpoint import VerifierKey, open_checkpoint, open_note, parse_vkey, sign_checkpoint
-from chengshu.evidence.tree import EMPTY_ROOT
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import Invalid, Tampered
 
@@ -19,6 +18,7 @@ GO_NOTE = f"{GO_TEXT}\n{GO_SIGNATURE}".encode()
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 ORIGIN = "node.example/log"
 KEY = VerifierKey(ORIGIN, SIGNER.public_key)
+EMPTY_ROOT = KEY.hashing.empty
 
 
 def test_a_note_of_other_software_opens_with_its_key() -> None:

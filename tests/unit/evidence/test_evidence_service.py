@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chengshu.evidence.model import KINDS, MAX_ENTRY_BYTES, parse_entry
+from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import Invalid, NotFound, Tampered, Unavailable
 
@@ -160,7 +161,7 @@ def test_a_log_published_in_any_steps_verifies_and_proves_itself(
         index = data.draw(st.integers(0, checkpoint.size - 1))
         inclusion = log.evidence.inclusion(index)
         assert inclusion.holds
-        assert inclusion.leaf == log.evidence.entries(index, index + 1)[0].leaf
+        assert inclusion.leaf == log.evidence.entries(index, index + 1)[0].leaf(inclusion.checkpoint.hashing)
 
 
 def test_what_is_not_published_yet_has_no_proof(log: Any) -> None:
@@ -241,3 +242,56 @@ def test_a_clock_that_goes_backwards_does_not_disturb_the_order(log: Any, new_lo
     assert times[2] < times[1]
     assert again.evidence.publish().size == 3
     assert verify_log(log.folder, log.evidence.vkey).checkpoint.size == 3
+
+
+def test_many_entries_at_once_are_numbered_in_their_order_and_after_those_before(log: Any) -> None:
+    log.fill(3)
+    with log.database.write() as tx:
+        indices = log.evidence.append_many(tx, (("use.metered", f"s{n}", {"n": n}) for n in range(2500)))
+        assert log.evidence.append(tx, "node.started", "last", {}) == 2503
+    assert indices == range(3, 2503)
+    entries = log.evidence.entries(0, 3000)
+    assert [entry.subject for entry in entries[3:]] == [*(f"s{n}" for n in range(2500)), "last"]
+    assert len({entry.at for entry in entries[3:-1]}) == 1
+    assert log.evidence.publish().size == 2504
+    assert verify_log(log.folder, log.evidence.vkey).kinds == {"token.issued": 3, "use.metered": 2500, "node.started": 1}
+
+
+def test_one_bad_entry_among_many_leaves_none_of_them(log: Any) -> None:
+    log.fill(1)
+    with pytest.raises(Invalid) as caught, log.database.write() as tx:
+        log.evidence.append_many(tx, ((kind, "s", {}) for kind in ["node.started"] * 1500 + ["node.guessed"]))
+    assert caught.value.code == "evidence.kind"
+    assert log.evidence.size() == 1
+
+
+def test_nothing_at_once_is_nothing(log: Any) -> None:
+    with log.database.write() as tx:
+        assert log.evidence.append_many(tx, ()) == range(0)
+    assert log.evidence.size() == 0
+
+
+def test_a_key_line_that_was_lost_comes_back_though_nothing_was_appended(log: Any) -> None:
+    log.fill(1)
+    log.evidence.publish()
+    (log.folder / "log.vkey").unlink()
+    log.evidence.publish()
+    assert (log.folder / "log.vkey").read_text(encoding="utf-8") == f"{log.evidence.vkey}\n"
+
+
+def test_files_are_in_place_when_publishing_has_been_left_well_and_the_last_of_one_name_wins(tmp_path: Path) -> None:
+    files = FileTiles(tmp_path)
+    with files.publishing():
+        for data in (b"one", b"two"):
+            files.write("a/b", data)
+    assert files.read("a/b") == b"two"
+
+
+def test_files_that_an_exception_left_unflushed_are_not_put_in_place(tmp_path: Path) -> None:
+    files = FileTiles(tmp_path)
+    with pytest.raises(KeyError), files.publishing():
+        files.write("kept", b"1")
+        files.flush()
+        files.write("lost", b"2")
+        raise KeyError("leaving")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".publish.lock", "kept"]

@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chengshu.evidence.tree import (
-    EMPTY_ROOT,
-    complete_root,
+    TreeHash,
     consistency_path,
     inclusion_path,
     is_consistent,
     is_included,
-    leaf_hash,
-    node_hash,
     root_of,
 )
+from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL
 
+SHA256, SM3 = TreeHash(INTERNATIONAL.new_hash), TreeHash(NATIONAL.new_hash)
 LEAVES = [
     bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
 ]
@@ -48,20 +47,20 @@ INCLUSIONS = [
 CONSISTENCIES = [(1, 1, []), (1, 8, [H2, H34, H58]), (6, 8, [H56, H78, ROOTS[4]]), (2, 5, [H34, H5])]
 
 
-def nodes_of(leaves: list[bytes]) -> Callable[[int, int], bytes]:
-    return lambda height, index: complete_root([leaf_hash(leaf) for leaf in leaves[index << height : (index + 1) << height]])
+def nodes_of(leaves: list[bytes], hashing: TreeHash) -> Callable[[int, int], bytes]:
+    return lambda height, index: hashing.complete_root(hashing.leaves(leaves[index << height : (index + 1) << height]))
 
 
-def root_by_the_book(leaves: list[bytes]) -> bytes:
+def root_by_the_book(leaves: list[bytes], hashing: TreeHash) -> bytes:
     """MTH of RFC 6962 section 2.1, as written there."""
     if not leaves:
-        return EMPTY_ROOT
+        return hashing.empty
     if len(leaves) == 1:
-        return leaf_hash(leaves[0])
+        return hashing.leaf(leaves[0])
     k = 1
     while k * 2 < len(leaves):
         k *= 2
-    return node_hash(root_by_the_book(leaves[:k]), root_by_the_book(leaves[k:]))
+    return hashing.node(root_by_the_book(leaves[:k], hashing), root_by_the_book(leaves[k:], hashing))
 
 
 def flipped(data: bytes) -> bytes:
@@ -70,79 +69,82 @@ def flipped(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", range(9))
 def test_the_roots_are_those_of_the_reference_code(size: int) -> None:
-    assert root_of(size, nodes_of(LEAVES)).hex() == ROOTS[size]
+    assert root_of(size, nodes_of(LEAVES, SHA256), hashing=SHA256).hex() == ROOTS[size]
 
 
 @pytest.mark.parametrize(("index", "size", "path"), INCLUSIONS)
 def test_the_inclusion_paths_are_those_of_the_reference_code(index: int, size: int, path: list[str]) -> None:
-    assert [step.hex() for step in inclusion_path(index, size, nodes=nodes_of(LEAVES))] == path
+    assert [step.hex() for step in inclusion_path(index, size, nodes=nodes_of(LEAVES, SHA256), hashing=SHA256)] == path
 
 
 @pytest.mark.parametrize(("old", "new", "path"), CONSISTENCIES)
 def test_the_consistency_paths_are_those_of_the_reference_code(old: int, new: int, path: list[str]) -> None:
-    assert [step.hex() for step in consistency_path(old, new, nodes=nodes_of(LEAVES))] == path
+    assert [step.hex() for step in consistency_path(old, new, nodes=nodes_of(LEAVES, SHA256), hashing=SHA256)] == path
 
 
+kinds = st.sampled_from([SHA256, SM3])
 trees = st.integers(1, 600).map(lambda size: [size_byte.to_bytes(2, "big") for size_byte in range(size)])
 
 
-@given(trees)
-def test_the_root_is_the_rfcs_recursion_at_every_size(leaves: list[bytes]) -> None:
-    assert root_of(len(leaves), nodes_of(leaves)) == root_by_the_book(leaves)
+@given(trees, kinds)
+def test_the_root_is_the_rfcs_recursion_at_every_size(leaves: list[bytes], hashing: TreeHash) -> None:
+    assert root_of(len(leaves), nodes_of(leaves, hashing), hashing=hashing) == root_by_the_book(leaves, hashing)
 
 
-@given(trees, st.data())
-def test_an_inclusion_proof_holds_for_its_leaf_and_for_nothing_else(leaves: list[bytes], data: st.DataObject) -> None:
+@given(trees, kinds, st.data())
+def test_an_inclusion_proof_holds_for_its_leaf_and_for_nothing_else(leaves: list[bytes], hashing: TreeHash, data: st.DataObject) -> None:
     size = len(leaves)
     index = data.draw(st.integers(0, size - 1))
-    path = inclusion_path(index, size, nodes=nodes_of(leaves))
-    root, leaf = root_by_the_book(leaves), leaf_hash(leaves[index])
-    assert is_included(leaf, index=index, size=size, path=path, root=root)
-    assert not is_included(flipped(leaf), index=index, size=size, path=path, root=root)
-    assert not is_included(leaf, index=index, size=size, path=path, root=flipped(root))
-    assert not is_included(leaf, index=index, size=size, path=[*path, leaf], root=root)
-    assert not is_included(leaf, index=size, size=size, path=path, root=root)
+    path = inclusion_path(index, size, nodes=nodes_of(leaves, hashing), hashing=hashing)
+    root, leaf = root_by_the_book(leaves, hashing), hashing.leaf(leaves[index])
+    assert is_included(leaf, index=index, size=size, path=path, root=root, hashing=hashing)
+    assert not is_included(flipped(leaf), index=index, size=size, path=path, root=root, hashing=hashing)
+    assert not is_included(leaf, index=index, size=size, path=path, root=flipped(root), hashing=hashing)
+    assert not is_included(leaf, index=index, size=size, path=[*path, leaf], root=root, hashing=hashing)
+    assert not is_included(leaf, index=size, size=size, path=path, root=root, hashing=hashing)
     other = data.draw(st.integers(0, size - 1))
-    assert is_included(leaf, index=other, size=size, path=path, root=root) == (other == index)
+    assert is_included(leaf, index=other, size=size, path=path, root=root, hashing=hashing) == (other == index)
     for place in range(len(path)):
         wrong = [*path[:place], flipped(path[place]), *path[place + 1 :]]
-        assert not is_included(leaf, index=index, size=size, path=wrong, root=root)
-        assert not is_included(leaf, index=index, size=size, path=[*path[:place], *path[place + 1 :]], root=root)
+        assert not is_included(leaf, index=index, size=size, path=wrong, root=root, hashing=hashing)
+        assert not is_included(leaf, index=index, size=size, path=[*path[:place], *path[place + 1 :]], root=root, hashing=hashing)
 
 
-@given(trees, st.data())
-def test_a_consistency_proof_holds_for_its_sizes_and_for_nothing_else(leaves: list[bytes], data: st.DataObject) -> None:
+@given(trees, kinds, st.data())
+def test_a_consistency_proof_holds_for_its_sizes_and_for_nothing_else(leaves: list[bytes], hashing: TreeHash, data: st.DataObject) -> None:
     new = len(leaves)
     old = data.draw(st.integers(0, new))
-    path = consistency_path(old, new, nodes=nodes_of(leaves))
-    old_root, new_root = root_by_the_book(leaves[:old]), root_by_the_book(leaves)
-    assert is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=path)
-    assert not is_consistent(old=old, old_root=flipped(old_root), new=new, new_root=new_root, path=path)
-    assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=[*path, new_root])
-    assert not is_consistent(old=new + 1, old_root=old_root, new=new, new_root=new_root, path=path)
+    path = consistency_path(old, new, nodes=nodes_of(leaves, hashing), hashing=hashing)
+    old_root, new_root = root_by_the_book(leaves[:old], hashing), root_by_the_book(leaves, hashing)
+    assert is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=path, hashing=hashing)
+    assert not is_consistent(old=old, old_root=flipped(old_root), new=new, new_root=new_root, path=path, hashing=hashing)
+    assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=[*path, new_root], hashing=hashing)
+    assert not is_consistent(old=new + 1, old_root=old_root, new=new, new_root=new_root, path=path, hashing=hashing)
     if old > 0:
-        assert not is_consistent(old=old, old_root=old_root, new=new, new_root=flipped(new_root), path=path)
+        assert not is_consistent(old=old, old_root=old_root, new=new, new_root=flipped(new_root), path=path, hashing=hashing)
     for place in range(len(path)):
         wrong = [*path[:place], flipped(path[place]), *path[place + 1 :]]
-        assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=wrong)
-        assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=[*path[:place], *path[place + 1 :]])
+        assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=wrong, hashing=hashing)
+        assert not is_consistent(
+            old=old, old_root=old_root, new=new, new_root=new_root, path=[*path[:place], *path[place + 1 :]], hashing=hashing
+        )
 
 
-@given(trees, st.data())
-def test_rewritten_history_has_no_consistency_proof(leaves: list[bytes], data: st.DataObject) -> None:
+@given(trees, kinds, st.data())
+def test_rewritten_history_has_no_consistency_proof(leaves: list[bytes], hashing: TreeHash, data: st.DataObject) -> None:
     new = len(leaves)
     old = data.draw(st.integers(1, new))
     rewritten = [*leaves]
     rewritten[data.draw(st.integers(0, old - 1))] = b"another act"
-    path = consistency_path(old, new, nodes=nodes_of(rewritten))
-    old_root, new_root = root_by_the_book(leaves[:old]), root_by_the_book(rewritten)
-    assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=path)
+    path = consistency_path(old, new, nodes=nodes_of(rewritten, hashing), hashing=hashing)
+    old_root, new_root = root_by_the_book(leaves[:old], hashing), root_by_the_book(rewritten, hashing)
+    assert not is_consistent(old=old, old_root=old_root, new=new, new_root=new_root, path=path, hashing=hashing)
 
 
 def test_places_outside_of_the_tree_have_no_path() -> None:
     with pytest.raises(ValueError, match="expected an index"):
-        inclusion_path(8, 8, nodes=nodes_of(LEAVES))
+        inclusion_path(8, 8, nodes=nodes_of(LEAVES, SHA256), hashing=SHA256)
     with pytest.raises(ValueError, match="do not shrink"):
-        consistency_path(9, 8, nodes=nodes_of(LEAVES))
+        consistency_path(9, 8, nodes=nodes_of(LEAVES, SHA256), hashing=SHA256)
     with pytest.raises(ValueError, match="power of two"):
-        complete_root([EMPTY_ROOT] * 3)
+        SHA256.complete_root([SHA256.empty] * 3)

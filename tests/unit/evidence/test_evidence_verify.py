@@ -120,7 +120,13 @@ def test_the_checker_says_what_is_proved_and_what_is_not(log: Any, capsys: pytes
     verdict_of(log, WHOLE)
     assert main(["verify", str(log.folder), "--vkey", log.evidence.vkey, "--product", "p1", "--job", "j1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["Proved"] * 6 + ["Not proved"] * 2
+    assert [line.split(":")[0] for line in lines] == [
+        "Proved",
+        "Proved",
+        "Checked with the key's cryptography, international (SHA-256, Ed25519, AES-256-GCM)",
+        *["Proved"] * 4,
+        *["Not proved"] * 2,
+    ]
 
 
 def test_the_checker_speaks_chinese(log: Any, capsys: pytest.CaptureFixture[str]) -> None:

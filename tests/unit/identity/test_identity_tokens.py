@@ -11,12 +11,13 @@ from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical, sha256_hex
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unidentified
 from chengshu.kernel.ids import new_id
 
+DIGESTS = Digests(INTERNATIONAL)
 REQUEST = SignedRequest("POST", "/2025-1/negotiations/urn%3A1/events", b'{"a":1}')
 
 
@@ -46,7 +47,7 @@ def side(folder: Path, clock: StepClock) -> Side:
     signer = MemorySigner.generate()
     evidence = Evidence(database, signer, "node.example/log", folder.with_suffix(".log"), clock)
     identity = Identity(database, signer=signer, address="http://127.0.0.1:1/2025-1", evidence=evidence, clock=clock)
-    return Side(identity, TokenCredentials(identity, clock=clock, new_id=new_id))
+    return Side(identity, TokenCredentials(identity, digests=DIGESTS, clock=clock, new_id=new_id))
 
 
 @pytest.fixture
@@ -92,9 +93,9 @@ def forged(sender: Side, clock: StepClock, *, head: dict[str, Any] | None = None
     """A token signed by ``sender`` with some claims changed; a claim set to None is left out."""
     now = int(clock().timestamp())
     claims = {"iss": sender.identity.did, "aud": "x", "iat": now, "exp": now + 60, "jti": "j", "htm": "POST", "htu": REQUEST.path}
-    claims |= {"body": sha256_hex(REQUEST.body)} | changes
+    claims |= {"body": DIGESTS.of_bytes(REQUEST.body)} | changes
     kept = {name: value for name, value in claims.items() if value is not None}
-    signed = f"{encoded(canonical(head or {'alg': 'EdDSA'}))}.{encoded(json.dumps(kept).encode())}"
+    signed = f"{encoded(canonical(head or {'alg': 'Ed25519'}))}.{encoded(json.dumps(kept).encode())}"
     return f"Bearer {signed}.{encoded(sender.identity.signer.sign(signed.encode()))}"
 
 
@@ -110,7 +111,7 @@ def test_a_replay_is_still_known_after_a_restart(tmp_path: Path, clock: StepCloc
     database, signer = Database(tmp_path / "receiver.db"), receiver.identity.signer
     evidence = Evidence(database, signer, "node.example/log", tmp_path / "receiver.log", clock)
     again = Identity(database, signer=signer, address="http://h/x", evidence=evidence, clock=clock)
-    restarted = Side(again, TokenCredentials(again, clock=clock, new_id=new_id))
+    restarted = Side(again, TokenCredentials(again, digests=DIGESTS, clock=clock, new_id=new_id))
     assert fault(restarted, header) == "identity.token-replayed"
 
 

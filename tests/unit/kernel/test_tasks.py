@@ -1,15 +1,16 @@
 """Work survives, retries what may pass, and gives up what cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Denied, Unavailable
-from chengshu.kernel.tasks import FIRST_WAIT, LEASE, MAX_ATTEMPTS, Tasks, Worker, tasks
+from chengshu.kernel.tasks import FIRST_WAIT, LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, Worker, tasks
 from chengshu.kernel.text import Text
 
 HINT = Text("Wait.", "请等待。")
@@ -35,15 +36,22 @@ class Bench:
         self.tasks = Tasks(self.clock)
         self.ran: list[str] = []
         self.given_up: list[str] = []
+        self.told: list[tuple[int, str]] = []
         self.faults: dict[str, ChengshuError] = {}
 
     def defer(self, name: str, *, lane: str = "lane") -> None:
         with self.database.write() as tx:
             self.tasks.defer(tx, "note", {"name": name}, lane=lane, waits_for="somebody")
 
-    def run(self) -> int:
-        worker = Worker(self.database, clock=self.clock, handlers={"note": self._note}, on_failed={"note": self._gave_up})
+    def run(self, *, patient: Collection[str] = ()) -> int:
+        handlers, gone = {"note": self._note}, {"note": self._gave_up}
+        worker = Worker(self.database, clock=self.clock, handlers=handlers, on_failed=gone, given_up=self.tell, patient=patient)
         return worker.run_due()
+
+    def tell(self, tx: Connection, task: Task, error: ChengshuError) -> None:
+        """Note which task was given up, for which error, and that the transaction which ends it is still open."""
+        assert tx.in_transaction()
+        self.told.append((task.seq, error.code))
 
     def _note(self, payload: Mapping[str, Any]) -> None:
         if payload["name"] in self.faults:
@@ -90,6 +98,25 @@ def test_unavailable_is_tried_again_later_and_holds_back_its_own_lane_alone(benc
     assert bench.ran == ["other", "stuck", "behind"]
 
 
+def test_a_patient_kind_of_task_waits_for_as_long_as_it_takes_and_never_longer_between_attempts_than_it_says(bench: Bench) -> None:
+    bench.faults["stuck"] = Unavailable("peer.silent", "expected an answer, got none", hint=HINT)
+    bench.defer("stuck")
+    for _ in range(5 * MAX_ATTEMPTS):
+        assert bench.run(patient={"note"}) == 1
+        bench.clock.now += LONGEST_WAIT
+    assert bench.given_up == []
+    del bench.faults["stuck"]
+    bench.run(patient={"note"})
+    assert bench.ran == ["stuck"]
+
+
+def test_a_patient_kind_of_task_is_given_up_for_a_refusal_like_any_other(bench: Bench) -> None:
+    bench.faults["stuck"] = Denied("peer.denied", "expected leave, got none", hint=HINT)
+    bench.defer("stuck")
+    bench.run(patient={"note"})
+    assert bench.given_up == ["stuck peer.denied"]
+
+
 def test_after_the_last_attempt_the_task_is_given_up_and_says_so(bench: Bench) -> None:
     bench.faults["stuck"] = Unavailable("peer.silent", "expected an answer, got none", hint=HINT)
     bench.defer("stuck")
@@ -97,6 +124,7 @@ def test_after_the_last_attempt_the_task_is_given_up_and_says_so(bench: Bench) -
         bench.run()
         bench.clock.now += timedelta(hours=1)
     assert bench.given_up == ["stuck peer.silent"]
+    assert bench.told == [(1, "peer.silent")]
     with bench.database.read() as tx:
         assert [task.payload["name"] for task in bench.tasks.failed(tx)] == ["stuck"]
 
@@ -128,7 +156,7 @@ def test_a_defect_ends_the_task_and_says_where_without_saying_what(bench: Bench)
         raise ValueError(f"a secret: {payload['name']}")
 
     bench.defer("poisoned")
-    Worker(bench.database, clock=bench.clock, handlers={"note": broken}, on_failed={}).run_due()
+    Worker(bench.database, clock=bench.clock, handlers={"note": broken}, on_failed={}, given_up=bench.tell).run_due()
     with bench.database.read() as tx:
         (failed,) = bench.tasks.failed(tx)
     assert failed.last_error is not None
@@ -142,7 +170,7 @@ def _die_while_running(bench: Bench) -> Worker:
     def die(_payload: Mapping[str, Any]) -> None:
         raise SystemExit
 
-    worker = Worker(bench.database, clock=bench.clock, handlers={"note": die}, on_failed={})
+    worker = Worker(bench.database, clock=bench.clock, handlers={"note": die}, on_failed={}, given_up=bench.tell)
     with pytest.raises(SystemExit):
         worker.run_due()
     return worker

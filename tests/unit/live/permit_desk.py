@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from chengshu.kernel.canonical import digest
-from chengshu.kernel.crypto import MemorySigner
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.live.model import Act, PermitState
 from chengshu.live.service import Directives, Permits
 from chengshu.methods.pilot.permit import Permit
 
+DIGESTS = Digests(INTERNATIONAL)
 FIXTURE = Path(__file__).parents[2] / "data" / "permits" / "changan_chongqing.json"
 ISSUER = "工业和信息化部"
 NOON = datetime(2026, 3, 6, 4, 0, tzinfo=UTC)  # 12:00 in Chongqing
@@ -43,8 +44,10 @@ class Desk:
         self.log = Log()
         self.signer = MemorySigner.generate()
         self.tokens = 0
-        self.permits = Permits(self.database, clock=lambda: self.now, new_id=self._id, evidence=self.log, signer=self.signer, notice=notice)
-        self.directives = Directives(self.database, clock=lambda: self.now, evidence=self.log)
+        self.permits = Permits(
+            self.database, clock=lambda: self.now, new_id=self._id, evidence=self.log, signer=self.signer, digests=DIGESTS, notice=notice
+        )
+        self.directives = Directives(self.database, clock=lambda: self.now, evidence=self.log, digests=DIGESTS)
 
     def _id(self) -> str:
         self.tokens += 1
@@ -64,4 +67,4 @@ def published() -> dict[str, Any]:
 
 
 def act(actor: str = ISSUER, rule: str = "R01", evidence: str = "a", reason: str = "left the permitted road") -> Act:
-    return Act(actor, rule, digest(evidence), reason)
+    return Act(actor, rule, DIGESTS.of(evidence), reason)

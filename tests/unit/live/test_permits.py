@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from permit_desk import ID, ISSUER, NOON, Desk, act, published
+from permit_desk import DIGESTS, ID, ISSUER, NOON, Desk, act, published
 
-from chengshu.kernel.canonical import digest
 from chengshu.kernel.errors import Conflict, Denied, Invalid, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.live.model import TRANSITIONS, Act, PermitState, Restriction, Shift, Verb, next_state, tightened
@@ -35,7 +34,13 @@ def test_a_permit_goes_from_draft_to_termination_and_every_move_is_kept_with_rul
     assert history[4].act == act(rule="R01", evidence="left")
     assert [move.entry for move in history] == list(range(8))
     kind, subject, body = desk.log.entries[4]
-    assert (kind, subject, body["before"], body["rule"], body["evidence"]) == ("permit.suspended", ID, "RESTRICTED", "R01", digest("left"))
+    assert (kind, subject, body["before"], body["rule"], body["evidence"]) == (
+        "permit.suspended",
+        ID,
+        "RESTRICTED",
+        "R01",
+        DIGESTS.of("left"),
+    )
 
 
 @given(state=st.sampled_from(PermitState), verb=st.sampled_from(Verb))
@@ -64,10 +69,10 @@ def test_only_the_issuer_moves_a_permit_and_a_refused_move_leaves_no_trace(desk:
 @pytest.mark.parametrize(
     "values",
     [
-        ("", "R01", digest("a"), "why"),
-        (ISSUER, "R16", digest("a"), "why"),
+        ("", "R01", DIGESTS.of("a"), "why"),
+        (ISSUER, "R16", DIGESTS.of("a"), "why"),
         (ISSUER, "R01", "sha256:1", "why"),
-        (ISSUER, "R01", digest("a"), " "),
+        (ISSUER, "R01", DIGESTS.of("a"), " "),
     ],
 )
 def test_a_move_without_actor_rule_evidence_or_reason_is_invalid(values: tuple[str, str, str, str]) -> None:

@@ -81,12 +81,37 @@ def test_a_clock_that_jumps_on_the_way_is_quarantined() -> None:
     assert clock.residual_ms > 200
 
 
+@pytest.mark.parametrize(
+    ("name", "party"), [("rsu_objects", "road_operator"), ("av_state", "car_maker"), ("probe_gnss", "navigation_platform")]
+)
+def test_local_time_stamped_as_utc_is_quarantined_with_the_hours_it_is_off(name: str, party: str) -> None:
+    hours_8 = 8 * 3_600_000
+    products = PRODUCTS
+    for one in ("av_state", "av_objects") if name == "av_state" else (name,):
+        products = {**products, one: later(one, lambda _: np.int64(hours_8))[one]}
+    clocks = align(by_party(read_sightings(products, FRAME)[0]))
+    assert [one for one, clock in clocks.items() if clock.verdict == "quarantined"] == [party]
+    assert clocks[party].offset_ms == pytest.approx(-hours_8, abs=60_000)
+    assert fuse(products, FRAME).quarantined >= {name}
+
+
+def test_of_two_parties_that_tell_of_different_times_the_first_is_believed() -> None:
+    late = later("rsu_objects", lambda _: np.int64(8 * 3_600_000))
+    clocks = align(by_party(read_sightings({name: late[name] for name in ("av_state", "rsu_objects")}, FRAME)[0]))
+    assert {party: clock.verdict for party, clock in clocks.items()} == {"car_maker": "not measured", "road_operator": "quarantined"}
+
+
 def test_two_parties_that_never_see_the_same_vehicle_have_clocks_that_are_not_measured() -> None:
     far = changed("rsu_objects", "lat_e7", lambda lat: lat + 900_000)
     sightings = read_sightings({name: far[name] for name in ("av_state", "rsu_objects")}, FRAME)[0]
     clocks = align(by_party(sightings))
     assert [clock.verdict for clock in clocks.values()] == ["not measured", "not measured"]
     assert alignment_table(clocks)["error_ms"].to_pylist() == [None, None]
+
+
+def test_a_bias_of_metres_in_satellite_positions_moves_no_position_that_counts_for_times_to_collision() -> None:
+    biased = {**PRODUCTS, **{name: changed(name, "lat_e7", lambda lat: lat + 450)[name] for name in ("fleet_gnss", "probe_gnss")}}
+    assert float(np.quantile(errors(fuse(biased, FRAME)), 0.95)) < 1.0
 
 
 def test_a_quarantined_party_takes_no_part_and_its_rows_are_counted() -> None:

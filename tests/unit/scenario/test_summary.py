@@ -78,3 +78,12 @@ def test_a_source_that_was_set_aside_is_told_first_and_with_its_reason(play, pac
     reason = {"en": {"message": "link.csv: speed-unit: expected m/s, got km/h"}, "zh": {"message": "link.csv：速度单位"}}
     next(row for row in play["products"] if row["state"] == "set-aside")["reason"] = reason
     assert summarise(play, pack, "en")[1] == "Set aside: link_speed link.csv: speed-unit: expected m/s, got km/h"
+
+
+def test_a_party_that_was_left_out_for_its_clock_is_told_before_the_multiplier(play, pack):
+    row = {"source": "road_operator", "offset_ms": -28_800_000.0, "state": "quarantined", "n": 40}
+    job_of(play, "hazards")["tables"]["alignment"].append(row)
+    lines = summarise(play, pack, "en")
+    assert lines.index("Left out: Road operator, whose clock is +28,800.0 s off; it has no part in what follows") < next(
+        place for place, line in enumerate(lines) if line.startswith("Multiplier")
+    )

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.money import Fen
 from chengshu.settlement.model import CoalitionCount, Order, differences, parse, settle
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
+DIGESTS = Digests(INTERNATIONAL)
 NAMES = ("ant", "bee", "cat", "dog")
 
 
@@ -57,7 +60,7 @@ def test_the_order_in_which_coalitions_were_counted_changes_nothing(order: Order
     mixed = list(order.coalitions)
     random.shuffle(mixed)
     again = Order(order.statement, order.job, order.payer, order.price, tuple(mixed))
-    assert settle(again, at=AT).digest() == settle(order, at=AT).digest()
+    assert settle(again, at=AT).digest(DIGESTS) == settle(order, at=AT).digest(DIGESTS)
 
 
 @given(orders())

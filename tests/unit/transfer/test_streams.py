@@ -1,6 +1,6 @@
 """Tables go over the wire whole, or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,3 +44,21 @@ def test_a_stream_above_the_limit_is_cut_off() -> None:
     with pytest.raises(Invalid) as caught:
         _through(to_stream(pa.table({"n": range(100_000)})), 1000)
     assert caught.value.code == "transfer.too-large"
+
+
+def test_a_stream_is_taken_to_its_very_end_so_that_its_sender_can_record_it_first(tmp_path: Path) -> None:
+    steps: list[str] = []
+
+    def sending() -> Iterator[bytes]:
+        yield from to_stream(pa.table({"n": range(10)}))
+        steps.append("recorded as gone out")
+
+    into_file(sending(), tmp_path / "product.arrow", limit_bytes=10**9)
+    assert steps == ["recorded as gone out"]
+
+
+def test_a_stream_that_goes_on_after_its_table_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as caught:
+        into_file([*to_stream(pa.table({"n": range(10)})), b"more"], tmp_path / "product.arrow", limit_bytes=10**9)
+    assert caught.value.code == "transfer.broken-stream"
+    assert not (tmp_path / "product.arrow").exists()

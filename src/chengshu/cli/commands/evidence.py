@@ -1,48 +1,131 @@
-"""The log: verify a copied folder, prove one use of one product, read the entries."""
+"""The log: verify what was handed over, prove one use, compare two parties' logs, copy another node's, read the entries."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from chengshu.cli.commands import handing_over
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
-from chengshu.cli.output import Output
-from chengshu.evidence.verify import verify_log, verify_use
+from chengshu.cli.output import Output, counting
+from chengshu.evidence.counted import key_to_trust
+from chengshu.evidence.examine import Verdict, examine
+from chengshu.evidence.inspection import Inspection, inspect
+from chengshu.evidence.mirror import mirror
+from chengshu.evidence.pack import is_pack
+from chengshu.evidence.reconcile import reconcile as reconcile_logs
+from chengshu.evidence.storage.http import HttpTiles
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, open_node
 
 app = typer.Typer(no_args_is_help=True, help="Evidence that nobody can quietly change.")
+app.command("receipt", epilog=handing_over.RECEIPT_EXAMPLES)(handing_over.receipt)
+app.command("export", epilog=handing_over.EXPORT_EXAMPLES)(handing_over.export)
+app.command("verifier", epilog=handing_over.VERIFIER_EXAMPLES)(handing_over.verifier)
 
 VERIFY_EXAMPLES = examples(
     "chengshu evidence verify road/log",
     "chengshu evidence verify road/log --product detector_1min --job urn:uuid:…",
     "chengshu evidence verify copied-log --vkey 'road_operator/log+1a2b3c4d+AZ…' --json",
+    "chengshu evidence verify copied-log --policy witness.policy",
+    "chengshu evidence verify case.zip --vkey 'road_operator/log+1a2b3c4d+AZ…'",
 )
+FETCH_EXAMPLES = examples(
+    "chengshu evidence fetch http://127.0.0.1:8701/log road-copy",
+    "chengshu evidence fetch https://road.example/log road-copy --vkey 'road_operator/log+1a2b3c4d+AZ…' --policy witness.policy --json",
+)
+FSCK_EXAMPLES = examples("chengshu evidence fsck road", "chengshu evidence fsck copied-log --json")
+RECONCILE_EXAMPLES = examples(
+    "chengshu evidence reconcile road fleet",
+    "chengshu evidence reconcile copied-log other-log --vkey-a 'road_operator/log+1a2b3c4d+AZ…' --json",
+)
+PolicyFile = Annotated[Path | None, typer.Option(help="A tlog-policy file: say whether enough witnesses cosigned the checkpoint.")]
+PROGRESS_EVERY = 16
 LIST_EXAMPLES = examples("chengshu evidence list --node road", "chengshu evidence list --node road --json")
 PUBLISH_EXAMPLES = examples("chengshu evidence publish --node road")
 
 
 @app.command("verify", epilog=VERIFY_EXAMPLES)
 def verify(
-    path: Annotated[Path, typer.Argument(help="A log's folder, or a copy of it; a node's folder means its log.")],
+    path: Annotated[Path, typer.Argument(help="A log's folder (a node's folder means its log), an evidence pack, or a proof of use.")],
     vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
     product: Annotated[str | None, typer.Option(help="With --job: prove this use of this product.")] = None,
     job: Annotated[str | None, typer.Option(help="With --product: the job.")] = None,
+    policy: PolicyFile = None,
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
-    """Check a log from its files alone: every byte, every hash, the signature; with --product and --job, prove one use."""
+    """Check evidence from its files alone: every byte, every hash, the signature; with --product and --job, prove one use."""
 
     def work(output: Output) -> Any:
-        folder = path / LOG if (path / LOG).is_dir() else path
-        verdict = verify_use(folder, product=product, job=job, vkey=vkey) if product and job else verify_log(folder, vkey)
+        if (product is None) != (job is None):
+            raise typer.BadParameter("--product and --job go together")
+        _tell(examine(_log_of(path), vkey, product=product, job=job, policy=policy), output)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("fsck", epilog=FSCK_EXAMPLES)
+def fsck(
+    path: Annotated[Path, typer.Argument(help="A log's folder, or a copy of it; a node's folder means its log.")],
+    vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """List everything that is wrong with a log's files: file, byte and entry, and what the signed root proves in spite of it."""
+
+    def work(output: Output) -> Any:
+        with counting(output, Text("Entries checked", "已检查条目")) as progress:
+            found = inspect(_log_of(path), vkey, progress=progress)
+        _tell(found, output)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("fetch", epilog=FETCH_EXAMPLES)
+def fetch(
+    url: Annotated[str, typer.Argument(help="Where a node serves its log: its address and /log.")],
+    folder: Annotated[Path, typer.Argument(help="The copy: made at the first time, brought up to date later.")],
+    vkey: Annotated[str | None, typer.Option(help="The log's verifier key, from a source that you trust.")] = None,
+    policy: PolicyFile = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Copy another node's log and check it; what does not continue the copy that is there is refused and kept as proof."""
+
+    def work(output: Output) -> Any:
+        def progress(done: int, total: int) -> None:
+            if done % PROGRESS_EVERY == 0 or done == total:
+                output.say(Text(f"{done} of {total} bundles of entries in place", f"已就位 {done}/{total} 个记录包"))
+
+        with HttpTiles(url) as remote:
+            mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress)
+        _tell(examine(folder, vkey, policy=policy), output)
+
+    render(work, as_json=as_json, lang=lang)
+
+
+@app.command("reconcile", epilog=RECONCILE_EXAMPLES)
+def reconcile(
+    a: Annotated[Path, typer.Argument(help="One party's log: its folder, a copy of it, or the node's folder.")],
+    b: Annotated[Path, typer.Argument(help="The other party's log.")],
+    vkey_a: Annotated[str | None, typer.Option(help="The verifier key of A's log, from a source that you trust.")] = None,
+    vkey_b: Annotated[str | None, typer.Option(help="The verifier key of B's log, from a source that you trust.")] = None,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Prove that two parties' records of their common contracts agree, or name the first difference; offline. Leaves with 1 for one."""
+
+    def work(output: Output) -> Any:
+        output.say(Text("Verifying both logs …", "正在核验两份日志…"))
+        verdict = reconcile_logs(a, b, vkey_a=vkey_a, vkey_b=vkey_b)
         if output.as_json:
             output.show(verdict.as_dict(output.language))
         else:
             for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True):
                 output.say(Text(en, zh))
-        if not getattr(verdict, "holds", True):
+        if not verdict.holds:
             raise typer.Exit(1)
 
     render(work, as_json=as_json, lang=lang)
@@ -77,3 +160,18 @@ def publish(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -
         return {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root_text}
 
     render(work, as_json=as_json, lang=lang)
+
+
+def _log_of(path: Path) -> Path:
+    """A node's folder means its log; a pack's folder, which also has a ``log`` folder at times, means itself."""
+    return path / LOG if (path / LOG).is_dir() and not is_pack(path) else path
+
+
+def _tell(found: Verdict | Inspection, output: Output) -> None:
+    if output.as_json:
+        output.show(found.as_dict(output.language))
+    else:
+        for en, zh in zip(found.words("en"), found.words("zh"), strict=True):
+            output.say(Text(en, zh))
+    if not found.holds:
+        raise typer.Exit(1)

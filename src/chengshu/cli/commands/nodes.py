@@ -15,6 +15,7 @@ from chengshu.cli import doctor as doctoring
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
+from chengshu.config import Cryptography
 from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
 from chengshu.node import open_node
@@ -24,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="This organisation's node.")
 INIT_EXAMPLES = examples(
     "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --port 8701",
     "chengshu node init room --handle space_operator --name 'Space operator' --name-zh 空间运营方 --port 8702 --clean-room",
+    "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --cryptography national",
 )
 SHOW_EXAMPLES = examples("chengshu node show --node road", "chengshu node show --node road --json > road.card.json")
 WAIT_EXAMPLES = examples("chengshu serve --node road & chengshu node wait --node road")
@@ -39,13 +41,19 @@ def init(
     name_zh: Annotated[str, typer.Option("--name-zh", help="The organisation's name in Chinese.")],
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8700,
     clean_room: Annotated[bool, typer.Option("--clean-room", help="Run a clean room for others.")] = False,
+    cryptography: Annotated[
+        Cryptography,
+        typer.Option(
+            help="The space's profile: international (SHA-256, Ed25519, AES) or national (SM3, SM2, SM4); software profiles, not certified."
+        ),
+    ] = "international",
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
     """Create a node in a folder of its own: key, database, settings."""
 
     def work(output: Output) -> Any:
-        birth = verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room)
+        birth = verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room, cryptography=cryptography)
         try:
             born = verbs.init(folder, birth)
         except ValidationError as error:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chengshu.catalog.model import Acceptance
+from chengshu.catalog.model import Acceptance, Grade
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
@@ -19,6 +19,10 @@ PUBLISH_EXAMPLES = examples(
     "chengshu product publish counts.parquet --purpose traffic-study --to 'Fleet operator' --uses 20 --group 10 --node road",
 )
 LIST_EXAMPLES = examples("chengshu product list --node road", "chengshu product list --node road --json")
+GRADE_EXAMPLES = examples(
+    "chengshu product grade counts important --reason 'more than 100,000 vehicles' --node road",
+    "chengshu product grade counts core --reason 'assessment of 2026-11' --node road --json",
+)
 WITHDRAW_EXAMPLES = examples("chengshu product withdraw counts --node road")
 
 
@@ -63,6 +67,21 @@ def publish(
 def show(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """List this node's published products."""
     render(lambda _output: verbs.products(open_node(node)), as_json=as_json, lang=lang)
+
+
+@app.command("grade", epilog=GRADE_EXAMPLES)
+def grade(
+    product: Annotated[str, typer.Argument(help="The product's id.")],
+    level: Annotated[
+        Grade, typer.Argument(help="How much harm its leak would do (GB/T 43697): important data go to named recipients only.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why it has this grade.")],
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """Set a product's grade, for all its versions; core data are offered to nobody and used under no agreement."""
+    render(lambda _output: verbs.grade(open_node(node), product, level, reason=reason), as_json=as_json, lang=lang)
 
 
 @app.command("withdraw", epilog=WITHDRAW_EXAMPLES)

@@ -1,7 +1,8 @@
 """Bearer tokens for closed networks: a compact JWS that binds sender, receiver, request and a minute of time.
 
-Form: RFC 7515 compact serialisation, ``alg`` EdDSA (RFC 8037). Claims: ``iss``, ``aud``, ``iat``, ``exp``, ``jti`` (RFC 7519),
-``htm`` and ``htu`` (the names of RFC 9449, here with the path only, since proxies change hosts) and ``body``, the SHA-256 of the body.
+Form: RFC 7515 compact serialisation; ``alg`` is the one of the issuer's key, Ed25519 (RFC 9864) or SM2. Claims: ``iss``, ``aud``,
+``iat``, ``exp``, ``jti`` (RFC 7519), ``htm`` and ``htu`` (the names of RFC 9449, here with the path only, since proxies change hosts)
+and ``body``, the digest of the body.
 """
 
 import base64
@@ -15,7 +16,7 @@ from typing import Any
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.model import public_key_of
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical, sha256_hex
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import is_signed_by
 from chengshu.kernel.errors import Unidentified
@@ -32,6 +33,7 @@ _TIMES = ("iat", "exp")
 
 @dataclass(frozen=True, slots=True)
 class _Token:
+    algorithm: Any
     claims: dict[str, Any]
     signed: bytes
     signature: bytes
@@ -43,8 +45,9 @@ class _Token:
 class TokenCredentials:
     """Issues tokens signed with this node's key and accepts those of parties on the trust list, each once."""
 
-    def __init__(self, identity: Identity, *, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, identity: Identity, *, digests: Digests, clock: Clock, new_id: NewId) -> None:
         self._identity = identity
+        self._digests = digests
         self._clock = clock
         self._new_id = new_id
 
@@ -59,9 +62,9 @@ class TokenCredentials:
             "jti": self._new_id(),
             "htm": request.method,
             "htu": request.path,
-            "body": sha256_hex(request.body),
+            "body": self._digests.of_bytes(request.body),
         }
-        head = _encode(canonical({"alg": "EdDSA", "kid": self._identity.did, "typ": "JWT"}))
+        head = _encode(canonical({"alg": self._identity.signer.public_key.algorithm.value, "kid": self._identity.did, "typ": "JWT"}))
         signed = f"{head}.{_encode(canonical(claims))}"
         return f"Bearer {signed}.{_encode(self._identity.signer.sign(signed.encode()))}"
 
@@ -75,12 +78,15 @@ class TokenCredentials:
         sender = str(token.claims["iss"])
         if not self._identity.knows(sender):
             raise _fault("identity.unknown-party", "expected a sender on the trust list, got one that is not")
-        if not is_signed_by(public_key_of(sender), signature=token.signature, message=token.signed):
+        key = public_key_of(sender)
+        if token.algorithm != key.algorithm:
+            raise _malformed(f"expected alg {key.algorithm}, which the sender's key has, got another")
+        if not is_signed_by(key, signature=token.signature, message=token.signed):
             raise _fault("identity.token-signature", "expected a token signed by its issuer's key, got another signature")
         if token.claims["aud"] != self._identity.did:
             raise _fault("identity.token-audience", "expected a token for this node, got one for another")
         self._check_time(token)
-        _check_request(token.claims, request)
+        _check_request(token.claims, request, body=self._digests.of_bytes(request.body))
         if not self._identity.first_sight(sender, jti=token.claims["jti"], until=token.moment("exp") + SKEW):
             raise _fault("identity.token-replayed", "expected a token that was not used before, got one that was")
         return sender
@@ -93,10 +99,10 @@ class TokenCredentials:
             raise _fault("identity.token-expired", f"expected a token of the last {LIFE.seconds} s (±{SKEW.seconds} s), got an older one")
 
 
-def _check_request(claims: dict[str, Any], request: SignedRequest) -> None:
+def _check_request(claims: dict[str, Any], request: SignedRequest, *, body: str) -> None:
     if (claims["htm"], claims["htu"]) != (request.method, request.path):
         raise _fault("identity.token-request", "expected a token for this method and path, got one for another request")
-    if claims["body"] != sha256_hex(request.body):
+    if claims["body"] != body:
         raise _fault("identity.token-body", "expected the body that the token was made for, got another")
 
 
@@ -107,8 +113,6 @@ def _parsed(header: str | None) -> _Token:
     if form is None:
         raise _malformed("expected 'Bearer' and a compact JWS, got another form")
     head, body, signature = form.groups()
-    if _json(head).get("alg") != "EdDSA":
-        raise _malformed("expected alg EdDSA, got another")
     claims = _json(body)
     if any(not isinstance(claims.get(name), str) for name in _TEXTS) or any(type(claims.get(name)) is not int for name in _TIMES):
         raise _malformed(f"expected the claims {', '.join(_TEXTS + _TIMES)}, got one missing or of another kind")
@@ -117,7 +121,7 @@ def _parsed(header: str | None) -> _Token:
         raise _malformed(f"expected a life of at most {LIFE.seconds} s, got another")
     if not 0 < len(claims["jti"]) <= 200:
         raise _malformed("expected a jti of 1 to 200 characters, got another length")
-    return _Token(claims, signed=f"{head}.{body}".encode(), signature=_decode(signature))
+    return _Token(_json(head).get("alg"), claims, signed=f"{head}.{body}".encode(), signature=_decode(signature))
 
 
 def _json(part: str) -> dict[str, Any]:

@@ -1,79 +1,110 @@
-"""A node's private key in one file that only its owner can read."""
+"""A node's keys, each in one file that only its owner can read: the one that it signs with, and the one that seals what it keeps."""
 
 import os
 import stat
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from chengshu.kernel.crypto import MemorySigner, Signer
+from chengshu.identity.keys.pkcs8 import sm2_pem, sm2_private_key
+from chengshu.kernel.crypto import Algorithm, MemorySigner, Signer, Sm2MemorySigner, Suite
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.text import Text
 
 FILE_NAME = "node.key"
+DATA_FILE_NAME = "data.key"
 
 
 class FileKeys:
-    """Makes and loads ``node.key`` (PKCS #8 PEM, RFC 5958, mode 0600) in a ``keys`` folder."""
+    """Makes and loads ``node.key`` (PKCS #8 PEM, RFC 5958) and ``data.key`` (raw bytes), mode 0600, in a ``keys`` folder."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
+        self.data_path = folder / DATA_FILE_NAME
 
-    def create(self) -> Signer:
-        """Make a fresh key and its file; raise Conflict where there is one already, since a node's id must not change unnoticed."""
-        key = Ed25519PrivateKey.generate()
+    def create(self, suite: Suite) -> Signer:
+        """Make a fresh key of the profile and its file; raise Conflict where there is one, since a node's id must not change unnoticed."""
+        signer: Signer
+        if suite.algorithm is Algorithm.ED25519:
+            key = Ed25519PrivateKey.generate()
+            pem, signer = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), MemorySigner(key)
+        else:
+            signer = Sm2MemorySigner.generate()
+            pem = sm2_pem(int.from_bytes(signer.private_bytes(), "big"))
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
+        if not _put_new(self.path, pem):
             raise Conflict(
                 "identity.key-exists",
                 f"expected no {FILE_NAME} in {self.path.parent}, got one",
                 hint=Text("Use the key that is there, or choose another folder.", "请使用已有密钥，或另选目录。"),
-            ) from error
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            file.flush()
-            os.fsync(file.fileno())
-        return MemorySigner(key)
+            )
+        return signer
 
     def load(self) -> Signer:
-        """Return the signer of the key file.
+        """Return the signer of the key file, of the kind that the file holds.
 
-        Raises NotFound where it is absent and Invalid where others may read it (it says ``chmod 600``) or it holds no Ed25519 key.
+        Raises NotFound where it is absent and Invalid where others may read it (it says ``chmod 600``) or it holds no key of a profile.
         """
+        return _signer(self.path, _private(self.path))
+
+    def data_key(self, suite: Suite) -> bytes:
+        """Return the key that seals what the node keeps, made at the first call; raise Invalid where others may read its file."""
+        if not self.data_path.exists():
+            _put_new(self.data_path, suite.new_data_key())
+        return _private(self.data_path)
+
+
+def _put_new(path: Path, content: bytes) -> bool:
+    """Put a file in place whole, readable by its owner only; False, and nothing done, where there is one. Of two at once one wins."""
+    with NamedTemporaryFile(dir=path.parent) as parked:  # made with mode 0600
+        parked.write(content)
+        parked.flush()
+        os.fsync(parked.fileno())
         try:
-            mode = stat.S_IMODE(self.path.stat().st_mode)
-        except FileNotFoundError as error:
-            raise NotFound(
-                "identity.key-absent",
-                f"expected a key at {self.path}, got no file",
-                hint=Text("Create the node with 'chengshu node init'.", "请用 chengshu node init 创建节点。"),
-            ) from error
-        if mode & 0o077:
-            raise Invalid(
-                "identity.key-readable",
-                f"expected {self.path} to be readable by its owner only, got mode {mode:04o}",
-                hint=Text(f"Run 'chmod 600 {self.path}'.", f"请运行 chmod 600 {self.path}。"),
-            )
-        return MemorySigner(_key(self.path))
+            os.link(parked.name, path)
+        except FileExistsError:
+            return False
+    return True
 
 
-def _key(path: Path) -> Ed25519PrivateKey:
+def _private(path: Path) -> bytes:
+    """A key file's content, once nobody but its owner can read it."""
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError as error:
+        raise NotFound(
+            "identity.key-absent",
+            f"expected a key at {path}, got no file",
+            hint=Text("Create the node with 'chengshu node init'.", "请用 chengshu node init 创建节点。"),
+        ) from error
+    if mode & 0o077:
+        raise Invalid(
+            "identity.key-readable",
+            f"expected {path} to be readable by its owner only, got mode {mode:04o}",
+            hint=Text(f"Run 'chmod 600 {path}'.", f"请运行 chmod 600 {path}。"),
+        )
+    return path.read_bytes()
+
+
+def _signer(path: Path, pem: bytes) -> Signer:
+    private_key = sm2_private_key(pem)
+    if private_key is not None:
+        return Sm2MemorySigner(private_key)
+    try:
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _broken(path) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _broken(path)
-    return key
+    return MemorySigner(key)
 
 
 def _broken(path: Path) -> Invalid:
     return Invalid(
         "identity.key-broken",
-        f"expected an Ed25519 private key as unencrypted PKCS #8 PEM in {path}, got something else",
+        f"expected an Ed25519 or SM2 private key as unencrypted PKCS #8 PEM in {path}, got something else",
         hint=Text("Restore the file from your backup.", "请从备份恢复该文件。"),
     )

@@ -52,6 +52,8 @@ def value_of_fusing(tables: Tables, parameters: Mapping[str, Any]) -> dict[str, 
     frame = _frame(parameters)
     positions = {name: tables[name] for name in SOURCES if name in tables}
     picture = fuse(positions, frame)
+    # Who is out for its clock is out of everything: of what its data were worth, of the multiplier and of the payments.
+    positions = {name: table for name, table in positions.items() if name not in picture.quarantined}
     truth = _truth(tables)
     found = _conflicts(picture.tracks.filter(pc.field("for_ttc")), tables, MEASURED)
     results = {

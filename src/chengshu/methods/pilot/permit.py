@@ -8,7 +8,6 @@ from typing import Any, Literal, cast
 
 import shapely
 
-from chengshu.kernel.canonical import digest
 from chengshu.kernel.clock import from_iso
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
@@ -105,7 +104,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One permit as published; ``digest`` is that of the document, ``notes`` say what was put right while reading it."""
+    """One permit as published; ``notes`` say what was put right while reading it."""
 
     permit_id: str
     version: int
@@ -131,7 +130,6 @@ class Permit:
     immobilised_s: float
     valid_from: datetime
     valid_to: datetime
-    digest: str
     notes: tuple[Note, ...]
 
     @classmethod
@@ -171,7 +169,6 @@ class Permit:
             immobilised_s=top.number("immobilised_s"),
             valid_from=valid_from,
             valid_to=valid_to,
-            digest=digest(document),
             notes=zone_notes + road_notes,
         )
 

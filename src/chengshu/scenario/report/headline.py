@@ -41,7 +41,7 @@ def headline(play: Row, cast: Cast) -> Headline:
     row: Row = found[0] if found else {}
     status = str(row.get("status") or "not-measured").replace(" ", "-")
     value, low, high = (real(row.get(name)) for name in ("value", "low", "high"))
-    facts = _facts(row, cast, counted_seen(play, cast))
+    facts = (*_facts(row, cast, counted_seen(play, cast)), *_left_out(play, cast))
     if status == "measured" and value is not None:
         return Headline(
             True, _same(times(value)), _interval(low, high, value), _means(row, play, cast), _established(low), facts, value, low, high
@@ -79,6 +79,11 @@ def counted_seen(play: Row, cast: Cast) -> Seen | None:
     return Seen(best, singles[best][0], *seen[everyone], parties=len(everyone))
 
 
+def quarantined(play: Row) -> list[Row]:
+    """Return the parties that the job left out for their clocks, with the offset in ms that was found."""
+    return [row for row in rows(play, JOB, "alignment") if row.get("state") == "quarantined"]
+
+
 def times(value: float) -> str:
     """Return a ratio with its sign: two digits below 2, where they matter, one above."""
     return f"{value:.2f}×" if value < 2 else f"{value:.1f}×"
@@ -94,6 +99,10 @@ def _facts(row: Row, cast: Cast, seen: Seen | None) -> tuple[tuple[Text, Content
         (Text("Junctions with roadside sensors", "路侧设备覆盖路口"), percent(real(row.get("roadside_share")), digits=0)),
         (Text("Best single party", "最佳单一方"), cast.chip(best) if best else "—"),
     )
+
+
+def _left_out(play: Row, cast: Cast) -> list[tuple[Text, Content]]:
+    return [(Text("Measured without, for its clock", "因时钟偏差未纳入"), cast.chip(row.get("source"))) for row in quarantined(play)]
 
 
 def _interval(low: float | None, high: float | None, value: float) -> Text:

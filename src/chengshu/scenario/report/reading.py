@@ -30,6 +30,7 @@ _TERMS: Mapping[str, Text] = {
     "error": Text("source set aside", "搁置来源"),
     "rows": Text("rows set aside", "搁置行"),
     "warning": Text("kept, flagged", "保留并标记"),
+    "quarantined": Text("quarantined", "已隔离"),
     "proved": Text("proved", "已证明"),
     "not-shown": Text("not shown", "未显示"),
     "contradicted": Text("contradicted", "相悖"),
@@ -200,7 +201,7 @@ def fixed(value: object, *, digits: int = 1) -> str:
 
 def short(value: object, *, most: int = 12) -> str:
     """Return the first characters of an identifier or digest."""
-    text = str(value or "—").removeprefix("urn:uuid:").removeprefix("sha256:")
+    text = str(value or "—").removeprefix("urn:uuid:").removeprefix("sha256:").removeprefix("sm3:")
     return text if len(text) <= most else f"{text[:most]}…"
 
 

@@ -30,20 +30,27 @@ def into_file(chunks: Iterable[bytes], path: Path, *, limit_bytes: int) -> None:
     Raises Unavailable when the stream ends early (no file is left then) and Invalid when it is above ``limit_bytes``.
     """
     try:
-        source = pa.PythonFile(_Chunks(chunks, limit_bytes), mode="r")
-        with pa.ipc.open_stream(source) as reader, pa.ipc.new_file(path, reader.schema) as writer:
+        source = _Chunks(chunks, limit_bytes)
+        with pa.ipc.open_stream(pa.PythonFile(source, mode="r")) as reader, pa.ipc.new_file(path, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)
+        _expect_end(source)
     except (pa.ArrowInvalid, EOFError, OSError) as error:
         path.unlink(missing_ok=True)
         raise Unavailable(
             "transfer.broken-stream",
-            "expected a whole Arrow stream, got one that ends early or cannot be read",
+            "expected one whole Arrow stream, got one that ends early, goes on or cannot be read",
             hint=Text("The transfer may be tried again under a new grant.", "可以用新的授权重新传输。"),
         ) from error
     except Invalid:
         path.unlink(missing_ok=True)
         raise
+
+
+def _expect_end(source: "_Chunks") -> None:
+    """Read to the very end: only then has the holder recorded that the whole product went out."""
+    if source.read():
+        raise EOFError("more than one stream")
 
 
 def _drain(sink: BytesIO) -> bytes:

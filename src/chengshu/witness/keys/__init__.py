@@ -1,0 +1,1 @@
+"""Where a witness's keys are kept."""

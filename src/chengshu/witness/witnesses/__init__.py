@@ -1,0 +1,1 @@
+"""How witnesses are reached."""

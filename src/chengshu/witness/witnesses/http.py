@@ -1,0 +1,59 @@
+"""Witnesses over HTTP (C2SP tlog-witness): bounded in time and size, no redirects, no proxies from the environment."""
+
+import time
+from urllib.parse import quote
+
+import httpx
+
+from chengshu.kernel.errors import Unavailable
+from chengshu.kernel.text import Text
+from chengshu.witness.ports import Reply
+
+TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 320 * 1024
+
+
+class HttpWitnesses:
+    """Asks witnesses by their URL; a new connection for each call, so that a dead one is nobody else's."""
+
+    def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+
+    def submit(self, url: str, body: bytes) -> Reply:
+        """Send a submission and return the witness's reply; raise Unavailable when none comes in time."""
+        return self._call("POST", url.rstrip("/") + "/add-checkpoint", body)
+
+    def last(self, url: str, origin: str) -> bytes | None:
+        """Return the note of ``origin`` that the witness cosigned last, None where it has none; raise Unavailable when it is silent."""
+        reply = self._call("GET", f"{url.rstrip('/')}/checkpoints/{quote(origin)}", None)
+        if reply.status == httpx.codes.NOT_FOUND:
+            return None
+        if reply.status != httpx.codes.OK:
+            raise _silent(f"status {reply.status}")
+        return reply.text.encode()
+
+    def _call(self, method: str, url: str, body: bytes | None) -> Reply:
+        try:
+            with (
+                httpx.Client(timeout=self._timeout_s, follow_redirects=False, trust_env=False) as client,
+                client.stream(method, url, content=body) as response,
+            ):
+                data, until = bytearray(), time.monotonic() + 2 * self._timeout_s
+                for chunk in response.iter_bytes():
+                    data += chunk
+                    if len(data) > MAX_ANSWER_BYTES or time.monotonic() > until:
+                        raise _silent(f"more than {MAX_ANSWER_BYTES} bytes, or too slow an answer")
+                return Reply(response.status_code, data.decode())
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise _silent(type(error).__name__) from error
+
+
+def _silent(got: str) -> Unavailable:
+    return Unavailable(
+        "witness.unreachable",
+        f"expected the witness to answer, got {got}",
+        hint=Text(
+            "Ask its operator whether its node is being served; it is asked again by itself.",
+            "请询问其运营方节点是否运行；系统会自动重试。",
+        ),
+    )

@@ -1,0 +1,215 @@
+"""Every verb of the command line only reads or leaves an entry in the log of the node that it is about; so does every kind of act."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+from small_space import hang_up, kinds, until
+from typer.testing import CliRunner
+
+from chengshu.cli.main import app
+from chengshu.evidence.model import KINDS
+from chengshu.kernel.canonical import digest
+from chengshu.kernel.errors import Denied
+from chengshu.live.model import Act
+from chengshu.node import Node, open_node
+from chengshu.testing import Space
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # a command leaves closing its connections to its process's end
+ROOT = Path(__file__).parents[1]
+PERMIT = ROOT / "data" / "permits" / "changan_chongqing.json"
+MEAN = "SELECT COUNT(*) AS n, AVG(speed) AS speed FROM road.counts"
+
+READS = {
+    *(("contract", word) for word in ("list", "show")),
+    *(("evidence", word) for word in ("list", "publish", "verify")),  # publishing writes the log's files, and nothing else
+    *(("job", word) for word in ("list", "show")),
+    *(("node", word) for word in ("show", "wait")),
+    *(("pack", word) for word in ("check", "compile", "list", "sample")),
+    *(("statement", word) for word in ("list", "verify")),
+    ("doctor",), ("peer", "list"), ("permit", "show"), ("product", "list"),
+}  # fmt: skip
+PLAYS = {("demo",), ("pack", "run"), ("serve",)}
+"""These do what others do: nodes are made, served, and told the verbs below."""
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command that has none below itself."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path
+        return
+    for name, one in below.items():
+        yield from commands(one, (*path, name))
+
+
+@dataclass
+class Walk:
+    """A served space on which one act after another is done, and what each left in whose log."""
+
+    folder: Path
+    nodes: dict[str, Node]
+    left: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def act(self, name: str, do: Callable[[], object]) -> None:
+        """Do something and keep what it left behind in every log."""
+        before = {handle: len(kinds(node)) for handle, node in self.nodes.items()}
+        do()
+        self.left[name] = {handle: kinds(node)[before[handle] :] for handle, node in self.nodes.items()}
+
+    def command(self, *words: object, on: str, code: int = 0) -> dict[str, Any]:
+        """Run a command on one of the nodes, for a program; keep what it left under the command's name."""
+        result: dict[str, Any] = {}
+
+        def do() -> None:
+            ran = CliRunner().invoke(app, [*map(str, words), "--node", str(self.nodes[on].folder), "--json"])
+            assert (ran.exit_code, ran.exception is None or isinstance(ran.exception, SystemExit)) == (code, True), ran.output
+            value = json.loads(ran.stdout)
+            result.update(value if isinstance(value, dict) else {"rows": value})
+
+        length = 1 if words[0] == "query" else 3 if words[1] == "move" else 2
+        self.act(" ".join(map(str, words[:length])) + ("" if code == 0 else " refused"), do)
+        return result
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    folder = tmp_path_factory.mktemp("acts")
+    with Space(folder) as space:
+        nodes = {"road": space.add("road"), "firm": space.add("firm"), "room": space.add("room", clean_room=True)}
+        walk = Walk(folder, nodes)
+        _walk(walk)
+        yield walk
+        hang_up(*nodes.values())
+
+
+def _walk(walk: Walk) -> None:
+    road = walk.nodes["road"]
+    _make_another(walk)
+    rows = [{"vehicle": f"v{one:02d}", "speed": 10.0 + one} for one in range(40)]
+    for name in ("counts", "other"):
+        pq.write_table(pa.Table.from_pylist(rows), walk.folder / f"{name}.parquet")
+        walk.command("product", "publish", walk.folder / f"{name}.parquet", "--purpose", "study", "--to", "firm", "--uses", 5, on="road")
+    walk.command("product", "grade", "counts", "important", "--reason", "positions of vehicles", on="road")
+    agreed = walk.command("contract", "request", "road", "counts", on="firm")
+    assert agreed["state"] == "FINALIZED", agreed
+    walk.command("query", MEAN, "--purpose", "study", on="firm")
+    until(lambda: "job.released" in kinds(road))
+    walk.left["query"]["road"] = kinds(road)[kinds(road).index("job.vetted") :]
+    walk.command("query", "SELECT speed FROM road.counts", "--purpose", "study", on="firm", code=3)
+    walk.command("job", "run", "none.method", "--purpose", "study", "--input", "road/counts", on="firm", code=3)
+    waiting = walk.command("contract", "request", "road", "other", on="firm")
+    walk.command("contract", "terminate", waiting["negotiation"], "--reason", "not needed", on="firm", code=1)
+    walk.command("product", "withdraw", "other", on="road")
+    walk.act("trouble", lambda: road.trouble(Denied("test.trouble", "expected nothing, got this", hint=KINDS["node.started"])))
+    _permits(walk)
+
+
+def _make_another(walk: Walk) -> None:
+    words = ["--handle", "late", "--name", "Late", "--name-zh", "后来者", "--port", "8799", "--json"]
+    made = CliRunner().invoke(app, ["node", "init", str(walk.folder / "late"), *words])
+    assert made.exit_code == 0, made.output
+    card = walk.folder / "late.json"
+    card.write_text(made.stdout, encoding="utf-8")
+    late = open_node(walk.folder / "late")
+    walk.left["node init"] = {"late": kinds(late)}
+    hang_up(late)
+    walk.command("peer", "add", card, on="road")
+
+
+def _permits(walk: Walk) -> None:
+    """The road operator's node keeps the permit, for want of an authority."""
+    road = walk.nodes["road"]
+    document = json.loads(PERMIT.read_text(encoding="utf-8"))
+    document["valid"] = {"from": "2026-01-01T00:00:00+08:00", "to": "2125-12-15T00:00:00+08:00"}
+    permit = str(document["id"])
+    file, less = walk.folder / "permit.json", walk.folder / "less.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    less.write_text(json.dumps({"max_kph": 40}), encoding="utf-8")
+    walk.command("permit", "publish", file, "--reason", "application", on="road")
+    ground = ["--rule", "R05", "--reason", "speeding", "--evidence"]
+    walk.command("permit", "restrict", permit, "--file", less, *ground, digest("a"), on="road")
+    walk.command("permit", "move", "lift", permit, *ground, digest("b"), on="road")
+    vehicle, operator = document["vehicles"][0], document["operators"][0]
+    names = ["--vehicle", "v1", "--type", vehicle["type"], "--software", vehicle["sw"]["min"], "--operator", operator]
+    token = walk.command("permit", "admit", permit, *names, on="road")["token"]
+    walk.command("permit", "admit", permit, *names[:-1], "somebody else", on="road", code=3)
+    seen = {"veh_pid": "v1", "sw_version": names[5], "shift_id": "s1"}
+    walk.act("present", lambda: road.permits.present(token, **seen))
+    walk.act("present refused", lambda: road.permits.present(token, **{**seen, "shift_id": "s2"}))
+    walk.command("permit", "move", "suspend", permit, *ground, digest("c"), on="road")
+    walk.command("permit", "move", "reinstate", permit, *ground, digest("c"), on="road", code=3)
+    for step in ("reinstate", "suspend", "terminate"):
+        walk.command("permit", "move", step, permit, *ground, digest(step), on="road")
+    area = {"type": "Polygon", "coordinates": [[[106.4, 29.5], [106.5, 29.5], [106.5, 29.6], [106.4, 29.5]]]}
+    closed = {"id": "d1", "crs": "WGS84", "bbox": [106.3, 29.4, 106.7, 29.7], "area": area, "from": "2026-03-06T03:00:00Z"}
+    act = Act(str(document["issuer"]), "R11", digest("g"), "works")
+    walk.act("directive issue", lambda: road.directives.issue(closed, act))
+    walk.act("directive lift", lambda: road.directives.lift("d1", act))
+
+
+LEAVES: dict[str, dict[str, list[str]]] = {
+    "node init": {"late": ["node.started", "peer.added"]},
+    "peer add": {"road": ["peer.added"]},
+    "product publish": {"road": ["product.published", "offer.made"]},
+    "product grade": {"road": ["grade.set"]},
+    "product withdraw": {"road": ["product.withdrawn"]},
+    "contract request": {
+        "firm": ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"],
+        "road": ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"],
+    },
+    "contract terminate": {"firm": ["negotiation.terminated"]},
+    "query": {
+        "firm": ["job.submitted", "job.released"],
+        "room": ["job.submitted", "job.vetted", "job.run", "job.released"],
+        "road": [
+            *("job.vetted", "job.approved", "budget.spent", "transfer.started", "transfer.completed", "use.metered", "job.released"),
+        ],
+    },
+    "query refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
+    "job run refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
+    "permit publish": {"road": ["permit.submitted", "permit.approved", "permit.published"]},
+    "permit restrict": {"road": ["permit.restricted"]},
+    "permit move lift": {"road": ["permit.lifted"]},
+    "permit move suspend": {"road": ["permit.suspended"]},
+    "permit move reinstate": {"road": ["permit.reinstated"]},
+    "permit move reinstate refused": {"road": ["permit.refused"]},
+    "permit move terminate": {"road": ["permit.terminated"]},
+    "permit admit": {"road": ["token.issued"]},
+    "permit admit refused": {"road": ["token.refused"]},
+    "present": {"road": ["token.presented"]},
+    "present refused": {"road": ["token.refused"]},
+    "directive issue": {"road": ["directive.issued"]},
+    "directive lift": {"road": ["directive.lifted"]},
+    "trouble": {"road": ["alert.raised"]},
+}
+"""What each act must leave in which node's log, whatever else it leaves."""
+
+
+def test_every_command_reads_or_is_walked_here(walk: Walk) -> None:
+    walked = {tuple(name.removesuffix(" refused").split())[:2] for name in walk.left}
+    assert set(commands(typer.main.get_command(app))) - READS - PLAYS - walked == set()
+
+
+@pytest.mark.parametrize("act", LEAVES)
+def test_an_act_leaves_its_entries(walk: Walk, act: str) -> None:
+    for handle, expected in LEAVES[act].items():
+        left = walk.left[act][handle]
+        assert [kind for kind in expected if kind not in left] == [], f"{act} in the log of {handle}: {left}"
+
+
+def test_every_act_that_was_walked_is_held_to_something(walk: Walk) -> None:
+    assert walk.left.keys() == LEAVES.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_entry_is_left_by_an_act_or_asked_for_by_another_test(walk: Walk, kind: str) -> None:
+    left = {one for logs in walk.left.values() for entries in logs.values() for one in entries}
+    elsewhere = [file for file in ROOT.rglob("test_*.py") if file != Path(__file__) and f'"{kind}"' in file.read_text(encoding="utf-8")]
+    assert kind in left or elsewhere != []
