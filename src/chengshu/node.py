@@ -170,7 +170,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
-    transfers = Transfers(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    transfers = Transfers(database, products=catalog, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)
     issuer = Issuer(
         database,
@@ -215,6 +215,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         own_id=identity.did,
         signer=signer,
         nodes=nodes,
+        contracts=contracts,
         evidence=evidence,
         is_signed_by=_is_signed_by,
         digests=digests,
@@ -241,7 +242,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
     settlements = Settlements(
         database,
         room=room,
-        room_of=asker.room_of,
+        known=asker.known,
         nodes=nodes,
         tasks=tasks,
         evidence=evidence,

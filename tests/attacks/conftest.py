@@ -1,6 +1,12 @@
-"""What the attacks on whole nodes share with the tests of whole nodes: the small space."""
+"""Attacks on whole nodes are made in the same town as the tests of honest use."""
 
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
-sys.path.append(str(Path(__file__).parent.parent / "nodes"))
+import pytest
+from small_space import Town, raised_town
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    with raised_town(tmp_path_factory.mktemp("town")) as town:
+        yield town

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
@@ -123,7 +124,7 @@ def test_one_driver_cannot_be_singled_out(sql: str) -> None:
 
 
 def test_joined_copies_of_one_record_do_not_make_a_group() -> None:
-    sql = "SELECT g.gate, COUNT(*) AS n FROM fleet.jobs j JOIN toll.gates g ON g.vehicle = j.vehicle GROUP BY g.gate"
+    sql = "SELECT g.gate, COUNT(j.fare) AS n FROM fleet.jobs j JOIN toll.gates g ON g.vehicle = j.vehicle GROUP BY g.gate"
     assert _unprotected(sql) == [("g1", 60)]
     verdict = _room(sql)
     assert isinstance(verdict, Refused)
@@ -307,13 +308,112 @@ def test_a_holder_is_not_bound_by_a_schema_that_the_job_made_up() -> None:
     assert isinstance(vet(sql, TERMS), Refused)
 
 
-def test_only_listed_questions_pass_where_an_agreement_lists_them() -> None:
-    listed = "SELECT zone, COUNT(*) FROM fleet.jobs GROUP BY zone"
-    terms = {"fleet.jobs": ProductTerms(SCHEMA, queries=(listed,))}
-    assert isinstance(vet("select  ZONE, count(*) from Fleet.Jobs /* same */ group by zone", terms), VettedQuery)
-    verdict = vet("SELECT zone, COUNT(*) FROM fleet.jobs WHERE kind = 'day' GROUP BY zone", terms)
+# --- what an asker can do with a product of its own that it joins
+
+
+VEHICLES = [f"v{i:02d}" for i in range(20)]
+WEIGHTS = Schema(
+    "asker.notes",
+    (
+        Column("vehicle", ColumnType.TEXT, Role.KEY),
+        Column("weight", ColumnType.INTEGER, Role.FREE),
+        Column("name", ColumnType.TEXT, Role.FREE),
+        Column("label", ColumnType.TEXT, Role.FREE),
+    ),
+    None,
+    1,
+)
+NOTES = pa.table(
+    {
+        "vehicle": VEHICLES,
+        "weight": [1 << (2 * i) for i in range(20)],
+        "name": VEHICLES,
+        "label": ["it" if one == "v03" else "other" for one in VEHICLES],
+    }
+)
+OFTEN = pa.table(
+    {
+        "vehicle": [one for i, one in enumerate(VEHICLES[:14]) for _ in range(2**i)],
+        "weight": [place for i in range(14) for place in range(2**i)],
+        "name": [f"{place}" for i in range(14) for place in range(2**i)],
+        "label": ["x"] * (2**14 - 1),
+    }
+)
+MINE = {
+    "public": ProductTerms(WEIGHTS),
+    "protected, but the asker's": ProductTerms(replace(WEIGHTS, privacy_unit="vehicle", minimum_group=5), of_asker=True),
+}
+CHOSEN = {
+    "a sum of powers": ("SUM(m.weight)", NOTES, "v03"),
+    "a mean of powers": ("AVG(m.weight)", NOTES, "v03"),
+    "the least name": ("MIN(m.name)", NOTES, "v01"),
+    "the greatest name": ("MAX(m.name)", NOTES, "v19"),
+    "a number of different labels": ("COUNT(DISTINCT m.label)", NOTES, "v03"),
+    "a number of different doubles": ("COUNT(DISTINCT m.weight)", OFTEN, "v13"),
+    "a number of values": ("COUNT(m.weight)", OFTEN, "v03"),
+    "a number of rows": ("COUNT(*)", OFTEN, "v03"),
+}
+
+
+def _with(notes: pa.Table, mine: ProductTerms, sql: str, *, without: str = "") -> Released | Refused:
+    """The room's answer over the fleet's jobs, with the asker's notes beside them; one vehicle may be missing from the fleet."""
+    query = vet(sql, {"fleet.jobs": ProductTerms(SCHEMA), "asker.notes": mine})
+    if isinstance(query, Refused):
+        return query
+    fleet = TABLE.filter(pc.not_equal(TABLE.column("vehicle"), without))
+    return release(ENGINE.run(query, {"fleet.jobs": fleet, "asker.notes": notes}), query=query)
+
+
+@pytest.mark.parametrize("mine", MINE.values(), ids=MINE.keys())
+@pytest.mark.parametrize(("chosen", "notes", "victim"), CHOSEN.values(), ids=CHOSEN.keys())
+def test_values_that_the_asker_chose_do_not_tell_who_is_in_a_group(chosen: str, notes: pa.Table, victim: str, mine: ProductTerms) -> None:
+    joined = f"SELECT {chosen} AS x FROM {{}} j JOIN {{}} m ON j.vehicle = m.vehicle WHERE j.zone = 'east'"  # noqa: S608  # the attack
+    with duckdb.connect(":memory:") as database:
+        database.register("with_victim", TABLE)
+        database.register("without_victim", TABLE.filter(pc.not_equal(TABLE.column("vehicle"), victim)))
+        database.register("notes", notes)
+        present, absent = (database.execute(joined.format(name, "notes")).fetchall() for name in ("with_victim", "without_victim"))
+    assert present != absent
+    verdict = _with(notes, mine, joined.format("fleet.jobs", "asker.notes"))
+    assert verdict == _with(notes, mine, joined.format("fleet.jobs", "asker.notes"), without=victim)
     assert isinstance(verdict, Refused)
-    assert verdict.rule == "query-not-listed"
+    assert verdict.rule == ("join-fan-out" if chosen == "COUNT(*)" else "joined-value")
+
+
+@pytest.mark.parametrize("mine", MINE.values(), ids=MINE.keys())
+def test_one_vehicle_that_the_asker_lists_twice_is_no_oracle_for_its_being_in_a_group(mine: ProductTerms) -> None:
+    """A gate that left out only the groups in which somebody is repeated would name the group of that one."""
+    doubled = pa.concat_tables([NOTES, NOTES.slice(1, 1)])  # v01 twice
+    for value in ("COUNT(*)", "AVG(j.fare)", "SUM(j.fare)", "COUNT(j.fare)"):
+        sql = f"SELECT j.zone, {value} AS x FROM fleet.jobs j JOIN asker.notes m ON j.vehicle = m.vehicle GROUP BY j.zone"  # noqa: S608  # the attack
+        told = [_with(doubled, mine, sql, without=absent) for absent in ("", "v01", "v02")]
+        assert {one.rule for one in told if isinstance(one, Refused)} == {"join-fan-out"}
+        assert len([one for one in told if isinstance(one, Refused)]) == 3
+        assert isinstance(_with(NOTES, mine, sql), Released)
+
+
+def test_an_asker_may_choose_whom_to_ask_about_and_how_to_group_them_as_long_as_groups_are_large() -> None:
+    sql = (
+        "SELECT m.label, COUNT(DISTINCT j.vehicle) AS vehicles, AVG(j.fare) AS fare, COUNT(*) AS jobs "
+        "FROM fleet.jobs j JOIN asker.notes m ON j.vehicle = m.vehicle GROUP BY m.label"
+    )
+    fares = [one["fare"] for one in TABLE.to_pylist() if one["vehicle"] != "v03"]  # the only one of its label is left out
+    for mine in MINE.values():
+        assert _shown(_with(NOTES, mine, sql)) == [("other", 19, float(f"{sum(fares) / 38:.6g}"), 38)]
+
+
+def test_an_asker_that_asks_of_its_own_products_alone_is_held_to_nothing_of_this() -> None:
+    terms = {"asker.notes": MINE["protected, but the asker's"], "fleet.jobs": ProductTerms(SCHEMA, of_asker=True)}
+    sql = "SELECT SUM(m.weight) AS x FROM fleet.jobs j JOIN asker.notes m ON j.vehicle = m.vehicle"
+    assert isinstance(vet(sql, terms), VettedQuery)
+
+
+def test_products_of_two_owners_are_counted_by_unit_and_not_by_pair() -> None:
+    pairs = "SELECT COUNT(*) AS n FROM fleet.jobs j JOIN toll.gates g ON j.vehicle = g.vehicle"
+    verdict = vet(pairs, TERMS)
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "joined-count"
+    assert isinstance(vet(pairs.replace("*", "DISTINCT j.vehicle"), TERMS), VettedQuery)
 
 
 def _bypassing(sql: str) -> VettedQuery:

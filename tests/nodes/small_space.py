@@ -3,7 +3,8 @@
 import base64
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,14 @@ from chengshu import config
 from chengshu.catalog.model import Column, DataContract, LogicalType, Product, Role
 from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
-from chengshu.cleanroom.model import Job, JobInput, Question, SqlQuestion
+from chengshu.cleanroom.model import Job, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cli import verbs
 from chengshu.identity.keys.file import FileKeys
-from chengshu.kernel.canonical import canonical
+from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.ids import new_id
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, Node, open_node
 from chengshu.testing import Space
@@ -50,6 +53,23 @@ class Town:
         """A product of the road operator under the firm's agreement on it."""
         holder = self.fleet if product == "trips" else self.road
         return InputChoice(holder.identity.did, product, self.agreements[product] if agreement is None else agreement)
+
+
+@contextmanager
+def raised_town(folder: Path) -> Iterator[Town]:
+    """Serve the town below ``folder`` for the time of the context, every product under agreement with the firm."""
+    with Space(folder) as space:
+        road, fleet, firm = (space.add(name) for name in ("road", "fleet", "firm"))
+        room = space.add("room", clean_room=True)
+        terms = verbs.Terms(room.identity.did, [PURPOSE])
+        publish(road, "counts", policy=verbs.offer_of(terms))
+        publish(road, "other", policy=verbs.offer_of(terms))
+        publish(road, "twice", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE], uses=2)))
+        publish(fleet, "trips", policy=verbs.offer_of(terms), table=counts(vehicles=range(30, 60)))
+        agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
+        agreements["trips"] = agree(firm, fleet, "trips")
+        yield Town(space, road, fleet, firm, room, agreements)
+    hang_up(*space.nodes.values())
 
 
 def counts(*, vehicles: range = range(40)) -> pa.Table:
@@ -81,12 +101,12 @@ def contract_for(name: str, *, owner: str, version: str = "1.0.0") -> DataContra
     )
 
 
-def publish(node: Node, name: str, *, policy: dict[str, Any], table: pa.Table | None = None) -> Product:
+def publish(node: Node, name: str, *, policy: dict[str, Any], table: pa.Table | None = None, version: str = "1.0.0") -> Product:
     """Publish :func:`counts` (or another table of its columns) as a product of ``node``."""
     file = node.folder / "files" / f"{name}.parquet"
     file.parent.mkdir(exist_ok=True)
     pq.write_table(counts() if table is None else table, file)
-    document = document_of(contract_for(name, owner=node.settings.node.handle))
+    document = document_of(contract_for(name, owner=node.settings.node.handle, version=version))
     product = node.catalog.publish(document, source=file, policy=policy)
     assert isinstance(product, Product)
     return product
@@ -100,17 +120,33 @@ def agree(asker: Node, holder: Node, product: str) -> str:
     return str(outcome["agreement"])
 
 
-def ask(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None, purpose: str = PURPOSE) -> Standing:
+def ask(
+    asker: Node,
+    room: Node,
+    inputs: Sequence[InputChoice],
+    *,
+    question: Question | None = None,
+    purpose: str = PURPOSE,
+    price: Fen | None = None,
+) -> Standing:
     """Ask and follow to the end."""
     question = question or SqlQuestion(BY_ROAD)
-    return verbs.ask(asker, question, room=room.identity.did, purpose=purpose, inputs=inputs, timeout_s=WAIT_S)
+    return verbs.ask(asker, question, room=room.identity.did, purpose=purpose, inputs=inputs, timeout_s=WAIT_S, price=price)
 
 
 def signed_job(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None) -> tuple[dict[str, Any], str]:
     """A job as its asker signs it, for a messenger that does with it what it should not."""
-    parts = tuple(JobInput(asker.asker.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
+    parts = tuple(asker.asker.part(one) for one in inputs)
     document = Job(new_id(), asker.identity.did, room.identity.did, PURPOSE, question or SqlQuestion(BY_ROAD), parts).as_document()
     return document, sign(asker, document)
+
+
+def receipt_for(document: dict[str, Any], *, state: str = "RELEASED") -> dict[str, Any]:
+    """What an honest room says of the end of a job, unsigned."""
+    inputs = [{name: one[name] for name in ("provider", "product", "agreement")} for one in document["inputs"]]
+    about = {name: document[name] for name in ("consumer", "room")}
+    made_up = {"outcome_digest": "sha256:" + "1" * 64, "at": "2026-01-01T00:00:00.000Z"}
+    return {"job": document["id"], "job_digest": Digests(INTERNATIONAL).of(document), **about, "inputs": inputs, "state": state, **made_up}
 
 
 def sign(node: Node, document: dict[str, Any]) -> str:

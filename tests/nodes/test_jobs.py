@@ -6,7 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, ask, kinds, sign, signed_job, until, wire
+from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, ask, kinds, receipt_for, sign, signed_job, until, wire
+from sqlalchemy.exc import IntegrityError
 
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import SqlQuestion
@@ -226,11 +227,47 @@ def test_a_strangers_receipt_does_not_take_the_place_of_the_rooms(town: Town) ->
     document, signature = signed_job(town.firm, town.room, [town.choice()])
     message = {"job": document, "signature": signature, "product": "counts"}
     wire(town.room).post(town.road.identity.did, "/room/inputs", message)
-    strangers = {"job": document["id"], "room": town.fleet.identity.did, "state": "FAILED"}
-    wire(town.fleet).post(town.road.identity.did, "/room/receipts", {"receipt": strangers, "signature": sign(town.fleet, strangers)})
-    rooms = {**strangers, "room": town.room.identity.did, "state": "RELEASED"}
-    wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": rooms, "signature": sign(town.room, rooms)})
-    assert "job.released" in kinds(town.road, document["id"])
+    strangers = {**receipt_for(document, state="FAILED"), "room": town.fleet.identity.did}
+    with pytest.raises(NotFound) as caught:
+        wire(town.fleet).post(town.road.identity.did, "/room/receipts", {"receipt": strangers, "signature": sign(town.fleet, strangers)})
+    assert caught.value.code == "cleanroom.unknown-job"
+    rooms = receipt_for(document)
+    for _ in range(2):  # the room's own repetitions after a lost answer
+        wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": rooms, "signature": sign(town.room, rooms)})
+    assert kinds(town.road, document["id"]).count("job.released") == 1
+    assert "job.failed" not in kinds(town.road, document["id"])
+
+
+def test_a_room_tells_nobody_of_the_end_of_a_job_that_it_refused_itself_and_waits_for_nobody(town: Town) -> None:
+    job = ask(town.firm, town.room, [town.choice()], question=SqlQuestion(RAW)).job
+    until(lambda: not _open_tasks(town, job))
+    with town.room.database.read() as tx:
+        assert [task for task in town.room.tasks.failed(tx) if job in str(task.payload)] == []
+    assert kinds(town.road, job) == []
+
+
+def test_a_job_that_cannot_be_ended_when_it_is_refused_is_not_kept_either(town: Town) -> None:
+    """Kept alone, it would wait for ever for a worker that nothing has called."""
+    document, signature = signed_job(town.firm, town.room, [town.choice()], question=SqlQuestion(RAW))
+    taken = {"signature": signature, "sender": town.firm.identity.did}
+    broken = "CREATE TRIGGER broken BEFORE UPDATE ON room_jobs WHEN NEW.state = 'REFUSED' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    with town.room.database.write() as tx:
+        tx.exec_driver_sql(broken)
+    try:
+        with pytest.raises(IntegrityError):
+            town.room.room.receive(document, **taken)
+        assert [one["id"] for one in town.room.room.unfinished()] == []
+    finally:
+        with town.room.database.write() as tx:
+            tx.exec_driver_sql("DROP TRIGGER broken")
+    town.room.room.receive(document, **taken)
+    assert town.room.room.standing(document["id"], sender=town.firm.identity.did)["state"] == "REFUSED"
+    assert kinds(town.room, document["id"]) == ["job.submitted", "job.refused"]
+
+
+def _open_tasks(town: Town, job: str) -> list[str]:
+    with town.room.database.read() as tx:
+        return [task.kind for task in town.room.tasks.waiting(tx) if job in str(task.payload)]
 
 
 # --- grants
@@ -310,6 +347,7 @@ def test_trusting_another_node_is_an_entry_of_the_log(town: Town) -> None:
 
 def test_one_use_of_one_product_is_proved_from_the_holders_files_alone(town: Town, tmp_path: Path) -> None:
     job = ask(town.firm, town.room, [town.choice()]).job
+    until(lambda: {"job.released", "use.metered"} <= set(kinds(town.road, job)))  # a log that still grows cannot be copied by hand
     town.road.evidence.publish()
     copy = shutil.copytree(town.road.folder / LOG, tmp_path / "copied")
     verdict = verify_use(copy, product="counts", job=job, vkey=town.road.evidence.vkey)

@@ -55,9 +55,9 @@ def worked(tmp_path_factory: pytest.TempPathFactory, plug_in: None) -> Iterator[
         publish(fleet, "trips", policy=policy, table=counts(vehicles=range(30, 60)))
         inputs = [InputChoice(one.identity.did, name, agree(firm, one, name)) for one, name in ((road, "counts"), (fleet, "trips"))]
         parties = {"counts": road.identity.did, "trips": fleet.identity.did}
-        standing = ask(firm, room, inputs, question=MethodQuestion("small.worth", {"parties": parties, "n": 100}))
+        standing = ask(firm, room, inputs, question=MethodQuestion("small.worth", {"parties": parties, "n": 100}), price=PRICE)
         assert standing.state == "RELEASED"
-        room.settlements.settle(job=standing.job, payer=firm.identity.did, price=PRICE)
+        room.settlements.settle(standing.job)
         for node in (road, fleet, firm):
             until(lambda node=node: node.settlements.every() != [])  # type: ignore[misc]  # mypy does not infer a lambda's default
         yield Worked(road, fleet, firm, room, standing)

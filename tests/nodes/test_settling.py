@@ -2,61 +2,21 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from small_space import PURPOSE, agree, ask, counts, hang_up, kinds, publish, sign, until, wire
+from small_settlement import PRICE, Settled, plugged_in, settled_space
+from small_space import PURPOSE, ask, kinds, sign, until, wire
 
-from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import MethodQuestion, SqlQuestion
-from chengshu.kernel.errors import Conflict, NotFound, Tampered
+from chengshu.kernel.errors import Conflict, Invalid, NotFound, Tampered
 from chengshu.kernel.money import Fen
-from chengshu.node import Node
-from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose
-from chengshu.policy.odrl import to_odrl
 from chengshu.settlement.model import differences
-from chengshu.testing import Space
-
-PRICE = Fen(100_001)
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A space in which one job was valued and settled."""
-
-    road: Node
-    fleet: Node
-    firm: Node
-    room: Node
-    inputs: list[InputChoice]
-    standing: Standing
-    signed: dict[str, Any]
-
-    @property
-    def statement(self) -> str:
-        return str(self.signed["document"]["statement"])
 
 
 @pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory, plug_in: None) -> Iterator[Settled]:
-    del plug_in
-    with Space(tmp_path_factory.mktemp("settled")) as space:
-        road, fleet, firm = (space.add(name) for name in ("road", "fleet", "firm"))
-        room = space.add("room", clean_room=True)
-        methods = Methods(frozenset({"small.worth", "small.unsaid"}))
-        policy = to_odrl(Policy((Purpose(frozenset({PURPOSE})), Environment(room.identity.did), methods, OutputForm(Form.AGGREGATE))))
-        publish(road, "counts", policy=policy)
-        publish(fleet, "trips", policy=policy, table=counts(vehicles=range(30, 60)))
-        inputs = [InputChoice(one.identity.did, name, agree(firm, one, name)) for one, name in ((road, "counts"), (fleet, "trips"))]
-        parties = {"counts": road.identity.did, "trips": fleet.identity.did}
-        standing = ask(firm, room, inputs, question=MethodQuestion("small.worth", {"parties": parties, "n": 100}))
-        assert standing.state == "RELEASED"
-        signed = room.settlements.settle(job=standing.job, payer=firm.identity.did, price=PRICE)
-        for node in (road, fleet, firm):
-            until(lambda node=node: node.settlements.every() != [])  # type: ignore[misc]  # mypy does not infer a lambda's default
-        yield Settled(road, fleet, firm, room, inputs, standing, signed)
-    hang_up(*space.nodes.values())
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settled]:
+    with plugged_in(), settled_space(tmp_path_factory.mktemp("settled")) as settled:
+        yield settled
 
 
 def test_the_payments_are_the_contributions_and_sum_to_the_price(settled: Settled) -> None:
@@ -124,7 +84,7 @@ def test_a_statement_that_does_not_follow_from_its_counts_is_not_booked_even_wit
 
 
 def test_another_text_under_a_known_statements_id_is_a_conflict(settled: Settled) -> None:
-    other = {**deepcopy(settled.signed["document"]), "payer": settled.fleet.identity.did}
+    other = {**deepcopy(settled.signed["document"]), "computed_at": "2026-01-01T00:00:00.000Z"}
     signed = {"document": other, "signer": settled.room.identity.did, "signature": sign(settled.room, other)}
     with pytest.raises(Conflict) as caught:
         wire(settled.room).post(settled.road.identity.did, "/room/statements", signed)
@@ -133,21 +93,35 @@ def test_another_text_under_a_known_statements_id_is_a_conflict(settled: Settled
 
 def test_a_job_without_coalition_counts_cannot_be_settled(settled: Settled) -> None:
     with pytest.raises(NotFound):
-        settled.room.settlements.settle(job="urn:uuid:22222222-2222-4222-8222-222222222222", payer=settled.firm.identity.did, price=PRICE)
+        settled.room.settlements.settle("urn:uuid:22222222-2222-4222-8222-222222222222")
+    counted = ask(settled.firm, settled.room, settled.inputs[:1], question=MethodQuestion("small.unsaid", {}), price=PRICE)
+    with pytest.raises(NotFound):
+        settled.room.settlements.settle(counted.job)
 
 
-def test_a_method_that_lets_out_what_it_does_not_declare_is_refused(settled: Settled) -> None:
-    standing = ask(settled.firm, settled.room, settled.inputs[:1], question=MethodQuestion("small.unsaid", {}))
-    assert standing.outcome is not None
-    assert standing.outcome.refusal is not None
-    assert (standing.outcome.refusal.rule, dict(standing.outcome.tables)) == ("undeclared-output", {})
+def test_settling_a_job_again_gives_its_first_statement(settled: Settled) -> None:
+    assert settled.room.settlements.settle(settled.standing.job) == settled.signed
+    assert [one["document"]["statement"] for one in settled.room.settlements.every()] == [settled.statement]
+    assert kinds(settled.room, settled.standing.job).count("settlement.computed") == 1
 
 
-def test_a_method_that_the_room_does_not_have_and_inputs_that_it_does_not_read_are_refused(settled: Settled) -> None:
-    unknown = ask(settled.firm, settled.room, settled.inputs, question=MethodQuestion("small.other", {}))
-    surplus = ask(settled.firm, settled.room, settled.inputs, question=MethodQuestion("small.unsaid", {}))
-    rules = [one.outcome and one.outcome.refusal and one.outcome.refusal.rule for one in (unknown, surplus)]
-    assert rules == ["method-unknown", "method-inputs"]
+def test_a_job_whose_asker_named_no_price_cannot_be_settled(settled: Settled) -> None:
+    job = ask(settled.firm, settled.room, settled.inputs, question=settled.worth).job
+    with pytest.raises(Invalid) as caught:
+        settled.room.settlements.settle(job)
+    assert caught.value.code == "settlement.no-price"
+
+
+def test_a_statement_that_comes_before_its_asker_has_looked_at_the_job_is_booked_all_the_same(settled: Settled) -> None:
+    """The asker's node fetches the outcome by itself: it books nothing that it cannot hold against the table."""
+    job = settled.firm.asker.submit(
+        room=settled.room.identity.did, purpose=PURPOSE, question=settled.worth, inputs=settled.inputs, price=Fen(7)
+    )
+    until(lambda: settled.room.room.standing(job, sender=settled.firm.identity.did)["outcome"] is not None)
+    signed = settled.room.settlements.settle(job)
+    for node in (settled.road, settled.fleet, settled.firm):
+        until(lambda node=node: signed in node.settlements.every())  # type: ignore[misc]  # mypy does not infer a lambda's default
+    assert kinds(settled.firm, job) == ["job.submitted", "job.released", "payment.recorded"]
 
 
 def test_a_method_that_the_contract_does_not_name_is_refused_by_the_holder(settled: Settled) -> None:

@@ -2,10 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
@@ -13,13 +12,10 @@ from chengshu.cleanroom.countersigning import Countersignature
 from chengshu.cleanroom.holder import Approval
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.identity.credentials.request import SignedRequest
-from chengshu.kernel.canonical import RunningDigest
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import Node
-from chengshu.transfer.model import Grant
-from chengshu.transfer.service import Delivery
-from chengshu.transfer.streams.arrow import MEDIA_TYPE, to_stream
+from chengshu.transfer.streams.arrow import MEDIA_TYPE
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 Document = dict[str, Any]
@@ -124,12 +120,11 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/data")
     def data(message: Letter = letter) -> StreamingResponse:
-        grant = node.transfers.start(message.text("token"), recipient=message.sender)
-        return StreamingResponse(_delivered(node, grant, node.catalog.open(grant.product)), media_type=MEDIA_TYPE)
+        return StreamingResponse(node.transfers.deliver(message.text("token"), recipient=message.sender), media_type=MEDIA_TYPE)
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:
-        node.holder.take_receipt(message.signed("receipt", texts=("job", "state", "room")), room=message.sender)
+        node.holder.take_receipt(message.signed("receipt", texts=("job", "job_digest", "state", "room")), room=message.sender)
         return {}
 
     @router.post("/uses")
@@ -143,13 +138,6 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     def statement(message: Letter = letter) -> Document:
         message.text("signer")
         return {"differences": node.settlements.receive(message.signed("document"), expected_signer=message.sender)}
-
-
-def _delivered(node: Node, grant: Grant, table: pa.Table) -> Iterator[bytes]:
-    """Stream the product; it is metered only once the last piece has been taken."""
-    running = RunningDigest(node.digests)
-    yield from running.over(to_stream(table))
-    node.transfers.complete(grant, delivery=Delivery(table.num_rows, running.digest()))
 
 
 def _malformed(message: str) -> Invalid:

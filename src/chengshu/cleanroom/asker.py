@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from chengshu.cleanroom import store
+from chengshu.cleanroom.known import KnownJob, known_job
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.sealing import Seal
+from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import NotFound, Unavailable
 from chengshu.kernel.ids import NewId
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
+from chengshu.policy.model import MinimumGroup
 
 OUTCOME_TASK = "job.outcome"
 """The kind of task that asks the clean room how a job of this node ended, when somebody else needs to know."""
@@ -52,6 +56,7 @@ class Asker:
         own_id: str,
         signer: Signer,
         nodes: Nodes,
+        contracts: Contracts,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
         digests: Digests,
@@ -63,6 +68,7 @@ class Asker:
         self._own_id = own_id
         self._signer = signer
         self._nodes = nodes
+        self._contracts = contracts
         self._evidence = evidence
         self._is_signed_by = is_signed_by
         self._digests = digests
@@ -74,10 +80,18 @@ class Asker:
         """Return the schema that a holder publishes for a product."""
         return Schema.parse(self._nodes.post(holder, "/room/schemas", {"product": product}))
 
-    def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice]) -> str:
-        """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then."""
-        parts = tuple(JobInput(self.schema(one.holder, one.product), one.holder, one.agreement, one.product) for one in inputs)
-        document = Job(self._new_id(), self._own_id, room, purpose, question, parts).as_document()
+    def part(self, choice: InputChoice) -> JobInput:
+        """Return a product as a job names it: with the schema that its holder publishes and the smallest group that was agreed."""
+        schema = self.schema(choice.holder, choice.product)
+        return JobInput(schema, choice.holder, choice.agreement, choice.product, self._minimum_group(choice.agreement))
+
+    def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice], price: Fen | None = None) -> str:
+        """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then.
+
+        ``price`` is what this node pays for the answer, shared by contribution; without one the job is not paid for.
+        """
+        parts = tuple(self.part(one) for one in inputs)
+        document = Job(self._new_id(), self._own_id, room, purpose, question, parts, price_fen=price).as_document()
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
             store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
@@ -112,10 +126,18 @@ class Asker:
                 hint=Text("It is asked for again by itself.", "系统会自动再次查询。"),
             )
 
-    def room_of(self, job: str) -> str | None:
-        """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
+    def known(self, job: str) -> KnownJob | None:
+        """Return what this node knows of a job that it asked for or approved, its end included; None for a job it has no part in.
+
+        The asker's node looks up how the job ended where it has not yet; raises as :meth:`standing`.
+        """
         with self._database.read() as tx:
-            return store.room_of(tx, job)
+            found = known_job(tx, job, seal=self._seal)
+        if found is None or found.state is not None or found.job.consumer != self._own_id:
+            return found
+        self.standing(job)
+        with self._database.read() as tx:
+            return known_job(tx, job, seal=self._seal)
 
     def every(self) -> list[dict[str, Any]]:
         """Return id, room, state and time of every job that this node asked for."""
@@ -132,6 +154,14 @@ class Asker:
             store.save_asked(tx, job, state=answer["state"], outcome=kept, receipt_digest=fingerprint)
             body = {"job": job, "room": document["room"], "receipt_digest": fingerprint}
             self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
+
+    def _minimum_group(self, agreement: str) -> int:
+        """Return what an agreement asks for; 1 where there is none: one's own product, or an id that its holder will not know either."""
+        try:
+            agreed = self._contracts.agreement(agreement).policy.rule(MinimumGroup)
+        except NotFound:
+            return 1
+        return agreed.k if isinstance(agreed, MinimumGroup) else 1
 
     def _find(self, job: str) -> dict[str, Any]:
         with self._database.read() as tx:

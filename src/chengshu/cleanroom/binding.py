@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from chengshu.cleanroom.buckets import coarser, whole_number
+from chengshu.cleanroom.fan_out import uniques
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms
 from chengshu.cleanroom.names import Origin, alias_target, found
 from chengshu.cleanroom.relation import (
@@ -56,7 +57,9 @@ def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary,
     after = _After(query, body, groups)
     finish = after.finish()
     measures = tuple(after.measures)
-    return Summary(groups, measures, _counts(measures, after.owners, units), _singles(measures, after.owners, units), body), finish
+    counts, singles = _counts(measures, after.owners, units), _singles(measures, after.owners, units)
+    weighed = any(_weighs(measure) for measure in measures)
+    return Summary(groups, measures, counts, singles, uniques(query, terms) if weighed else (), body), finish
 
 
 def alias_or_self(select: exp.Select, expression: exp.Expr) -> exp.Expr:
@@ -163,10 +166,14 @@ def _singles(measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit
     wanted = []
     for measure, owner in zip(measures, owners, strict=True):
         record = units[owner].record
-        weighed = measure.function in {Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG} and not measure.distinct
-        if weighed and measure.of is not None and record is not None:
+        if _weighs(measure) and measure.of is not None and record is not None:
             wanted.append(Single(units[owner].product, record, measure.of))
     return tuple(dict.fromkeys(wanted))
+
+
+def _weighs(measure: Measure) -> bool:
+    """Whether a row that stands there twice counts twice."""
+    return measure.function in {Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG} and not measure.distinct
 
 
 def _counts(measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit, ...]) -> tuple[UnitCount, ...]:

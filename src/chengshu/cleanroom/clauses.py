@@ -49,12 +49,6 @@ def every(query: exp.Expr, *kinds: type[_Node]) -> Iterator[_Node]:
     return (node for node in nodes if isinstance(node, kinds))
 
 
-def written(query: exp.Expr) -> str:
-    """Return the question in one normal form: layout, comments and the case of bare names do not matter."""
-    query.meta.pop(_NODES, None)  # writing copies the tree, and the list of its own nodes would be copied for ever
-    return query.sql(dialect="duckdb", comments=False, normalize=True, identify=False)
-
-
 def first(query: exp.Expr, *kinds: type[_Node]) -> _Node | None:
     """Return the first node of one of these kinds, in reading order."""
     return next(every(query, *kinds), None)

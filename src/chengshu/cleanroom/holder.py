@@ -5,7 +5,7 @@ agreement and policy, its own schema, and the whole question again, and only the
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
+from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, check_job
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.schemas import schema_of, terms_of
 from chengshu.cleanroom.vetting import vet
@@ -22,10 +23,10 @@ from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import Denied, NotFound
+from chengshu.kernel.errors import Conflict, Denied, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
-from chengshu.policy.model import Form, Policy, QueryForm, Use
+from chengshu.policy.model import Form, QueryForm, Use
 from chengshu.policy.odrl import from_odrl
 
 OWN = "own"
@@ -77,51 +78,83 @@ class Holder:
     def approve(self, document: Mapping[str, Any], *, signature: str, product: str, room: str) -> Approval | Refused:
         """Judge a job that ``room`` hands on for one of this node's products.
 
-        Returns the grant, or the refusal with its rule. Raises Denied when the signature or the room is not the job's own. A repeat
-        of an approved job is granted again without counting a second use.
+        Returns the grant, or the refusal with its rule. A repeat of the very job over the very data, while it has not ended, is judged
+        again in everything and granted again without counting a second use. Raises Denied when the signature or the room is not the
+        job's own, Conflict for another job under the id of one that was approved.
         """
         job = Job.parse(document)
         self._check_sender(job, document, signature=signature, room=room)
         part = self._part(job, product)
+        data = self._catalog.get(product).data_digest
+        fingerprint = self._digests.of(document)
         with self._database.write() as tx:
-            refusal = self._judge(tx, job, part)
+            known = self._known(tx, job, fingerprint=fingerprint)
+            refusal = _over(known.get(product), data=data) or self._judge(tx, job, counted=known.keys())
             body = {
                 "job": job.id,
                 "product": product,
                 "agreement": part.agreement,
                 "consumer": job.consumer,
-                "job_digest": self._digests.of(document),
+                "job_digest": fingerprint,
             }
             if refusal is not None:
                 self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
                 return refusal
-            if not store.approved(tx, job=job.id, product=product):
-                self._count(tx, job, part, job_digest=body["job_digest"])
+            if product not in known:
+                uses = None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, self._use(job, part))
+                kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint, "uses": uses}
+                store.add_approval(tx, document, product=product, agreement=part.agreement, at=iso(self._clock()), **kept)
                 self._evidence.append(tx, "job.vetted", job.id, body)
                 self._evidence.append(tx, "job.approved", job.id, body)
             return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room))
 
     def take_receipt(self, signed: Mapping[str, Any], *, room: str) -> None:
-        """Record the room's receipt for a job that this node approved, and issue the use receipt for each product that it was given.
+        """Record the room's receipt for a job that this node approved, after which the job opens nothing any more.
 
-        Raises Denied when the receipt is not this room's to give.
+        A use receipt is issued for each product that the room was given. A repeat changes nothing. Raises Denied when the receipt is not
+        this room's to give, NotFound for a job that this node let nothing out for, Tampered for one that is not about exactly the job
+        that was approved, Conflict for a second, different one.
         """
         receipt = signed["receipt"]
         if not self._is_signed_by(room, base64.b64decode(signed["signature"]), canonical(receipt)) or receipt["room"] != room:
             raise _denied("receipt", "expected a receipt signed by the room that sends it, got another")
         with self._database.write() as tx:
-            waiting = [row for row in store.approvals_of(tx, receipt["job"]) if row["room"] == room and row["outcome_digest"] is None]
-            for row in waiting:
-                body = {
-                    "job": receipt["job"],
-                    "product": row["product"],
-                    "agreement": row["agreement"],
-                    "outcome": receipt["state"],
-                    "receipt_digest": self._digests.of(signed),
-                }
-                self._evidence.append(tx, "job.released" if receipt["state"] == "RELEASED" else "job.failed", receipt["job"], body)
-                store.save_outcome(tx, receipt["job"], product=row["product"], digest=self._digests.of(signed))
-                self._issuer.issue(tx, row, outcome=receipt["state"], room_receipt_digest=self._digests.of(signed))
+            rows = [row for row in store.approvals_of(tx, receipt["job"]) if row["room"] == room and row["document"]]
+            if not rows:
+                raise _unknown()
+            fingerprint = self._digests.of(signed)
+            for row in rows:
+                check_job(receipt, job=row["document"], digests=self._digests)
+                if row["outcome_digest"] not in {None, fingerprint}:
+                    raise Conflict("cleanroom.other-receipt", "expected the receipt first given for this job, got another", hint=_KEEP_BOTH)
+            for row in rows:
+                if row["outcome_digest"] is None:
+                    self._end(tx, row, state=receipt["state"], fingerprint=fingerprint)
+
+    def _end(self, tx: Connection, row: Mapping[str, Any], *, state: str, fingerprint: str) -> None:
+        job = row["job"]
+        body = {
+            "job": job,
+            "product": row["product"],
+            "agreement": row["agreement"],
+            "outcome": state,
+            "receipt_digest": fingerprint,
+        }
+        self._evidence.append(tx, KIND_OF_STATE[state], job, body)
+        store.save_outcome(tx, job, product=row["product"], state=state, digest=fingerprint)
+        self._grants.close(tx, product=row["product"], job=job)
+        self._issuer.issue(tx, row, outcome=state, room_receipt_digest=fingerprint)
+
+    def _known(self, tx: Connection, job: Job, *, fingerprint: str) -> dict[str, dict[str, Any]]:
+        """Return what was approved for this job, by product; raise Conflict where its id was another job's."""
+        rows = store.approvals_of(tx, job.id)
+        if any(row["job_digest"] != fingerprint for row in rows):
+            raise Conflict(
+                "cleanroom.other-job",
+                "expected the job first approved under this id, got another text",
+                hint=Text("Sign another question as a job with an id of its own.", "请使用新的标识签署其他问题。"),
+            )
+        return {row["product"]: row for row in rows}
 
     def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, room: str) -> None:
         if job.room != room:
@@ -139,7 +172,25 @@ class Holder:
             )
         return part
 
-    def _judge(self, tx: Connection, job: Job, part: JobInput) -> Refused | None:
+    def _judge(self, tx: Connection, job: Job, *, counted: Collection[str]) -> Refused | None:
+        """Judge every input that is this node's own, whichever of them is asked for, and the question under the terms of them all.
+
+        ``counted`` are the products of which this very job's use has been counted.
+        """
+        terms: dict[str, ProductTerms] = {}
+        for part in job.inputs:
+            if part.provider == self._own_id:
+                judged = self._agreed(tx, job, part, counted=part.product in counted)
+                if isinstance(judged, Refused):
+                    return judged
+                terms[part.alias] = judged
+        if isinstance(job.question, MethodQuestion):
+            return None  # the policy's list of methods has already been held against the name
+        verdict = vet(job.question.sql, job.terms(terms))
+        return verdict if isinstance(verdict, Refused) else None
+
+    def _agreed(self, tx: Connection, job: Job, part: JobInput, *, counted: bool) -> ProductTerms | Refused:
+        """Return the terms of one own product for this job: its published schema under the policy of the agreement that it names."""
         own = self.schema(part.product)
         if part.schema != own:
             return Refused(
@@ -147,56 +198,54 @@ class Holder:
                 f"inputs: the job carries another schema of {own.product} than its holder publishes",
                 Text("Fetch the schema again and sign a new job.", "请重新获取数据结构并签署新的作业。"),
             )
-        policy: Policy | None = None
-        if not (part.agreement == OWN and job.consumer == self._own_id):
-            try:
-                agreement = self._contracts.permit_use(tx, part.agreement, self._use(job))
-            except NotFound:
-                return Refused(
-                    "agreement-unknown",
-                    "inputs: the job names an agreement that its holder does not have",
-                    Text("An agreement in force on this product.", "就该产品有效的合约。"),
-                )
-            if isinstance(agreement, Refused):
-                counted = agreement.rule == "count-limit" and store.approved(tx, job=job.id, product=part.product)
-                return None if counted else agreement  # a repeat of the last counted use is the same use
-            if (agreement.provider, agreement.product, agreement.consumer) != (self._own_id, part.product, job.consumer):
-                return Refused(
-                    "agreement-of-another",
-                    "inputs: the agreement is about another product, or with another party than the job's asker",
-                    Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
-                )
-            policy = agreement.policy
-        return self._vetted(job, terms_of(own, policy))
+        if part.agreement == OWN and job.consumer == self._own_id:
+            return terms_of(own, None)
+        try:
+            agreement = self._contracts.agreement(part.agreement)
+        except NotFound:
+            return Refused(
+                "agreement-unknown",
+                "inputs: the job names an agreement that its holder does not have",
+                Text("An agreement in force on this product.", "就该产品有效的合约。"),
+            )
+        if (agreement.provider, agreement.product, agreement.consumer) != (self._own_id, part.product, job.consumer):
+            return Refused(
+                "agreement-of-another",
+                "inputs: the agreement is about another product, or with another party than the job's asker",
+                Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
+            )
+        verdict = self._contracts.permit_use(tx, part.agreement, self._use(job, part))
+        if not isinstance(verdict, Refused):
+            return terms_of(own, verdict.policy)
+        if verdict.rule == "count-limit" and counted:
+            return terms_of(own, agreement.policy)  # a repeat of the last counted use is the same use
+        return verdict
 
-    def _vetted(self, job: Job, terms: ProductTerms) -> Refused | None:
-        if isinstance(job.question, MethodQuestion):
-            return None  # the policy's list of methods has already been held against the name
-        verdict = vet(job.question.sql, job.terms({terms.schema.product: terms}))
-        return verdict if isinstance(verdict, Refused) else None
-
-    def _use(self, job: Job) -> Use:
+    def _use(self, job: Job, part: JobInput) -> Use:
         match job.question:
             case SqlQuestion():
-                smallest = max(one.schema.minimum_group for one in job.inputs)
+                # the group of this very product: another input's, perhaps of a product that is not even read, guarantees nothing here
+                smallest = part.smallest_group
                 return Use(job.consumer, self._clock(), job.purpose, job.room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest)
             case MethodQuestion(method=name):
                 return Use(job.consumer, self._clock(), job.purpose, job.room, name, None, Form.AGGREGATE, None)
 
-    def _count(self, tx: Connection, job: Job, part: JobInput, *, job_digest: str) -> None:
-        uses = None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, self._use(job))
-        store.add_approval(
-            tx,
-            job=job.id,
-            product=part.product,
-            agreement=part.agreement,
-            consumer=job.consumer,
-            room=job.room,
-            approved_at=iso(self._clock()),
-            job_digest=job_digest,
-            purpose=job.purpose,
-            uses=uses,
+
+def _over(known: Mapping[str, Any] | None, *, data: str) -> Refused | None:
+    """Refuse what was approved once and is no repeat of it: the job has ended, or there are other data now."""
+    if known is not None and known["outcome_digest"] is not None:
+        return Refused(
+            "job-ended",
+            "job: expected a job that has not ended, got one whose receipt this holder has",
+            Text("Sign a new job; it is a use of its own.", "请签署新的作业；它是一次新的使用。"),
         )
+    if known is not None and known["data_digest"] != data:
+        return Refused(
+            "product-changed",
+            "inputs: the product was published again since this job was approved",
+            Text("Sign a new job over the product as it is now.", "请就产品的当前版本签署新的作业。"),
+        )
+    return None
 
 
 def _denied(rule: str, message: str) -> Denied:
@@ -204,4 +253,15 @@ def _denied(rule: str, message: str) -> Denied:
         f"cleanroom.{rule}",
         message,
         hint=Text("A room hands on the job exactly as its asker signed it.", "净室必须原样转交使用方签署的作业。"),
+    )
+
+
+_KEEP_BOTH = Text("Keep both; the log holds the digest of the first.", "请保留两份；日志中有第一份的摘要。")
+
+
+def _unknown() -> NotFound:
+    return NotFound(
+        UNKNOWN_JOB,
+        "expected the id of a job that this node let its data into, got another",
+        hint=Text("A receipt is for the holders that approved the job.", "回执仅供批准该作业的持有方。"),
     )

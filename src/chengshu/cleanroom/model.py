@@ -6,16 +6,18 @@ agreement makes of it. A :class:`Job` is one question, complete enough that ever
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from chengshu.cleanroom.reading import choice, decimal, kind, mapping, sequence, text, whole, wrong
 from chengshu.kernel.errors import Invalid
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 
 _PRODUCT = r"[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _DID = r"did:[a-z0-9]+:\S+"
 
 
@@ -61,13 +63,6 @@ class Aggregate(StrEnum):
     AVG = "avg"
     MIN = "min"
     MAX = "max"
-
-
-class OutputForm(StrEnum):
-    """What leaves the room: a table of groups, or exactly one value."""
-
-    TABLE = "table"
-    SCALAR = "scalar"
 
 
 MEASURE_AGGREGATES = frozenset({Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG})
@@ -189,19 +184,23 @@ class Schema:
 class ProductTerms:
     """What an agreement makes of a product's schema.
 
-    ``minimum_group`` may raise the schema's, never lower it. ``queries`` lists the only SQL texts that may be asked, compared
-    as parsed; ``None`` allows whatever passes the rules. ``methods`` are the sealed methods that may run on the product.
+    ``minimum_group`` may raise the schema's, never lower it. ``of_asker`` says that the one who asks holds the product itself, and
+    so chose what stands in it.
     """
 
     schema: Schema
     minimum_group: int = 1
-    queries: tuple[str, ...] | None = None
-    methods: frozenset[str] = frozenset()
+    of_asker: bool = False
 
     @property
     def smallest_group(self) -> int:
         """The stricter of the schema's and the agreement's smallest group."""
         return max(self.minimum_group, self.schema.minimum_group)
+
+    @property
+    def sheltered(self) -> bool:
+        """Whether there is somebody in the product to protect from the one who asks."""
+        return self.smallest_group > 1 and not self.of_asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,39 +234,64 @@ class JobInput:
     """One product that a job reads: who holds it, under which agreement, and the schema its holder publishes.
 
     The product's name inside the job's question is ``schema.product``; ``product`` is its id in the holder's catalogue.
+    ``minimum_group`` is the smallest group that the agreement asks for: the room, which does not know the agreement, gates on it,
+    and the holder refuses a job that names less.
     """
 
     schema: Schema
     provider: str
     agreement: str
     product: str
+    minimum_group: int = 1
+
+    def __post_init__(self) -> None:
+        whole(self.minimum_group, "input.minimum_group", least=1)
 
     @property
     def alias(self) -> str:
         """The name by which the question calls this product."""
         return self.schema.product
 
+    @property
+    def party(self) -> str:
+        """The handle of the party that holds this product, the first part of its name."""
+        return self.alias.partition(".")[0]
+
+    @property
+    def smallest_group(self) -> int:
+        """The stricter of the schema's smallest group and the agreement's as the job states it."""
+        return max(self.minimum_group, self.schema.minimum_group)
+
     def as_document(self) -> dict[str, Any]:
         """Return the input as JSON values."""
-        return {"schema": self.schema.as_document(), "provider": self.provider, "agreement": self.agreement, "product": self.product}
+        return {
+            "schema": self.schema.as_document(),
+            "provider": self.provider,
+            "agreement": self.agreement,
+            "product": self.product,
+            "minimum_group": self.minimum_group,
+        }
 
     @classmethod
     def parse(cls, document: object, path: str = "input") -> "JobInput":
         """Return the input that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, path, required=("schema", "provider", "agreement", "product"))
+        found = mapping(document, path, required=("schema", "provider", "agreement", "product", "minimum_group"))
         return cls(
             Schema.parse(found["schema"], f"{path}.schema"),
             text(found["provider"], f"{path}.provider", pattern=_DID, expected="a DID"),
             text(found["agreement"], f"{path}.agreement"),
             text(found["product"], f"{path}.product"),
+            whole(found["minimum_group"], f"{path}.minimum_group", least=1),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One question to a room: who asks, who computes, for what, over which products, and what leaves.
+    """One question to a room: who asks, who computes, for what, over which products, and what it is worth to the asker.
 
-    ``as_document`` is what is signed (its canonical bytes); ``parse`` reads it back to an equal value.
+    ``price_fen`` is what the asker pays for the answer, to be shared by contribution; without one nothing can be settled. Because
+    it stands in the signed job, the room and every holder know it before anything is computed. ``as_document`` is what is signed
+    (its canonical bytes); ``parse`` reads it back to an equal value.
     """
 
     id: str
@@ -276,20 +300,27 @@ class Job:
     purpose: str
     question: Question
     inputs: tuple[JobInput, ...]
-    output: OutputForm = OutputForm.TABLE
+    price_fen: Fen | None = None
 
     def __post_init__(self) -> None:
+        text(self.id, "job.id", pattern=_ID, expected="1 to 64 letters, digits and the marks . _ : -")
+        if self.price_fen is not None:
+            whole(self.price_fen, "job.price_fen", least=0)
         aliases = [one.alias for one in self.inputs]
         if not aliases or len(set(aliases)) != len(aliases):
             raise wrong("job.inputs", expected="at least one product, each name once", got="none, or a name twice")
+        if len({(one.provider, one.product) for one in self.inputs}) != len(self.inputs):
+            # under a second name a product would be judged by whatever schema the job gives that name
+            raise wrong("job.inputs", expected="each product of a holder once", got="one of them under two names")
 
     def terms(self, own: Mapping[str, ProductTerms]) -> dict[str, ProductTerms]:
         """Return the terms by which a holder vets the whole question.
 
         ``own`` are the terms this holder signed, by alias: they always win over what the job says about the same product.
-        For every other product the schema in the job stands, whose truth is that holder's to check.
+        For every other product the schema and the smallest group in the job stand, whose truth is that holder's to check.
         """
-        return {one.alias: own.get(one.alias) or ProductTerms(one.schema) for one in self.inputs}
+        found = {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group) for one in self.inputs}
+        return {one.alias: replace(found[one.alias], of_asker=one.provider == self.consumer) for one in self.inputs}
 
     def as_document(self) -> dict[str, Any]:
         """Return the job as JSON values, ready for canonical bytes and a signature."""
@@ -300,13 +331,14 @@ class Job:
             "purpose": self.purpose,
             "question": self.question.as_document(),
             "inputs": [one.as_document() for one in self.inputs],
-            "output": self.output.value,
+            **({} if self.price_fen is None else {"price_fen": self.price_fen}),
         }
 
     @classmethod
     def parse(cls, document: object) -> "Job":
         """Return the job that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, "job", required=("id", "consumer", "room", "purpose", "question", "inputs", "output"))
+        required = ("id", "consumer", "room", "purpose", "question", "inputs")
+        found = mapping(document, "job", required=required, optional=("price_fen",))
         inputs = sequence(found["inputs"], "job.inputs")
         return cls(
             text(found["id"], "job.id"),
@@ -315,7 +347,7 @@ class Job:
             text(found["purpose"], "job.purpose"),
             _question(found["question"]),
             tuple(JobInput.parse(one, f"job.inputs[{place}]") for place, one in enumerate(inputs)),
-            choice(found["output"], "job.output", among=OutputForm),
+            Fen(whole(found["price_fen"], "job.price_fen", least=0)) if "price_fen" in found else None,
         )
 
 

@@ -123,6 +123,12 @@ def _scope(item: exp.Expr, terms: Mapping[str, ProductTerms], known: Mapping[str
     return Scope(alias, columns, (product,), product)
 
 
+def sheltered_tables(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> list[str]:
+    """Return the product of every table in the question that protects somebody from the asker, repeated where it is read twice."""
+    names = [table_name(table) for table in query.find_all(exp.Table) if table.db]
+    return [name for name in names if name in terms and terms[name].sheltered]
+
+
 def table_name(table: exp.Table) -> str:
     """Return ``party.product`` as schemas write it."""
     return f"{table.db}.{table.name}".lower()

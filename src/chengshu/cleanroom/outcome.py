@@ -18,6 +18,9 @@ Document = dict[str, Any]
 KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
 """The kind of log entry that each end of a job leaves."""
 
+UNKNOWN_JOB = "cleanroom.unknown-job"
+"""The code by which a node says that it has no part in a job."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -56,7 +59,7 @@ def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, d
         "job_digest": digests.of(job),
         "consumer": job["consumer"],
         "room": job["room"],
-        "inputs": [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]],
+        "inputs": _read(job),
         "state": outcome["state"],
         "outcome_digest": digests.of(outcome),
         "at": at,
@@ -72,10 +75,26 @@ def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document
     receipt = signed["receipt"]
     if not is_signed_by(job["room"], base64.b64decode(signed["signature"]), canonical(receipt)):
         raise _tampered("a receipt signed by the clean room that the job names", "another signature")
-    if not digests.agree(digests.of(job), receipt["job_digest"]):
-        raise _tampered("a receipt for the job that was sent", "one for another job")
-    if not digests.agree(digests.of(outcome), receipt["outcome_digest"]):
+    check_job(receipt, job=job, digests=digests)
+    if not digests.agree(digests.of(outcome), receipt["outcome_digest"]) or receipt["state"] != outcome["state"]:
         raise _tampered("a receipt for the outcome that came", "one for another outcome")
+
+
+def check_job(receipt: Mapping[str, Any], *, job: Document, digests: Digests) -> None:
+    """Raise Tampered unless ``receipt`` is about exactly this job, all of its inputs, and one of the ends that there are."""
+    if receipt.get("state") not in KIND_OF_STATE:
+        raise _tampered(f"a receipt with the state {', '.join(KIND_OF_STATE)}", "another word")
+    right = {"job": job["id"], "consumer": job["consumer"], "room": job["room"], "inputs": _read(job)}
+    wrong = [name for name, value in right.items() if receipt.get(name) != value]
+    if not digests.agree(digests.of(job), receipt.get("job_digest")):
+        wrong.append("job_digest")
+    if wrong:
+        raise _tampered("a receipt for the job that was sent", f"one with another {', '.join(wrong)}")
+
+
+def _read(job: Document) -> list[Document]:
+    """Who read what under which agreement, as a receipt names it."""
+    return [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]]
 
 
 def _packed(table: pa.Table) -> str:

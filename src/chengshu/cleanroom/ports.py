@@ -19,10 +19,14 @@ class Evidence(Protocol):
 
 
 class Grants(Protocol):
-    """Leave to pull a product once (the transfer room's verb)."""
+    """Leave to pull a product once (the transfer room's verbs)."""
 
     def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str) -> str:
         """Return the secret token of a new grant."""
+        ...
+
+    def close(self, tx: Connection, *, product: str, job: str) -> None:
+        """Withdraw every grant of the product for the job that has not been used."""
         ...
 
 

@@ -259,13 +259,28 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """Whether a whole product holds each value of its join ``keys`` at most once, so that a join with it repeats nobody's record.
+
+    It is asked of the product alone, before any condition: asked of the joined rows, the answer would say who is among them.
+    """
+
+    product: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """What the engine computes: columns ``g0…`` (groups), ``a0…`` (measures), ``__rows``, ``__n0…`` (counts), ``__s0…`` (singles)."""
+    """What the engine computes.
+
+    Columns ``g0…`` (groups), ``a0…`` (measures), ``__rows``, ``__n0…`` (counts), ``__s0…`` (singles), ``__k0…`` (uniques).
+    """
 
     groups: tuple[Scalar, ...]
     measures: tuple[Measure, ...]
     counts: tuple[UnitCount, ...]
     singles: tuple[Single, ...]
+    uniques: tuple[Unique, ...]
     body: Body
 
 

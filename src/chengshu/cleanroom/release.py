@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengshu.cleanroom.finishing import finished
-from chengshu.cleanroom.model import ColumnType, OutputForm
+from chengshu.cleanroom.model import ColumnType
 from chengshu.cleanroom.relation import Gate, VettedQuery
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
@@ -35,14 +35,9 @@ _KINDS: Mapping[ColumnType, tuple[Callable[[pa.DataType], bool], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What may leave the room.
-
-    ``suppressed`` is how many groups were left out. It is for the room's and the holders' own records: shown to the asker it
-    would tell whether a group with one record exists.
-    """
+    """What may leave the room. How many groups were left out is told to nobody: it would say whether a group with one record exists."""
 
     table: pa.Table
-    suppressed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class TableSpec:
     digits: int = DIGITS
 
 
-def release(result: pa.Table, *, query: VettedQuery, form: OutputForm = OutputForm.TABLE, digits: int = DIGITS) -> Released | Refused:
+def release(result: pa.Table, *, query: VettedQuery, digits: int = DIGITS) -> Released | Refused:
     """Return the released answer of ``query`` from the engine's ``result``, or the refusal by ``group-too-small`` and others.
 
     Floating numbers keep ``digits`` significant digits; what is not a number becomes nothing. No group, and only groups that
@@ -92,8 +87,7 @@ def release(result: pa.Table, *, query: VettedQuery, form: OutputForm = OutputFo
     rounded = pa.table({name: _safe(passed.column(name), digits if name.startswith("a") else None) for name in visible})
     table = finished(rounded, query.finish)
     table = pa.table({name: _safe(table.column(name), None) for name in table.column_names})
-    shape = _shape(table, form)
-    return shape or Released(table, int(result.num_rows - keep.sum()))
+    return _too_many(MOST_ROWS) if table.num_rows > MOST_ROWS else Released(table)
 
 
 def release_table(table: pa.Table, spec: TableSpec) -> Released | Refused:
@@ -112,7 +106,7 @@ def release_table(table: pa.Table, spec: TableSpec) -> Released | Refused:
     if passed.num_rows > spec.most_rows:
         return _too_many(spec.most_rows)
     columns = {one.name: _safe(passed.column(one.name), spec.digits) for one in spec.columns}
-    return Released(pa.table(columns), int(table.num_rows - keep.sum()))
+    return Released(pa.table(columns))
 
 
 def _passing(result: pa.Table, gates: tuple[Gate, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -148,18 +142,6 @@ def _fits(whole: pa.ChunkedArray) -> bool:
 def _significant(numbers: np.ndarray[tuple[int], np.dtype[np.float64]], digits: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Round as printing does: exact to the decimal, unlike a division by a power of ten."""
     return np.array([float(f"{number:.{digits}g}") for number in numbers], dtype=np.float64)
-
-
-def _shape(table: pa.Table, form: OutputForm) -> Refused | None:
-    if table.num_rows > MOST_ROWS:
-        return _too_many(MOST_ROWS)
-    if form is OutputForm.SCALAR and (table.num_rows, table.num_columns) != (1, 1):
-        return Refused(
-            "output-form",
-            "expected one value, got a table",
-            Text("One aggregate without GROUP BY, or the output form table.", "不带 GROUP BY 的单个聚合，或将输出形式设为 table。"),
-        )
-    return None
 
 
 def _declared(table: pa.Table, spec: TableSpec) -> Refused | None:
@@ -202,8 +184,8 @@ def _fan_out() -> Refused:
         "join-fan-out",
         "expected each record once in a group, got a join that repeats the records whose values are summed, averaged or counted",
         Text(
-            "Join to a product with one record for each key, or use COUNT(*), COUNT(DISTINCT …).",
-            "请与每个键仅一条记录的产品连接，或使用 COUNT(*)、COUNT(DISTINCT …)。",
+            "Join to a product with one record for each key, or use COUNT(DISTINCT …).",
+            "请与每个键仅一条记录的产品连接，或使用 COUNT(DISTINCT …)。",
         ),
     )
 

@@ -27,6 +27,7 @@ from chengshu.cleanroom.relation import (
     Source,
     Summary,
     Table,
+    Unique,
     UnitCount,
     Within,
 )
@@ -37,12 +38,13 @@ ROWS = "__rows"
 
 
 def duckdb_sql(summary: Summary) -> str:
-    """Return the statement that computes ``summary``: columns ``g0…``, ``a0…``, ``__rows``, ``__n0…``, ``__s0…``, no order."""
+    """Return the statement that computes ``summary``: columns ``g0…``, ``a0…``, ``__rows``, ``__n0…``, ``__s0…``, ``__k0…``, no order."""
     columns = [f"{_scalar(group)} AS g{place}" for place, group in enumerate(summary.groups)]
     columns += [f"{_measure(measure)} AS a{place}" for place, measure in enumerate(summary.measures)]
     columns.append(f"COUNT(*) AS {ROWS}")
     columns += [f"{_count(count)} AS {count_name(place)}" for place, count in enumerate(summary.counts)]
     columns += [f"{_single(single)} AS {single_name(place)}" for place, single in enumerate(summary.singles)]
+    columns += [f"{_unique(unique)} AS {unique_name(place)}" for place, unique in enumerate(summary.uniques)]
     grouped = ", ".join(_scalar(group) for group in summary.groups)
     return _select(columns, summary.body) + (f" GROUP BY {grouped}" if grouped else "")
 
@@ -55,6 +57,11 @@ def count_name(place: int) -> str:
 def single_name(place: int) -> str:
     """Return the name of the n-th hidden mark of records that stand in a group once."""
     return f"__s{place}"
+
+
+def unique_name(place: int) -> str:
+    """Return the name of the n-th hidden mark of a product that holds each of its join keys once."""
+    return f"__k{place}"
 
 
 def identifier(name: str) -> str:
@@ -135,6 +142,14 @@ def _count(count: UnitCount) -> str:
 def _single(single: Single) -> str:
     present, record = _scalar(single.present), _scalar(single.record)
     return f"CASE WHEN COUNT({present}) = COUNT(DISTINCT CASE WHEN {present} IS NOT NULL THEN {record} END) THEN 1 ELSE 0 END"
+
+
+def _unique(unique: Unique) -> str:
+    product = ".".join(identifier(part) for part in unique.product.split("."))
+    keys = ", ".join(identifier(key) for key in unique.keys)
+    known = " AND ".join(f"{identifier(key)} IS NOT NULL" for key in unique.keys)  # what is missing equals nothing, and joins nothing
+    twice = f"SELECT 1 FROM {product} WHERE {known} GROUP BY {keys} HAVING COUNT(*) > 1"  # noqa: S608  # declared names, quoted
+    return f"(SELECT CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END FROM ({twice}))"  # noqa: S608  # declared names, quoted
 
 
 def _scalar(scalar: Operand) -> str:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from chengshu.catalog.model import Column as ContractColumn
 from chengshu.catalog.model import DataContract, LogicalType
 from chengshu.cleanroom.model import MEASURE_AGGREGATES, Aggregate, Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.policy.model import Methods, MinimumGroup, Policy
+from chengshu.policy.model import MinimumGroup, Policy
 
 _TYPES = {
     LogicalType.STRING: ColumnType.TEXT,
@@ -37,11 +37,9 @@ def schema_of(contract: DataContract, *, handle: str, policy: Policy) -> Schema:
 def terms_of(schema: Schema, policy: Policy | None) -> ProductTerms:
     """Return what a policy makes of a schema; None is the owner's own use, which the schema alone governs."""
     group = None if policy is None else policy.rule(MinimumGroup)
-    methods = None if policy is None else policy.rule(Methods)
     return ProductTerms(
         schema=schema,
         minimum_group=group.k if isinstance(group, MinimumGroup) else 1,
-        methods=methods.names if isinstance(methods, Methods) else frozenset(),
     )
 
 

@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+from sqlalchemy import Connection
 
 from chengshu import plugins
 from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
-from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, parse_refusal, sign_receipt
+from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
@@ -103,11 +104,11 @@ class Cleanroom:
             store.add_room_job(tx, kept, at=iso(self._clock()))
             body = {"job": job.id, "consumer": job.consumer, "purpose": job.purpose, "job_digest": fingerprint}
             self._evidence.append(tx, "job.submitted", job.id, body)
-            if verdict is None:
-                self._evidence.append(tx, "job.vetted", job.id, body)
-                self._tasks.defer(tx, RUN_TASK, {"job": job.id}, lane=job.id, waits_for="the room's worker")
-        if verdict is not None:
-            self._end(job, document, Outcome("REFUSED", {}, (), verdict))
+            if verdict is not None:  # in this transaction: a job that nothing will run must not be kept without its end
+                self._end(tx, job, document, Outcome("REFUSED", {}, (), verdict))
+                return
+            self._evidence.append(tx, "job.vetted", job.id, body)
+            self._tasks.defer(tx, RUN_TASK, {"job": job.id}, lane=job.id, waits_for="the room's worker")
 
     def standing(self, job: str, *, sender: str) -> dict[str, Any]:
         """Return a job's state, for whom it waits and, once it has ended, outcome and receipt; raise NotFound for anyone but its asker."""
@@ -129,18 +130,24 @@ class Cleanroom:
                 outcome = self._outcome(job, found, Path(folder))
         except ChengshuError as error:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
-        self._end(job, found.document, outcome)
+        with self._database.write() as tx:
+            self._end(tx, job, found.document, outcome)
 
     def abandon(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
         """End a job whose running was given up, so that its asker is told."""
         found = self._find(payload["job"])
         if found.outcome is None:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
-            self._end(Job.parse(found.document), found.document, outcome)
+            with self._database.write() as tx:
+                self._end(tx, Job.parse(found.document), found.document, outcome)
 
     def send_receipt(self, payload: Mapping[str, Any]) -> None:
-        """Send a receipt to one holder (the handler of ``room.receipt``)."""
-        self._nodes.post(payload["holder"], "/room/receipts", payload["receipt"])
+        """Send a receipt to one holder (the handler of ``room.receipt``); one that approved nothing for the job needs none."""
+        try:
+            self._nodes.post(payload["holder"], "/room/receipts", payload["receipt"])
+        except NotFound as error:
+            if error.code != UNKNOWN_JOB:
+                raise
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Return id, state and what each unfinished job waits for."""
@@ -156,10 +163,9 @@ class Cleanroom:
             raise _unknown()
         return outcome.tables[table]
 
-    def parties(self, job: str) -> tuple[str, tuple[str, ...]]:
-        """Return who asked for a job and whose products it named."""
-        document = Job.parse(self._find(job).document)
-        return document.consumer, tuple(sorted({one.provider for one in document.inputs}))
+    def job(self, job: str) -> Job:
+        """Return a job of this room as its asker signed it; raise NotFound when there is none."""
+        return Job.parse(self._find(job).document)
 
     def _check_sender(self, job: Job, document: Mapping[str, Any], *, signature: str, sender: str) -> None:
         if job.consumer != sender or job.room != self._own_id:
@@ -221,34 +227,33 @@ class Cleanroom:
         match job.question:
             case SqlQuestion(sql=sql):
                 tables = {alias: open_table(path) for alias, path in files.items()}
-                return self._answered(job, vet(sql, _terms(job)), tables, notes)
+                return self._answered(vet(sql, _terms(job)), tables, notes)
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
                 results = self._methods.run(name, files=inputs, parameters=parameters)
                 return _gated(_sealed(job), results, smallest=max(one.schema.minimum_group for one in job.inputs), notes=notes)
 
-    def _answered(self, job: Job, vetted: VettedQuery | Refused, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
+    def _answered(self, vetted: VettedQuery | Refused, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
         if isinstance(vetted, Refused):
             return Outcome("REFUSED", {}, tuple(notes), vetted)
-        verdict = release(self._engine.run(vetted, tables), query=vetted, form=job.output)
+        verdict = release(self._engine.run(vetted, tables), query=vetted)
         if isinstance(verdict, Refused):
             return Outcome("REFUSED", {}, tuple(notes), verdict)
         return Outcome("RELEASED", {"answer": verdict.table}, tuple(notes), None)
 
-    def _end(self, job: Job, document: Mapping[str, Any], outcome: Outcome) -> None:
+    def _end(self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome) -> None:
         result = outcome.as_document()
         receipt = sign_receipt(result, job=dict(document), at=iso(self._clock()), signer=self._signer, digests=self._digests)
-        with self._database.write() as tx:
-            kept = self._seal.close({"outcome": result, "receipt": receipt}, job=job.id)
-            store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
-            body = {"job": job.id, "receipt_digest": self._digests.of(receipt)}
-            if outcome.refusal is not None:
-                body["rule"] = outcome.refusal.rule
-            if outcome.state == "RELEASED":
-                self._evidence.append(tx, "job.run", job.id, body)
-            self._evidence.append(tx, KIND_OF_STATE[outcome.state], job.id, body)
-            for holder in sorted({one.provider for one in job.inputs}):
-                self._tasks.defer(tx, RECEIPT_TASK, {"holder": holder, "receipt": receipt}, lane=f"receipt {holder}", waits_for=holder)
+        kept = self._seal.close({"outcome": result, "receipt": receipt}, job=job.id)
+        store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
+        body = {"job": job.id, "receipt_digest": self._digests.of(receipt)}
+        if outcome.refusal is not None:
+            body["rule"] = outcome.refusal.rule
+        if outcome.state == "RELEASED":
+            self._evidence.append(tx, "job.run", job.id, body)
+        self._evidence.append(tx, KIND_OF_STATE[outcome.state], job.id, body)
+        for holder in sorted({one.provider for one in job.inputs}):
+            self._tasks.defer(tx, RECEIPT_TASK, {"holder": holder, "receipt": receipt}, lane=f"receipt {holder}", waits_for=holder)
 
     def _save_state(self, job: str, *, state: str, waits_for: str) -> None:
         with self._database.write() as tx:
@@ -330,7 +335,7 @@ _NEW_ID = Text("Sign a new job for this room with an id of its own.", "请使用
 
 def _unknown() -> NotFound:
     return NotFound(
-        "cleanroom.unknown-job",
+        UNKNOWN_JOB,
         "expected the id of a job of this room that is yours, got another",
         hint=Text("Only a job's asker can follow it.", "只有作业的使用方可以查询。"),
     )

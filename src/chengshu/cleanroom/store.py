@@ -57,6 +57,10 @@ approvals = Table(
     Column("job_digest", String(80)),
     Column("purpose", String(256)),
     Column("uses", Integer),
+    Column("document", JSON(none_as_null=True)),
+    Column("signature", String(256)),
+    Column("data_digest", String(80)),
+    Column("state", String(16)),
 )
 
 use_receipts = Table(
@@ -173,15 +177,13 @@ def save_asked(tx: Connection, job: str, *, state: str, outcome: bytes, receipt_
     tx.execute(update(asked_jobs).where(asked_jobs.c.id == job).values(**values))
 
 
-def approved(tx: Connection, *, job: str, product: str) -> bool:
-    """Say whether this holder approved the job for the product before."""
-    keys = (approvals.c.job == job, approvals.c.product == product)
-    return tx.execute(select(approvals.c.job).where(*keys)).first() is not None
+def add_approval(tx: Connection, document: Mapping[str, Any], *, product: str, agreement: str, at: str, **kept: str | int | None) -> None:
+    """Keep that this holder approved a job, as its asker signed it, for one of its products as they are now.
 
-
-def add_approval(tx: Connection, **values: str | int | None) -> None:
-    """Keep that this holder approved a job for one of its products."""
-    tx.execute(approvals.insert().values(**values))
+    ``kept`` are the asker's signature, the digests of the job and of the data, and the place of this use in the agreement's count.
+    """
+    about = {"job": document["id"], **{name: document[name] for name in ("consumer", "room", "purpose")}}
+    tx.execute(approvals.insert().values(product=product, agreement=agreement, document=dict(document), approved_at=at, **about, **kept))
 
 
 def approvals_of(tx: Connection, job: str) -> list[dict[str, Any]]:
@@ -189,15 +191,10 @@ def approvals_of(tx: Connection, job: str) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(select(approvals).where(approvals.c.job == job)).mappings()]
 
 
-def save_outcome(tx: Connection, job: str, *, product: str, digest: str) -> None:
-    """Keep the digest of the receipt that the room gave for a job over one product."""
-    tx.execute(update(approvals).where(approvals.c.job == job, approvals.c.product == product).values(outcome_digest=digest))
-
-
-def room_of(tx: Connection, job: str) -> str | None:
-    """Return the clean room that this node asked, or approved, to run a job; None for a job it has no part in."""
-    asked = tx.execute(select(asked_jobs.c.room).where(asked_jobs.c.id == job)).scalar_one_or_none()
-    return asked or tx.execute(select(approvals.c.room).where(approvals.c.job == job).limit(1)).scalar_one_or_none()
+def save_outcome(tx: Connection, job: str, *, product: str, state: str, digest: str) -> None:
+    """Keep how a job over one product ended, and the digest of the receipt that says so."""
+    keys = (approvals.c.job == job, approvals.c.product == product)
+    tx.execute(update(approvals).where(*keys).values(state=state, outcome_digest=digest))
 
 
 def add_use_receipt(tx: Connection, **values: Any) -> None:

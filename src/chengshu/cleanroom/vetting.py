@@ -15,7 +15,7 @@ from chengshu.cleanroom.binding import bind
 from chengshu.cleanroom.model import Column, ProductTerms, Role
 from chengshu.cleanroom.names import annotate, origin_of, table_name
 from chengshu.cleanroom.relation import Finish, Gate, Input, Summary, VettedQuery
-from chengshu.cleanroom.rendering import ROWS, count_name, duckdb_sql, single_name
+from chengshu.cleanroom.rendering import ROWS, count_name, duckdb_sql, single_name, unique_name
 from chengshu.cleanroom.rules import MEANING, SHAPE
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
@@ -65,6 +65,7 @@ def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Su
     gates = [Gate(ROWS, strictest)]
     gates += [Gate(count_name(place), count.minimum) for place, count in enumerate(summary.counts)]
     gates += [Gate(single_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.singles)]
+    gates += [Gate(unique_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.uniques)]
     return VettedQuery(duckdb_sql(summary), summary, finish, tuple(gates), inputs)
 
 

@@ -120,23 +120,23 @@ class ProcessStage:
             asked.append((node, verbs.request(node, self._nodes[wish.holder].identity.did, wish.product)))
         return [self._agreed(node, negotiation) for node, negotiation in asked]
 
-    def run_job(self, job: JobPart, *, inputs: Sequence[Document]) -> Answer:
-        """Sign a job with the asker's key, send it to the clean room and return the outcome."""
-        return self._ask(job.asked_by, MethodQuestion(job.method, dict(job.parameters)), purpose=job.purpose, inputs=inputs)
+    def run_job(self, job: JobPart, *, inputs: Sequence[Document], price_fen: int | None) -> Answer:
+        """Sign a job, with what its asker pays for it, send it to the clean room and return the outcome."""
+        price = None if price_fen is None else Fen(price_fen)
+        return self._ask(job.asked_by, MethodQuestion(job.method, dict(job.parameters)), purpose=job.purpose, inputs=inputs, price=price)
 
     def query(self, query: QueryPart, *, inputs: Sequence[Document]) -> Answer:
         """Sign a question with the asker's key, send it to the clean room and return the outcome."""
         return self._ask(query.asked_by, SqlQuestion(query.sql), purpose=query.purpose, inputs=inputs)
 
-    def settle(self, job: str, *, payer: str, price_fen: int) -> Document:
-        """Have the clean room settle a job; every party takes the statement in after recomputing it."""
-        signed = self._room.settlements.settle(job=job, payer=self._nodes[payer].identity.did, price=Fen(price_fen))
+    def settle(self, job: str) -> Document:
+        """Have the clean room settle a job at the price its asker signed; every party takes the statement in after checking it."""
+        signed = self._room.settlements.settle(job)
         statement = signed["document"]["statement"]
-        asker, holders = self._room.room.parties(job)
-        concerned = {asker, signed["document"]["payer"], *holders}
+        concerned = {signed["signer"], signed["document"]["payer"], *signed["document"]["shares"]}
         recomputed = {}
         for role, node in self._nodes.items():
-            if node.identity.did in concerned:
+            if concerned & {node.identity.did, node.settings.node.handle}:
                 recomputed[role] = differences(_await_statement(node, statement)["document"])
         return {**signed, "differences": recomputed}
 
@@ -173,11 +173,13 @@ class ProcessStage:
         rules = [_named(rule_words(rule), names) for rule in agreement.policy.rules]
         return {**outcome, "policy_digest": agreement.policy_digest(node.digests), "rules": rules}
 
-    def _ask(self, asker: str, question: Question, *, purpose: str, inputs: Sequence[Document]) -> Answer:
+    def _ask(self, asker: str, question: Question, *, purpose: str, inputs: Sequence[Document], price: Fen | None = None) -> Answer:
         node = self._nodes[asker]
         choices = [InputChoice(self._nodes[one["holder"]].identity.did, one["product"], one["agreement"]) for one in inputs]
         try:
-            standing = verbs.ask(node, question, room=self._room.identity.did, purpose=purpose, inputs=choices, timeout_s=ANSWER_S)
+            standing = verbs.ask(
+                node, question, room=self._room.identity.did, purpose=purpose, inputs=choices, timeout_s=ANSWER_S, price=price
+            )
         except ChengshuError as error:
             return Answer("", "FAILED", {}, (f"{error.code}: {error.message}",), None, None)
         outcome = standing.outcome

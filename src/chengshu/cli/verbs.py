@@ -21,6 +21,7 @@ from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Question
 from chengshu.contract.model import Negotiation, State
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable, in_words
+from chengshu.kernel.money import Fen
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
@@ -329,9 +330,18 @@ def agreement_for(node: Node, holder: str, product: str) -> str:
     return found[-1]
 
 
-def ask(node: Node, question: Question, *, room: str, purpose: str, inputs: Sequence[InputChoice], timeout_s: float) -> Standing:
+def ask(
+    node: Node,
+    question: Question,
+    *,
+    room: str,
+    purpose: str,
+    inputs: Sequence[InputChoice],
+    timeout_s: float,
+    price: Fen | None = None,
+) -> Standing:
     """Sign a job, send it to the clean room and follow it to its end; raise Unavailable, naming for whom it waits, after ``timeout_s``."""
-    job = node.asker.submit(room=room, purpose=purpose, question=question, inputs=inputs)
+    job = node.asker.submit(room=room, purpose=purpose, question=question, inputs=inputs, price=price)
     return follow(lambda: node.asker.standing(job), timeout_s=timeout_s)
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def sample_tables(pack: Pack, contracts: Mapping[str, DataContract], *, observe:
 
 def answer(pack: Pack, query: QueryPart, contracts: Mapping[str, DataContract], tables: Tables) -> list[dict[str, Any]] | Refused:
     """Return what the clean room would answer to one of the pack's questions over its sample."""
-    terms = _terms(pack, contracts)
+    terms = _terms(pack, contracts, asker=query.asked_by)
     vetted = vet(query.sql, terms)
     if isinstance(vetted, Refused):
         return vetted
@@ -85,13 +85,13 @@ def answer(pack: Pack, query: QueryPart, contracts: Mapping[str, DataContract], 
     return verdict if isinstance(verdict, Refused) else verdict.table.to_pylist()
 
 
-def _terms(pack: Pack, contracts: Mapping[str, DataContract]) -> dict[str, ProductTerms]:
+def _terms(pack: Pack, contracts: Mapping[str, DataContract], *, asker: str) -> dict[str, ProductTerms]:
     parties = _stand_ins(pack)
     found = {}
     for part in pack.products:
         policy = from_odrl(resolve_policy(pack, part, parties=parties))
         schema = schema_of(contracts[part.id], handle=part.owner, policy=policy)
-        found[schema.product] = terms_of(schema, policy)
+        found[schema.product] = replace(terms_of(schema, policy), of_asker=part.owner == asker)
     return found
 
 

@@ -269,6 +269,8 @@ def _references(pack: Pack) -> list[str]:
         faults.append("roles: expected exactly one with clean_room = true")
     if pack.settlement.job not in {job.id for job in pack.jobs} or pack.settlement.payer not in roles:
         faults.append("settlement: expected a job and a payer of this pack")
+    if any(job.id == pack.settlement.job and job.asked_by != pack.settlement.payer for job in pack.jobs):
+        faults.append("settlement.payer: expected the role that asks for the job, which signs its price")
     if pack.settlement.price_fen < 0:
         faults.append("settlement.price_fen: expected zero or more, got less")
     return faults

@@ -127,7 +127,8 @@ class Play:
         inputs = self._inputs(job.asked_by, job.products)
         there = {part["product"] for part in inputs}
         missing = [name for name in job.products if name not in there]
-        answer = self._stage.run_job(job, inputs=inputs)
+        paid = self._pack.settlement
+        answer = self._stage.run_job(job, inputs=inputs, price_fen=paid.price_fen if job.id == paid.job else None)
         return {
             "part": job.id,
             "title": {"en": job.title.en, "zh": job.title.zh},
@@ -160,7 +161,7 @@ class Play:
         job = next(job for job in self.bill.jobs if job["part"] == part.job)
         if not job["tables"].get("coalitions"):
             return None
-        return self._stage.settle(job["job"], payer=part.payer, price_fen=part.price_fen)
+        return self._stage.settle(job["job"])
 
     def _prove(self) -> Document:
         job = next((job for job in self.bill.jobs if job["state"] == "RELEASED"), None)

@@ -65,16 +65,16 @@ class Stage(Protocol):
         """Negotiate every wish over the wire and return each outcome: the agreement, or the state and reason it ended in."""
         ...
 
-    def run_job(self, job: JobPart, *, inputs: Sequence[Document]) -> Answer:
-        """Sign a job with the asker's key, send it to the clean room and return the outcome."""
+    def run_job(self, job: JobPart, *, inputs: Sequence[Document], price_fen: int | None) -> Answer:
+        """Sign a job, with what its asker pays for it, send it to the clean room and return the outcome."""
         ...
 
     def query(self, query: QueryPart, *, inputs: Sequence[Document]) -> Answer:
         """Sign a question with the asker's key, send it to the clean room and return the outcome."""
         ...
 
-    def settle(self, job: str, *, payer: str, price_fen: int) -> Document:
-        """Have the clean room settle a job; every party takes the statement in after recomputing it."""
+    def settle(self, job: str) -> Document:
+        """Have the clean room settle a job at the price its asker signed; every party takes the statement in after checking it."""
         ...
 
     def prove(self, *, holder: str, product: str, job: str) -> Document:

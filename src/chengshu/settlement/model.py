@@ -78,6 +78,20 @@ class Statement:
         return digests.of(self.as_document())
 
 
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What one party knows by itself of a job before a statement about it comes: the signed job, and what this party was shown.
+
+    ``members`` are the ids and handles of those whose products the job named; ``counts`` is the released table, or None for a party
+    that was not shown it.
+    """
+
+    payer: str
+    price: Fen | None
+    members: frozenset[str]
+    counts: frozenset[CoalitionCount] | None
+
+
 def settle(order: Order, *, at: datetime) -> Statement:
     """Return the statement that follows from ``order``: pure, the same for everyone who computes it.
 
@@ -100,15 +114,15 @@ def parse(document: Mapping[str, Any]) -> Statement:
             statement=str(document["statement"]),
             job=str(document["job"]),
             payer=str(document["payer"]),
-            price=Fen(int(document["price_fen"])),
+            price=Fen(_whole(document["price_fen"])),
             coalitions=tuple(
-                CoalitionCount(frozenset(map(str, row["members"])), int(row["seen"]), int(row["n"])) for row in document["coalitions"]
+                CoalitionCount(frozenset(map(str, row["members"])), _whole(row["seen"]), _whole(row["n"])) for row in document["coalitions"]
             ),
         )
         return Statement(
             order=order,
             shares={party: Fraction(share) for party, share in document["shares"].items()},
-            payments={party: Fen(int(fen)) for party, fen in document["payments_fen"].items()},
+            payments={party: Fen(_whole(fen)) for party, fen in document["payments_fen"].items()},
             computed_at=from_iso(document["computed_at"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
@@ -133,7 +147,31 @@ def differences(document: Mapping[str, Any]) -> list[str]:
         for party in sorted(right.payments.keys() | claimed.payments.keys())
         if right.payments.get(party) != claimed.payments.get(party)
     ]
+    if not found and right.as_document() != dict(document):
+        found.append("document: expected what follows from the counts and nothing else, got another part")
     return found
+
+
+def objections(statement: Statement, agreed: Agreed) -> list[str]:
+    """Name every part of a statement that is not what was agreed, or not what this party was shown; an empty list means none is."""
+    order = statement.order
+    found = []
+    if order.payer != agreed.payer:
+        found.append(f"payer: expected the asker {agreed.payer}, got {order.payer}")
+    if order.price != agreed.price:
+        found.append(f"price: expected {'none' if agreed.price is None else f'{agreed.price} fen'}, got {order.price} fen")
+    strangers = sorted(party for party, fen in statement.payments.items() if fen and party not in agreed.members)
+    found += [f"payment to {party}: expected one to a party whose product the job named, got a stranger" for party in strangers]
+    if agreed.counts is not None and frozenset(order.coalitions) != agreed.counts:
+        found.append("coalitions: expected the counts of the released table, got others")
+    return found
+
+
+def _whole(value: object) -> int:
+    """Return a whole number as it is; nothing is rounded, and no text is taken for one."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("expected a whole number")
+    return value
 
 
 def _order(count: CoalitionCount) -> tuple[int, list[str]]:

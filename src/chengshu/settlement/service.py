@@ -1,25 +1,32 @@
 """What can be asked of settlements."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import pyarrow as pa
+
+from chengshu.cleanroom.known import KnownJob
+from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.ports import IsSignedBy, Nodes
 from chengshu.cleanroom.service import Cleanroom
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import Conflict, NotFound, Tampered
+from chengshu.kernel.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.money import Fen
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
 from chengshu.settlement import store
-from chengshu.settlement.model import CoalitionCount, Order, differences, parse, settle
+from chengshu.settlement.model import Agreed, CoalitionCount, Order, Statement, differences, objections, parse, settle
 from chengshu.settlement.ports import Evidence
 
 SEND_TASK = "statement.send"
+COALITIONS = "coalitions"
+NO_COUNTS = pa.table({"coalition": pa.array([], pa.string()), "seen": pa.array([], pa.int64()), "n": pa.array([], pa.int64())})
+"""The table of a job that released no counts: nothing can be settled that equals it."""
 
 
 class Settlements:
@@ -30,7 +37,7 @@ class Settlements:
         database: Database,
         *,
         room: Cleanroom,
-        room_of: Callable[[str], str | None],
+        known: Callable[[str], KnownJob | None],
         nodes: Nodes,
         tasks: Tasks,
         evidence: Evidence,
@@ -43,7 +50,7 @@ class Settlements:
     ) -> None:
         self._database = database
         self._room = room
-        self._room_of = room_of
+        self._known = known
         self._nodes = nodes
         self._tasks = tasks
         self._evidence = evidence
@@ -54,43 +61,63 @@ class Settlements:
         self._clock = clock
         self._new_id = new_id
 
-    def settle(self, *, job: str, payer: str, price: Fen) -> dict[str, Any]:
-        """Compute, sign and book the statement for a released job of this node's clean room, and send it to the job's parties.
+    def settle(self, job: str) -> dict[str, Any]:
+        """Compute, sign and book the statement for a released job of this node's clean room, and send it to the asker and those it names.
 
-        The counts are the room's own released table ``coalitions`` (columns coalition, seen, n), never what somebody says they were.
-        Returns ``{"document", "signer", "signature"}``. Raises NotFound when the job released no such table.
+        Payer and price are the signed job's; the counts are the room's own released table ``coalitions`` (columns coalition, seen, n).
+        A job is settled once: asked again, this returns the first statement. Returns ``{"document", "signer", "signature"}``. Raises
+        NotFound when the job released no such table, Invalid when its asker named no price or a stranger would be paid.
         """
-        asker, holders = self._room.parties(job)
-        order = Order(statement=self._new_id(), job=job, payer=payer, price=price, coalitions=self._counts(job))
-        document = settle(order, at=self._clock()).as_document()
+        asked = self._room.job(job)
+        table = self._room.released_table(job, table=COALITIONS)
+        with self._database.read() as tx:
+            first = store.find_of_job(tx, job)
+        if first is not None:
+            return _signed(first)
+        if asked.price_fen is None:
+            raise Invalid(
+                "settlement.no-price",
+                "expected a job whose asker named a price, got one without",
+                hint=Text("The asker names it with 'chengshu job run --price-fen'.", "由使用方以 chengshu job run --price-fen 指定价格。"),
+            )
+        order = Order(statement=self._new_id(), job=job, payer=asked.consumer, price=asked.price_fen, coalitions=_counts(table))
+        statement = settle(order, at=self._clock())
+        against = objections(statement, _agreed(asked, table))
+        if against:
+            raise Invalid(
+                "settlement.stranger", against[0], hint=Text("The method must name the job's parties.", "方法只能列出作业的各方。")
+            )
+        document = statement.as_document()
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         signed = {"document": document, "signer": self._own_id, "signature": signature}
-        others = sorted({asker, payer, *holders} - {self._own_id})
-        self._book(signed, kind="settlement.computed", send_to=others)
-        return signed
+        return self._book(signed, kind="settlement.computed", send_to=_concerned(asked, statement) - {self._own_id})
 
     def send(self, payload: Mapping[str, Any]) -> None:
         """Send a statement to one party (the handler of ``statement.send``)."""
         self._nodes.post(payload["party"], "/room/statements", payload["signed"])
 
     def receive(self, signed: Mapping[str, Any], *, expected_signer: str) -> list[str]:
-        """Take in a statement: check whose it is and its signature, recompute it, book it; a repeat changes nothing.
+        """Take in a statement: hold it against the job that this node asked for or approved, recompute it, book it.
 
-        Returns the differences found, which is an empty list when it was booked. Raises Tampered when it is not by the room that this
-        node let run the job, or the signature is wrong.
+        Returns the differences found, which is an empty list when it was booked; a repeat changes nothing. The asker holds payer, price
+        and counts against its own job and the table it was given; a holder, which is not shown the table, holds payer and price against
+        the signed job, and the end of the job against the receipt. Raises Tampered when it is not by the room that this node let run
+        the job, or the signature is wrong, Conflict for a second statement about a job, Unavailable before this node has the receipt.
         """
         document = signed["document"]
         signature = base64.b64decode(signed["signature"])
-        rightful = expected_signer == self._room_of(parse(document).order.job) == signed["signer"]
-        if not rightful or not self._is_signed_by(expected_signer, signature, canonical(document)):
+        statement = parse(document)
+        known = self._known(statement.order.job)
+        rightful = known is not None and expected_signer == known.job.room == signed["signer"]
+        if known is None or not rightful or not self._is_signed_by(expected_signer, signature, canonical(document)):
             raise Tampered(
                 "settlement.bad-signature",
                 "expected a statement signed by the clean room that ran the job, got another signature",
                 hint=Text("Keep the document and ask the clean room which key it signs with.", "请保留该文件并向净室核实其签名密钥。"),
             )
-        found = differences(document)
+        found = [*_against(statement, known), *differences(document)]
         if not found:
-            self._book(signed, kind="payment.recorded", send_to=())
+            self._book(signed, kind="payment.recorded", send_to=frozenset())
         return found
 
     def get(self, statement: str) -> dict[str, Any]:
@@ -103,13 +130,13 @@ class Settlements:
                 "expected the id of a statement of this node, got an unknown one",
                 hint=Text("List them with 'chengshu statement list'.", "用 chengshu statement list 查看全部结算单。"),
             )
-        return {"document": row["document"], "signer": row["signer"], "signature": row["signature"]}
+        return _signed(row)
 
     def every(self) -> list[dict[str, Any]]:
         """Return every signed statement of this node."""
         with self._database.read() as tx:
             rows = store.every(tx)
-        return [{"document": row["document"], "signer": row["signer"], "signature": row["signature"]} for row in rows]
+        return [_signed(row) for row in rows]
 
     def balance(self, party: str) -> Fen:
         """Return what the journal credits a party less what it debits, in fen."""
@@ -121,31 +148,68 @@ class Settlements:
         with self._database.read() as tx:
             return store.imbalance(tx)
 
-    def _book(self, signed: Mapping[str, Any], *, kind: str, send_to: Sequence[str]) -> None:
+    def _book(self, signed: dict[str, Any] | Mapping[str, Any], *, kind: str, send_to: frozenset[str]) -> dict[str, Any]:
+        """Keep a statement with its postings, and return it, or the one that was booked for this job before."""
         document = signed["document"]
         fingerprint = self._digests.of(document)
         with self._database.write() as tx:
-            known = store.find(tx, document["statement"])
-            if known is not None:
-                if not self._digests.agree(known["digest"], fingerprint):
-                    raise Conflict(
-                        "settlement.other-text",
-                        "expected the statement as it was first received, got another text under the same id",
-                        hint=Text("Keep both; the log holds the digest of the first.", "请保留两份；日志中有第一份的摘要。"),
-                    )
-                return
+            first = store.find(tx, document["statement"]) or store.find_of_job(tx, document["job"])
+            if first is not None:
+                if not self._digests.agree(first["digest"], fingerprint):
+                    raise _second(first, document)
+                return _signed(first)
             store.add(tx, document=document, digest=fingerprint, signer=signed["signer"], signature=signed["signature"])
             payments = {party: Fen(fen) for party, fen in document["payments_fen"].items()}
             store.post(tx, document["statement"], payer=document["payer"], payments=payments)
             body = {"job": document["job"], "statement": document["statement"], "statement_digest": fingerprint}
             self._evidence.append(tx, kind, document["job"], body)
-            for party in send_to:
+            for party in sorted(send_to):
                 payload = {"party": party, "signed": dict(signed)}
                 self._tasks.defer(tx, SEND_TASK, payload, lane=f"statement {party}", waits_for=party)
+        return dict(signed)
 
-    def _counts(self, job: str) -> tuple[CoalitionCount, ...]:
-        table = self._room.released_table(job, table="coalitions")
-        return tuple(
-            CoalitionCount(frozenset(row["coalition"].split("+")) if row["coalition"] else frozenset(), row["seen"], row["n"])
-            for row in table.to_pylist()
-        )
+
+def _against(statement: Statement, known: KnownJob) -> list[str]:
+    """Hold a statement against what this node knows of the job by itself."""
+    match known.state:
+        case None:
+            raise Unavailable(
+                "settlement.not-ended",
+                "expected a statement about a job whose receipt this node has, got one that comes before it",
+                hint=Text("It is sent again; the receipt is on its way.", "系统会重新发送；回执正在途中。"),
+            )
+        case "RELEASED":
+            table = None if known.tables is None else known.tables.get(COALITIONS, NO_COUNTS)
+            return objections(statement, _agreed(known.job, table))
+        case state:
+            return [f"job: expected one whose result was released, got one that ended as {state}"]
+
+
+def _agreed(job: Job, table: pa.Table | None) -> Agreed:
+    members = {one.provider for one in job.inputs} | {one.party for one in job.inputs}
+    counts = None if table is None else frozenset(_counts(table))
+    return Agreed(job.consumer, job.price_fen, frozenset(members), counts)
+
+
+def _concerned(job: Job, statement: Statement) -> frozenset[str]:
+    """Whom a statement is sent to: who pays, and the holders that it names, by id or by handle."""
+    holders = {one.provider for one in job.inputs if {one.provider, one.party} & statement.shares.keys()}
+    return frozenset({job.consumer, *holders})
+
+
+def _counts(table: pa.Table) -> tuple[CoalitionCount, ...]:
+    return tuple(
+        CoalitionCount(frozenset(row["coalition"].split("+")) if row["coalition"] else frozenset(), row["seen"], row["n"])
+        for row in table.to_pylist()
+    )
+
+
+def _signed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"document": row["document"], "signer": row["signer"], "signature": row["signature"]}
+
+
+def _second(first: Mapping[str, Any], document: Mapping[str, Any]) -> Conflict:
+    hint = Text("Keep both; the log holds the digest of the first.", "请保留两份；日志中有第一份的摘要。")
+    if first["id"] == document["statement"]:
+        return Conflict("settlement.other-text", "expected the statement as first received, got another text under the same id", hint=hint)
+    return Conflict("settlement.second-statement", "expected one statement about a job, got a second one", hint=hint)

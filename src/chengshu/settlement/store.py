@@ -49,6 +49,12 @@ def find(tx: Connection, statement: str) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
+def find_of_job(tx: Connection, job: str) -> dict[str, Any] | None:
+    """Return the row of the one statement about a job, or None."""
+    row = tx.execute(select(statements).where(statements.c.job == job)).mappings().first()
+    return None if row is None else dict(row)
+
+
 def every(tx: Connection) -> list[dict[str, Any]]:
     """Return every statement's row, in order of id."""
     return [dict(row) for row in tx.execute(select(statements).order_by(statements.c.id)).mappings()]

@@ -11,6 +11,8 @@ class GrantState(StrEnum):
     OPEN = "OPEN"
     STARTED = "STARTED"
     COMPLETED = "COMPLETED"
+    CLOSED = "CLOSED"
+    """Never used, and its job has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Grant:
         """Return the name of the rule that forbids ``recipient`` to start now, or None when nothing does."""
         if recipient != self.recipient:
             return "grant-of-another"
+        if self.state is GrantState.CLOSED:
+            return "job-ended"
         if self.state is not GrantState.OPEN:
             return "grant-used"
         if now >= self.expires_at:

@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import pyarrow as pa
 from sqlalchemy import Connection
+
+
+class Products(Protocol):
+    """The node's catalogue."""
+
+    def open(self, product_id: str) -> pa.Table:
+        """Return a product's rows; raise Conflict or Invalid where its file is not the one published."""
+        ...
 
 
 class Evidence(Protocol):

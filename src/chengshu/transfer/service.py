@@ -1,12 +1,14 @@
 """What can be asked of transfers."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pyarrow as pa
 from sqlalchemy import Connection
 
-from chengshu.kernel.canonical import Digests
+from chengshu.kernel.canonical import Digests, RunningDigest
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Denied, NotFound
@@ -14,7 +16,8 @@ from chengshu.kernel.ids import NewId
 from chengshu.kernel.text import Text
 from chengshu.transfer import store
 from chengshu.transfer.model import Grant, GrantState
-from chengshu.transfer.ports import Evidence
+from chengshu.transfer.ports import Evidence, Products
+from chengshu.transfer.streams.arrow import to_stream
 
 GRANT_LIFE = timedelta(minutes=5)
 
@@ -30,8 +33,11 @@ class Delivery:
 class Transfers:
     """Grants that open once, and the record of what went through them."""
 
-    def __init__(self, database: Database, *, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, database: Database, *, products: Products, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId
+    ) -> None:
         self._database = database
+        self._products = products
         self._evidence = evidence
         self._digests = digests
         self._clock = clock
@@ -43,6 +49,23 @@ class Transfers:
         grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE)
         store.add(tx, grant, token_digest=self._digests.of_bytes(token.encode()))
         return token
+
+    def close(self, tx: Connection, *, product: str, job: str) -> None:
+        """Withdraw every unused grant of ``product`` for ``job``, in the caller's transaction: the job has ended."""
+        store.close(tx, product=product, job=job)
+
+    def deliver(self, token: str, *, recipient: str) -> Iterator[bytes]:
+        """Open the grant of ``token`` and return its product as an Arrow stream; it is metered only once the last piece has been taken.
+
+        Raises as :meth:`start` and as the catalogue does, before anything is sent.
+        """
+        grant = self.start(token, recipient=recipient)
+        return self._sent(grant, self._products.open(grant.product))
+
+    def _sent(self, grant: Grant, table: pa.Table) -> Iterator[bytes]:
+        running = RunningDigest(self._digests)
+        yield from running.over(to_stream(table))
+        self.complete(grant, delivery=Delivery(table.num_rows, running.digest()))
 
     def start(self, token: str, *, recipient: str) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""

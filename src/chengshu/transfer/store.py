@@ -56,6 +56,12 @@ def find(tx: Connection, *, token_digest: str) -> Grant | None:
     )
 
 
+def close(tx: Connection, *, product: str, job: str) -> None:
+    """Record that the unused grants of a product for a job open nothing any more."""
+    keys = (grants.c.product == product, grants.c.job == job, grants.c.state == GrantState.OPEN)
+    tx.execute(update(grants).where(*keys).values(state=GrantState.CLOSED))
+
+
 def save_state(tx: Connection, grant: Grant, *, state: GrantState) -> Grant:
     """Record that ``grant`` is now in ``state``."""
     tx.execute(update(grants).where(grants.c.id == grant.id).values(state=state))

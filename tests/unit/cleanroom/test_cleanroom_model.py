@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,6 @@ from chengshu.cleanroom.model import (
     Job,
     JobInput,
     MethodQuestion,
-    OutputForm,
     ProductTerms,
     Role,
     Schema,
@@ -21,6 +21,7 @@ from chengshu.cleanroom.model import (
 )
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Invalid
+from chengshu.kernel.money import Fen
 
 SCHEMA = Schema(
     "fleet.jobs",
@@ -39,7 +40,7 @@ JOB = Job(
     "road-safety",
     SqlQuestion("SELECT SUM(fare) FROM fleet.jobs"),
     (JobInput(SCHEMA, "did:web:fleet", "agreement-1", "product-1"),),
-    OutputForm.SCALAR,
+    price_fen=Fen(100),
 )
 
 
@@ -94,7 +95,7 @@ def _changed(path: list[Any], value: Any) -> dict[str, Any]:
         (["question"], {"method": "x", "parameters": []}, "job.question.parameters"),
         (["question"], {"sql": "x", "method": "y"}, "job.question"),
         (["inputs"], [], "job.inputs"),
-        (["output"], "csv", "job.output"),
+        (["output"], "table", "job"),
         (["inputs", 0, "schema", "product"], "Fleet Jobs", "job.inputs[0].schema.product"),
         (["inputs", 0, "schema", "minimum_group"], 0, "job.inputs[0].schema.minimum_group"),
         (["inputs", 0, "schema", "minimum_group"], True, "job.inputs[0].schema.minimum_group"),
@@ -143,3 +144,36 @@ def test_a_holders_own_terms_win_over_what_the_job_says() -> None:
 
 def test_an_agreement_may_raise_the_smallest_group_and_never_lower_it() -> None:
     assert [ProductTerms(SCHEMA, minimum_group=k).smallest_group for k in (1, 5, 9)] == [5, 5, 9]
+
+
+IDS = {"too long": "x" * 65, "with a zero byte": "job\x001", "empty": "", "with a space": "a job", "with a line": "job\n1"}
+
+
+@pytest.mark.parametrize("id_", IDS.values(), ids=IDS.keys())
+def test_a_job_with_an_id_that_no_table_can_keep_is_refused(id_: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        Job.parse({**JOB.as_document(), "id": id_})
+    assert caught.value.facts == {"field": "job.id"}
+
+
+@pytest.mark.parametrize("price", [-1, 1.5, "100", True, None])
+def test_a_price_is_whole_fen(price: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        Job.parse({**JOB.as_document(), "price_fen": price})
+    assert caught.value.facts == {"field": "job.price_fen"}
+
+
+def test_one_product_under_two_names_is_refused() -> None:
+    (part,) = JOB.inputs
+    again = replace(part, schema=replace(SCHEMA, product="fleet.lax"))
+    with pytest.raises(Invalid) as caught:
+        replace(JOB, inputs=(part, again))
+    assert caught.value.facts == {"field": "job.inputs"}
+    assert len(replace(JOB, inputs=(part, replace(again, product="product-2"))).inputs) == 2
+
+
+def test_what_is_the_askers_own_is_known_from_the_job() -> None:
+    (part,) = JOB.inputs
+    mine = replace(part, schema=replace(SCHEMA, product="asker.jobs"), provider=JOB.consumer)
+    terms = replace(JOB, inputs=(part, mine)).terms({})
+    assert {alias: one.sheltered for alias, one in terms.items()} == {"fleet.jobs": True, "asker.jobs": False}

@@ -21,6 +21,7 @@ import typer
 from typer.testing import CliRunner
 
 from chengshu.cli.main import app
+from chengshu.settlement.model import RULE
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # a command leaves closing its connections to its process's end
 START_S = 300.0
@@ -307,7 +308,7 @@ LEAVING = {
     "no object": (["job", "run", "small.method", "--purpose", "study", "--input", "road/counts", "--parameters", "[]"], "firm"),
     "no card": (["peer", "add", "absent.json"], "firm"),
     "no file": (["product", "publish", "absent.parquet", "--purpose", "study"], "road"),
-    "no released job": (["statement", "make", "urn:uuid:absent", "--payer", "firm", "--price-fen", "100"], "room"),
+    "no released job": (["statement", "make", "urn:uuid:absent"], "room"),
     "no permit": (["permit", "show", "absent"], "road"),
     "no step": (["permit", "move", "leap", "absent", "--rule", "R01", "--evidence", "sha256:0", "--reason", "x"], "road"),
 }
@@ -394,6 +395,7 @@ def test_a_statement_that_does_not_follow_leaves_with_one(tmp_path: Path) -> Non
         "job": "j",
         "payer": "p",
         "price_fen": 100,
+        "rule": {"en": RULE.en, "zh": RULE.zh},
         "coalitions": [{"members": [], "seen": 0, "n": 10}, {"members": ["a"], "seen": 5, "n": 10}],
         "shares": {"a": "1/2"},
         "payments_fen": {"a": 100},

@@ -86,6 +86,7 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "two clean rooms": (lambda d: d["roles"][0].update(clean_room=True), "exactly one with clean_room"),
     "a settlement of no job": (lambda d: d["settlement"].update(job="gold"), "settlement: expected a job"),
     "a payer that is no role": (lambda d: d["settlement"].update(payer="nobody"), "settlement: expected a job and a payer"),
+    "a payer that does not ask": (lambda d: d["settlement"].update(payer="regulator"), "settlement.payer: expected the role that asks"),
     "a title in one language": (lambda d: d["title"].pop("zh"), "expected the key 'zh'"),
     "an empty title": (lambda d: d["title"].update(zh=""), "both languages"),
     "a product without a contract": (lambda d: d["products"][0].pop("contract"), "expected the key 'contract'"),

@@ -14,6 +14,7 @@ from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 from chengshu.node import Node, open_node
 
@@ -24,7 +25,8 @@ QUERY_EXAMPLES = examples(
     "chengshu query --file question.sql --purpose proactive-safety --node fleet --json",
 )
 RUN_EXAMPLES = examples(
-    "chengshu job run av_pilot.compliance --input 'Car maker/av_state' --input me/permit --purpose pilot-supervision --node regulator"
+    "chengshu job run av_pilot.compliance --input 'Car maker/av_state' --input me/permit --purpose pilot-supervision --node regulator",
+    "chengshu job run small.worth --input road/counts --input fleet/trips --purpose traffic-study --price-fen 1000000 --node firm",
 )
 SHOW_EXAMPLES = examples("chengshu job show urn:uuid:… --node fleet")
 LIST_EXAMPLES = examples("chengshu job list --node fleet")
@@ -66,6 +68,9 @@ def run(
     parameters: Annotated[str, typer.Option(help="The method's parameters as a JSON object.")] = "{}",
     room: RoomName = None,
     wait: Wait = 120.0,
+    price_fen: Annotated[
+        int | None, typer.Option("--price-fen", min=0, help="What you pay for the answer, in fen, shared by contribution.")
+    ] = None,
     node: NodeFolder = HERE,
     as_json: AsJson = False,
     lang: Lang = "",
@@ -76,7 +81,8 @@ def run(
         opened = open_node(node)
         inputs = [_input(opened, one) for one in product]
         question = MethodQuestion(method, _json_object(parameters))
-        return _outcome(opened, question, output, purpose=purpose, room=room, inputs=inputs, wait=wait)
+        price = None if price_fen is None else Fen(price_fen)
+        return _outcome(opened, question, output, purpose=purpose, room=room, inputs=inputs, wait=wait, price=price)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -132,9 +138,18 @@ def told(standing: Standing, output: Output) -> Any:
 
 
 def _outcome(
-    node: Node, question: Question, output: Output, *, purpose: str, room: str | None, inputs: Sequence[InputChoice], wait: float
+    node: Node,
+    question: Question,
+    output: Output,
+    *,
+    purpose: str,
+    room: str | None,
+    inputs: Sequence[InputChoice],
+    wait: float,
+    price: Fen | None = None,
 ) -> Any:
-    standing = verbs.ask(node, question, room=verbs.the_room(node, room), purpose=purpose, inputs=inputs, timeout_s=wait)
+    room_id = verbs.the_room(node, room)
+    standing = verbs.ask(node, question, room=room_id, purpose=purpose, inputs=inputs, timeout_s=wait, price=price)
     return told(standing, output)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.kernel.errors import Invalid, in_words
@@ -17,7 +16,7 @@ from chengshu.settlement.model import differences
 
 app = typer.Typer(no_args_is_help=True, help="Who is paid what, and why.")
 
-MAKE_EXAMPLES = examples("chengshu statement make urn:uuid:… --payer 'Fleet operator' --price-fen 1000000 --node room")
+MAKE_EXAMPLES = examples("chengshu statement make urn:uuid:… --node room")
 LIST_EXAMPLES = examples("chengshu statement list --node road", "chengshu statement list --node road --json > statements.json")
 VERIFY_EXAMPLES = examples("chengshu statement verify statement.json")
 
@@ -25,19 +24,12 @@ VERIFY_EXAMPLES = examples("chengshu statement verify statement.json")
 @app.command("make", epilog=MAKE_EXAMPLES)
 def make(
     job: Annotated[str, typer.Argument(help="A released job of this node's clean room.")],
-    payer: Annotated[str, typer.Option(help="Who pays.")],
-    price_fen: Annotated[int, typer.Option("--price-fen", min=0, help="The price in fen.")],
     node: NodeFolder = HERE,
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
-    """Settle a job by contribution and send the statement to its parties."""
-
-    def work(_output: Output) -> Any:
-        opened = open_node(node)
-        return opened.settlements.settle(job=job, payer=verbs.party_id(opened, payer), price=Fen(price_fen))
-
-    render(work, as_json=as_json, lang=lang)
+    """Settle a job by contribution, at the price that its asker signed, and send the statement to its parties; once a job."""
+    render(lambda _output: open_node(node).settlements.settle(job), as_json=as_json, lang=lang)
 
 
 @app.command("list", epilog=LIST_EXAMPLES)

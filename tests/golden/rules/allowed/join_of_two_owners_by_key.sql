@@ -1,4 +1,4 @@
 -- schema: pilot
-SELECT j.depot, COUNT(*) AS n, COUNT(DISTINCT t.vehicle) AS vehicles
+SELECT j.depot, COUNT(DISTINCT t.vehicle) AS vehicles
 FROM carmaker.trips t INNER JOIN fleet.jobs j ON t.vehicle = j.vehicle
 GROUP BY j.depot

@@ -1,0 +1,30 @@
+"""``joined-count``: COUNT(*) after a join of protected records with protected records, which counts pairs and not records."""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.model import ProductTerms
+from chengshu.cleanroom.names import sheltered_tables
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+RULE = "joined-count"
+
+
+def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
+    """Refuse COUNT(*) where the question reads protected products twice or more: one of them repeats the records of the other."""
+    if len(sheltered_tables(query, terms)) < 2:  # one alone is repeated by nothing but what fan_out looks after
+        return None
+    for node in every(query, exp.Count):
+        if isinstance(node.this, exp.Star):
+            return refused(
+                RULE,
+                node,
+                why="expected a count of one product's units or values, got a count of joined pairs",
+                would_pass=Text(
+                    "COUNT(DISTINCT unit) of the product that is to be counted.", "对要计数的产品使用 COUNT(DISTINCT 单位列)。"
+                ),
+            )
+    return None
