@@ -114,7 +114,7 @@ def test_a_receipt_waits_for_an_asker_that_is_away_and_is_signed_when_it_is_back
         verdict = _reconciled(road, firm)
         assert verdict.holds
         assert [one.waits_for for one in verdict.waiting] == ["firm/log"]
-        found = [one for one in examine(road.folder) if one.about == f"receipt counts {job}"]
+        found = [one for one in examine(road.folder) if one.about.en == f"receipt counts {job}"]
         assert [one.bad for one in found] == [True]
         assert "Firm" in found[0].found.en
         assert "Firm（测试）" in found[0].found.zh
@@ -123,7 +123,7 @@ def test_a_receipt_waits_for_an_asker_that_is_away_and_is_signed_when_it_is_back
         assert kinds(firm, job) == ["job.submitted", "job.released"]  # nobody looked at the outcome: the node asked for it itself
         verdict = _reconciled(road, firm)
         assert (verdict.holds, verdict.receipts, verdict.waiting) == (True, 1, ())
-        assert [one.bad for one in examine(road.folder) if one.about.startswith("receipt")] == [False]
+        assert [one.bad for one in examine(road.folder) if one.about.en.startswith("receipt")] == [False]
     hang_up(*space.nodes.values())
 
 
