@@ -3,7 +3,7 @@
 import base64
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -20,6 +20,7 @@ from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.cleanroom.provenance import SOURCES, sources
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
@@ -231,7 +232,10 @@ class Cleanroom:
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
                 results = self._methods.run(name, files=inputs, parameters=parameters)
-                return _gated(_sealed(job), results, smallest=max(one.schema.minimum_group for one in job.inputs), notes=notes)
+                outcome = _gated(_sealed(job), results, smallest=max(one.schema.minimum_group for one in job.inputs), notes=notes)
+                return (
+                    outcome if outcome.state != "RELEASED" else replace(outcome, tables=_beside(outcome.tables, sources(job.inputs, files)))
+                )
 
     def _answered(self, vetted: VettedQuery | Refused, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
         if isinstance(vetted, Refused):
@@ -315,6 +319,11 @@ def _gated(method: SealedMethod, results: Mapping[str, pa.Table], *, smallest: i
             continue
         released[name] = verdict.table
     return Outcome("RELEASED", released, tuple(notes), None)
+
+
+def _beside(tables: Mapping[str, pa.Table], told: pa.Table) -> dict[str, pa.Table]:
+    """The method's tables and the room's own; a method cannot tell in the room's name whose data are whose."""
+    return {**tables, SOURCES: told}
 
 
 def _spec(declared: OutputTable, *, smallest: int) -> TableSpec:

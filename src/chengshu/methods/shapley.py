@@ -83,10 +83,10 @@ def shapley_sampled(
 
 
 def find_copies(values: Mapping[Coalition, Fraction], players: Collection[str]) -> tuple[Coalition, ...]:
-    """Return the groups of players that are copies of one another: each adds the same to every coalition, and a second one adds nothing.
+    """Return the groups of players that are copies in value: each adds the same to every coalition, and a second one adds nothing.
 
-    Only groups of two and more are returned. Being a copy in value is weaker than holding the same bytes: two parties that saw exactly the
-    same things are found too, and sharing one value between them is what a market without replication needs.
+    Only groups of two and more are returned. Being a copy in value is weaker than holding the same rows: two honest parties that saw
+    exactly the same things are found too (see :func:`proven_copies`).
     """
     groups: list[set[str]] = []
     for player in sorted(players):
@@ -98,12 +98,20 @@ def find_copies(values: Mapping[Coalition, Fraction], players: Collection[str]) 
     return tuple(frozenset(group) for group in groups if len(group) > 1)
 
 
-def same_digest(digests: Mapping[str, str]) -> tuple[Coalition, ...]:
-    """Return the groups of players whose data has one and the same digest."""
-    groups: dict[str, set[str]] = {}
-    for player, digest in digests.items():
-        groups.setdefault(digest, set()).add(player)
-    return tuple(frozenset(group) for _, group in sorted(groups.items()) if len(group) > 1)
+def proven_copies(values: Mapping[Coalition, Fraction], players: Collection[str], *, sharing: Sequence[Coalition]) -> tuple[Coalition, ...]:
+    """Return the groups of copies in value (:func:`find_copies`) that also hold data in common, as ``sharing`` tells.
+
+    Value alone cannot tell a copy from an honest source that sees the very same things; who holds the same rows can. ``sharing``: sets of
+    players that hold one and the same content; they may overlap. Returned groups have two and more members.
+    """
+    groups: list[Coalition] = []
+    for group in find_copies(values, players):
+        left = [frozenset({player}) for player in sorted(group)]
+        for same in sharing:
+            joined = [part for part in left if part & same]
+            left = [part for part in left if not part & same] + ([frozenset[str]().union(*joined)] if joined else [])
+        groups += [part for part in left if len(part) > 1]
+    return tuple(sorted(groups, key=min))
 
 
 def shapley_with_copies(
@@ -181,5 +189,5 @@ def _check_groups(values: Mapping[Coalition, Fraction], players: Collection[str]
             raise Invalid(
                 "shapley.not-copies",
                 "expected members of a group to add the same to every coalition, got members that differ",
-                hint=Text("Group only sources with identical data (find_copies, same_digest).", "仅可将数据完全相同的来源归为一组。"),
+                hint=Text("Group only sources with identical data (proven_copies).", "仅可将数据完全相同的来源归为一组。"),
             )

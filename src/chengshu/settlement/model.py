@@ -11,13 +11,13 @@ from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.money import Fen, split_by_largest_remainder
 from chengshu.kernel.text import Text
-from chengshu.methods.shapley import find_copies, shapley_with_copies
+from chengshu.methods.shapley import proven_copies, shapley_with_copies
 
 FORMAT = "chengshu-statement-1"
 RULE = Text(
-    "Each party's share is its exact Shapley value over all coalitions; parties whose data are copies of one another share one value; "
-    "negative shares are paid as zero; fen are split by largest remainder.",
-    "各方份额为其在全部联盟上的精确沙普利值；数据互为复制的各方共享一份；负份额按零支付；金额按最大余数法分配到分。",
+    "Each party's share is its exact Shapley value over all coalitions; parties that hold the same data and are worth the same share one "
+    "value; negative shares are paid as zero; fen are split by largest remainder.",
+    "各方份额为其在全部联盟上的精确沙普利值；持有相同数据且价值相同的各方共享一份；负份额按零支付；金额按最大余数法分配到分。",
 )
 
 
@@ -37,13 +37,14 @@ class CoalitionCount:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be settled: one job, its price, who pays, and every coalition's count."""
+    """What is to be settled: one job, its price, who pays, every coalition's count, and which parties hold one and the same data."""
 
     statement: str
     job: str
     payer: str
     price: Fen
     coalitions: tuple[CoalitionCount, ...]
+    sharing: frozenset[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Statement:
             "coalitions": [
                 {"members": sorted(count.members), "seen": count.seen, "n": count.n} for count in sorted(order.coalitions, key=_order)
             ],
+            "same_data": sorted(sorted(parties) for parties in order.sharing),
             "shares": {party: str(share) for party, share in sorted(self.shares.items())},
             "payments_fen": dict(sorted(self.payments.items())),
             "computed_at": iso(self.computed_at),
@@ -82,14 +84,15 @@ class Statement:
 class Agreed:
     """What one party knows by itself of a job before a statement about it comes: the signed job, and what this party was shown.
 
-    ``members`` are the ids and handles of those whose products the job named; ``counts`` is the released table, or None for a party
-    that was not shown it.
+    ``members`` are the ids and handles of those whose products the job named; ``counts`` is the released table, and
+    ``sharing`` who holds the same data as the room found it; None for a party that was not shown them.
     """
 
     payer: str
     price: Fen | None
     members: frozenset[str]
     counts: frozenset[CoalitionCount] | None
+    sharing: frozenset[frozenset[str]] | None
 
 
 def settle(order: Order, *, at: datetime) -> Statement:
@@ -100,7 +103,7 @@ def settle(order: Order, *, at: datetime) -> Statement:
     """
     values = _values(order)
     players = sorted(frozenset[str]().union(*values))
-    shares = shapley_with_copies(values, players, same=find_copies(values, players))
+    shares = shapley_with_copies(values, players, same=proven_copies(values, players, sharing=sorted(order.sharing, key=sorted)))
     positive = {party: max(share, Fraction(0)) for party, share in shares.items()}
     worth = any(positive.values())
     payments = split_by_largest_remainder(order.price, positive) if worth else dict.fromkeys(positive, Fen(0))
@@ -118,6 +121,7 @@ def parse(document: Mapping[str, Any]) -> Statement:
             coalitions=tuple(
                 CoalitionCount(frozenset(map(str, row["members"])), _whole(row["seen"]), _whole(row["n"])) for row in document["coalitions"]
             ),
+            sharing=frozenset(frozenset(map(str, parties)) for parties in document["same_data"]),
         )
         return Statement(
             order=order,
@@ -164,6 +168,8 @@ def objections(statement: Statement, agreed: Agreed) -> list[str]:
     found += [f"payment to {party}: expected one to a party whose product the job named, got a stranger" for party in strangers]
     if agreed.counts is not None and frozenset(order.coalitions) != agreed.counts:
         found.append("coalitions: expected the counts of the released table, got others")
+    if agreed.sharing is not None and order.sharing != agreed.sharing:
+        found.append("same_data: expected the parties that the room found to hold the same data, got others")
     return found
 
 

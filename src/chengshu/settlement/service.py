@@ -9,6 +9,7 @@ import pyarrow as pa
 from chengshu.cleanroom.known import KnownJob
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.ports import IsSignedBy, Nodes
+from chengshu.cleanroom.provenance import NO_SOURCES, SOURCES
 from chengshu.cleanroom.service import Cleanroom
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
@@ -70,6 +71,7 @@ class Settlements:
         """
         asked = self._room.job(job)
         table = self._room.released_table(job, table=COALITIONS)
+        told = self._room.released_table(job, table=SOURCES)
         with self._database.read() as tx:
             first = store.find_of_job(tx, job)
         if first is not None:
@@ -80,9 +82,9 @@ class Settlements:
                 "expected a job whose asker named a price, got one without",
                 hint=Text("The asker names it with 'chengshu job run --price-fen'.", "由使用方以 chengshu job run --price-fen 指定价格。"),
             )
-        order = Order(statement=self._new_id(), job=job, payer=asked.consumer, price=asked.price_fen, coalitions=_counts(table))
+        order = Order(self._new_id(), job, asked.consumer, asked.price_fen, _counts(table), _sharing(table, told))
         statement = settle(order, at=self._clock())
-        against = objections(statement, _agreed(asked, table))
+        against = objections(statement, _agreed(asked, {COALITIONS: table, SOURCES: told}))
         if against:
             raise Invalid(
                 "settlement.stranger", against[0], hint=Text("The method must name the job's parties.", "方法只能列出作业的各方。")
@@ -179,16 +181,17 @@ def _against(statement: Statement, known: KnownJob) -> list[str]:
                 hint=Text("It is sent again; the receipt is on its way.", "系统会重新发送；回执正在途中。"),
             )
         case "RELEASED":
-            table = None if known.tables is None else known.tables.get(COALITIONS, NO_COUNTS)
-            return objections(statement, _agreed(known.job, table))
+            return objections(statement, _agreed(known.job, known.tables))
         case state:
             return [f"job: expected one whose result was released, got one that ended as {state}"]
 
 
-def _agreed(job: Job, table: pa.Table | None) -> Agreed:
-    members = {one.provider for one in job.inputs} | {one.party for one in job.inputs}
-    counts = None if table is None else frozenset(_counts(table))
-    return Agreed(job.consumer, job.price_fen, frozenset(members), counts)
+def _agreed(job: Job, tables: Mapping[str, pa.Table] | None) -> Agreed:
+    members = frozenset({one.provider for one in job.inputs} | {one.party for one in job.inputs})
+    if tables is None:
+        return Agreed(job.consumer, job.price_fen, members, None, None)
+    table = tables.get(COALITIONS, NO_COUNTS)
+    return Agreed(job.consumer, job.price_fen, members, frozenset(_counts(table)), _sharing(table, tables.get(SOURCES, NO_SOURCES)))
 
 
 def _concerned(job: Job, statement: Statement) -> frozenset[str]:
@@ -202,6 +205,15 @@ def _counts(table: pa.Table) -> tuple[CoalitionCount, ...]:
         CoalitionCount(frozenset(row["coalition"].split("+")) if row["coalition"] else frozenset(), row["seen"], row["n"])
         for row in table.to_pylist()
     )
+
+
+def _sharing(counts: pa.Table, told: pa.Table) -> frozenset[frozenset[str]]:
+    """Who holds the same data, in the names that the counts use: ids or handles."""
+    players = {name for coalition in counts["coalition"].to_pylist() for name in coalition.split("+") if name}
+    holders: dict[int, set[str]] = {}
+    for row in told.to_pylist():
+        holders.setdefault(row["content"], set()).update({row["party"], row["provider"]} & players)
+    return frozenset(frozenset(names) for names in holders.values() if len(names) > 1)
 
 
 def _signed(row: Mapping[str, Any]) -> dict[str, Any]:

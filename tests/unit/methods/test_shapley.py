@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.kernel.errors import Invalid
-from chengshu.methods.shapley import Coalition, find_copies, same_digest, shapley, shapley_sampled, shapley_with_copies
+from chengshu.methods.shapley import Coalition, find_copies, proven_copies, shapley, shapley_sampled, shapley_with_copies
 
 PLAYERS = ("a", "b", "c", "d")
 Game = dict[Coalition, Fraction]
@@ -84,8 +84,17 @@ def test_the_plain_value_would_pay_a_copied_source_more_and_copies_are_found() -
     assert shared == {"a": Fraction(1, 4), "copy": Fraction(1, 4), "b": Fraction(1, 2)}
 
 
-def test_sources_with_one_digest_are_one_group() -> None:
-    assert same_digest({"a": "sha256:1", "b": "sha256:2", "c": "sha256:1"}) == (frozenset({"a", "c"}),)
+def test_a_copy_in_value_counts_as_one_only_with_data_in_common() -> None:
+    players = ("a", "b", "copy")
+    glove = {members: Fraction(int(bool(members))) for members in coalitions(players)}
+    assert proven_copies(glove, players, sharing=[]) == ()
+    assert proven_copies(glove, players, sharing=[frozenset({"a", "copy"})]) == (frozenset({"a", "copy"}),)
+    assert proven_copies(glove, players, sharing=[frozenset({"a", "copy"}), frozenset({"copy", "b"})]) == (frozenset(players),)
+
+
+def test_data_in_common_without_the_same_value_makes_no_copy() -> None:
+    game = {members: Fraction(len(members)) for members in coalitions(PLAYERS)}
+    assert proven_copies(game, PLAYERS, sharing=[frozenset(PLAYERS)]) == ()
 
 
 def test_calling_different_sources_copies_is_refused() -> None:
