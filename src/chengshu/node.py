@@ -25,12 +25,12 @@ from chengshu.dsp.client import DspCourier, DspPeers
 from chengshu.dsp.service import DspCatalog
 from chengshu.evidence.alerts import Alerts
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
-from chengshu.evidence.export import Exports
-from chengshu.evidence.mirror import LocalTiles, RemoteTiles
-from chengshu.evidence.quorum import QuorumPolicy, read_policy
+from chengshu.evidence.packs.export import Exports
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.storage.http import HttpTiles
+from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
+from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
 from chengshu.identity.model import Party, public_key_of

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "unit/evidence"))
 from handed_over import Handed, hand_over, sign_again, unzip
 
 from chengshu.evidence.examine import examine
-from chengshu.evidence.pack import verify_pack
-from chengshu.evidence.unpack import unpacked
+from chengshu.evidence.packs.pack import verify_pack
+from chengshu.evidence.packs.unpack import unpacked
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import ChengshuError, Invalid, Tampered

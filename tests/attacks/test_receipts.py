@@ -23,8 +23,8 @@ from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.cleanroom.use_receipt import UseReceipt, countersigned_bytes, disputed, issued_bytes
 from chengshu.cli import verbs
-from chengshu.evidence.reconcile import reconcile
-from chengshu.evidence.reconciliation import Reconciliation
+from chengshu.evidence.reconciling.reconcile import reconcile
+from chengshu.evidence.reconciling.reconciliation import Reconciliation
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.tiles import decode_bundle, encode_bundle
 from chengshu.identity.keys.file import FileKeys

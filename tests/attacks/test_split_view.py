@@ -12,14 +12,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
-from chengshu.evidence.cosignature import Ed25519Cosigner, cosign, parse_line
-from chengshu.evidence.counted import Counted, count
-from chengshu.evidence.mirror import WITNESSED, LocalTiles, mirror
-from chengshu.evidence.quorum import QuorumPolicy, read_policy
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.storage.files import CHECKPOINT, FileTiles
 from chengshu.evidence.tiles import TileName
 from chengshu.evidence.verify import LogVerdict, verify_log
+from chengshu.evidence.witnessing.cosignature import Ed25519Cosigner, cosign, parse_line
+from chengshu.evidence.witnessing.counted import Counted, count
+from chengshu.evidence.witnessing.mirror import WITNESSED, LocalTiles, mirror
+from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import ChengshuError, Invalid, Tampered, Unavailable

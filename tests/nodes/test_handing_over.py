@@ -5,7 +5,7 @@ from pathlib import Path
 from small_space import Town, ask, kinds, until
 
 from chengshu.evidence.examine import examine
-from chengshu.evidence.pack_verdict import PackVerdict
+from chengshu.evidence.packs.pack_verdict import PackVerdict
 
 
 def test_a_holders_pack_about_a_job_holds_its_policies_and_proves_the_use(town: Town, tmp_path: Path) -> None:

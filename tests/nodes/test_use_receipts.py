@@ -20,8 +20,8 @@ from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.use_receipt import UseReceipt, countersigned_bytes, issued_bytes
 from chengshu.cli import verbs
 from chengshu.cli.doctor import examine
-from chengshu.evidence.reconcile import reconcile
-from chengshu.evidence.reconciliation import Reconciliation
+from chengshu.evidence.reconciling.reconcile import reconcile
+from chengshu.evidence.reconciling.reconciliation import Reconciliation
 from chengshu.identity.model import public_key_of
 from chengshu.kernel.crypto import is_signed_by
 from chengshu.node import Node, open_node

@@ -23,12 +23,12 @@ from chengshu.cli import verbs, witnessing
 from chengshu.cli.doctor import examine
 from chengshu.cli.witnessing import Named
 from chengshu.evidence.checkpoint import parse_vkey, sign_checkpoint
-from chengshu.evidence.cosignature import parse_cosigner_key, signature_lines
-from chengshu.evidence.counted import count
-from chengshu.evidence.mirror import WITNESSED, mirror
 from chengshu.evidence.storage.files import CHECKPOINT
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.verify import verify_log
+from chengshu.evidence.witnessing.cosignature import parse_cosigner_key, signature_lines
+from chengshu.evidence.witnessing.counted import count
+from chengshu.evidence.witnessing.mirror import WITNESSED, mirror
 from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import Tampered

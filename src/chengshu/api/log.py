@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Response
 
-from chengshu.evidence.mirror import WITNESSED
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.tiles import TILE_WIDTH, parse_tile_path
+from chengshu.evidence.witnessing.mirror import WITNESSED
 from chengshu.kernel.errors import NotFound
 from chengshu.kernel.text import Text
 from chengshu.node import LOG, LOG_PATH, Node

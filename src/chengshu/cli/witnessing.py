@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chengshu import config
-from chengshu.evidence.cosignature import CosignerKind, parse_cosigner_key
-from chengshu.evidence.quorum import NONE, QuorumPolicy, parse_policy
+from chengshu.evidence.witnessing.cosignature import CosignerKind, parse_cosigner_key
+from chengshu.evidence.witnessing.quorum import NONE, QuorumPolicy, parse_policy
 from chengshu.kernel.clock import iso
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Language, Text

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chengshu.evidence.examine import Verdict, examine
-from chengshu.evidence.inspection import Inspection, inspect
-from chengshu.evidence.reconcile import reconcile
-from chengshu.evidence.reconciliation import Reconciliation
+from chengshu.evidence.inspecting.inspection import Inspection, inspect
+from chengshu.evidence.reconciling.reconcile import reconcile
+from chengshu.evidence.reconciling.reconciliation import Reconciliation
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.text import Language
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chengshu.evidence.counted import Counted, count, key_to_trust
-from chengshu.evidence.pack import is_pack, verify_pack
-from chengshu.evidence.pack_verdict import PackVerdict
-from chengshu.evidence.unpack import unpacked
-from chengshu.evidence.use_proof import MAX_BYTES, UseProofVerdict, verify_use_proof
+from chengshu.evidence.packs.pack import is_pack, verify_pack
+from chengshu.evidence.packs.pack_verdict import PackVerdict
+from chengshu.evidence.packs.unpack import unpacked
+from chengshu.evidence.packs.use_proof import MAX_BYTES, UseProofVerdict, verify_use_proof
 from chengshu.evidence.verify import LogVerdict, UseVerdict, verify_log, verify_use
+from chengshu.evidence.witnessing.counted import Counted, count, key_to_trust
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Language, Text
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from chengshu.evidence import store
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
-from chengshu.evidence.cose import sign_receipt
 from chengshu.evidence.model import MAX_ENTRY_BYTES, ConsistencyProof, Entry, InclusionProof, entry_fields, parse_entry
+from chengshu.evidence.packs.cose import sign_receipt
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.tiles import (
     TILE_HEIGHT,

@@ -1,8 +1,8 @@
 """The log's side of one question: a checkpoint is sent to one witness, from the size that it holds, and its answer is checked."""
 
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint
-from chengshu.evidence.cosignature import can_check, open_cosignature, parse_line
-from chengshu.evidence.quorum import Witness
+from chengshu.evidence.witnessing.cosignature import can_check, open_cosignature, parse_line
+from chengshu.evidence.witnessing.quorum import Witness
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable
 from chengshu.kernel.text import Text
 from chengshu.witness.model import Submission

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from chengshu.evidence.checkpoint import Checkpoint, open_checkpoint, parse_vkey
-from chengshu.evidence.cosignature import signature_lines
-from chengshu.evidence.mirror import WITNESSED
-from chengshu.evidence.quorum import QuorumPolicy, QuorumVerdict, Witness, judge
 from chengshu.evidence.storage.files import CHECKPOINT, FileTiles
+from chengshu.evidence.witnessing.cosignature import signature_lines
+from chengshu.evidence.witnessing.mirror import WITNESSED
+from chengshu.evidence.witnessing.quorum import QuorumPolicy, QuorumVerdict, Witness, judge
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, NotFound

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 from chengshu.evidence.checkpoint import Checkpoint, open_checkpoint
-from chengshu.evidence.mirror import RemoteTiles, is_continued, read_checkpoint
+from chengshu.evidence.witnessing.mirror import RemoteTiles, is_continued, read_checkpoint
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, NotFound, Tampered, Unavailable

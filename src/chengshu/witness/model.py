@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from chengshu.evidence.checkpoint import Checkpoint
-from chengshu.evidence.cosignature import note_body, signature_lines
 from chengshu.evidence.tree import HASH_BYTES, is_consistent, old_root_shown
+from chengshu.evidence.witnessing.cosignature import note_body, signature_lines
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, open_note
-from chengshu.evidence.cosignature import Cosigner, CosignerKey, cosign, note_body, signature_lines
+from chengshu.evidence.witnessing.cosignature import Cosigner, CosignerKey, cosign, note_body, signature_lines
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Invalid, Tampered

@@ -11,8 +11,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chengshu.evidence.checkpoint import sign_note
-from chengshu.evidence.export import Exports
-from chengshu.evidence.pack import Head, list_files
+from chengshu.evidence.packs.export import Exports
+from chengshu.evidence.packs.pack import Head, list_files
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner, Signer

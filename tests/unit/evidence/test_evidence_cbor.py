@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chengshu.evidence.cbor import MAX_DEPTH, Tagged, decode, encode
+from chengshu.evidence.packs.cbor import MAX_DEPTH, Tagged, decode, encode
 from chengshu.kernel.errors import Invalid
 
 INTEGERS = st.integers(min_value=-(2**64), max_value=2**64 - 1)

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from handed_over import SIGNER
 
-from chengshu.evidence.cbor import Tagged, decode, encode
 from chengshu.evidence.checkpoint import VerifierKey
-from chengshu.evidence.cose import ED25519, Receipt, open_receipt
+from chengshu.evidence.packs.cbor import Tagged, decode, encode
+from chengshu.evidence.packs.cose import ED25519, Receipt, open_receipt
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import Invalid, NotFound, Tampered
 

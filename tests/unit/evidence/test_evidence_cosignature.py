@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chengshu.evidence.checkpoint import Checkpoint, sign_checkpoint
-from chengshu.evidence.cosignature import (
+from chengshu.evidence.witnessing.cosignature import (
     MAX_TIMESTAMP,
     Cosigner,
     CosignerKey,

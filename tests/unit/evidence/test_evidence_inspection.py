@@ -9,7 +9,7 @@ import pytest
 from handed_over import ACTS, hand_over
 
 from chengshu.evidence.__main__ import main
-from chengshu.evidence.inspection import MAX_PROBLEMS, inspect
+from chengshu.evidence.inspecting.inspection import MAX_PROBLEMS, inspect
 from chengshu.evidence.tiles import decode_bundle, encode_bundle
 from chengshu.evidence.tree import TreeHash
 from chengshu.kernel.crypto import INTERNATIONAL

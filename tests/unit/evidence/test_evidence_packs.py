@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from handed_over import ACTS, OF_JOB, POLICY, SIGNER, USE, Handed, hand_over, unzip
 
 from chengshu.evidence.__main__ import main
-from chengshu.evidence.case import CaseKind, select_case
-from chengshu.evidence.cbor import decode
 from chengshu.evidence.examine import examine
-from chengshu.evidence.pack_verdict import PackVerdict
+from chengshu.evidence.packs.case import CaseKind, select_case
+from chengshu.evidence.packs.cbor import decode
+from chengshu.evidence.packs.pack_verdict import PackVerdict
+from chengshu.evidence.packs.use_proof import UseProofVerdict
 from chengshu.evidence.use import Finding
-from chengshu.evidence.use_proof import UseProofVerdict
 from chengshu.evidence.verify import KeySource
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Conflict, Invalid, NotFound

@@ -6,8 +6,8 @@ import pytest
 from handed_over import ACTS, Handed, hand_over, unzip
 
 from chengshu.evidence.examine import examine
-from chengshu.evidence.inspection import inspect
-from chengshu.evidence.pack_verdict import PackVerdict
+from chengshu.evidence.inspecting.inspection import inspect
+from chengshu.evidence.packs.pack_verdict import PackVerdict
 from chengshu.kernel.crypto import Sm2MemorySigner
 from chengshu.kernel.errors import Invalid, Tampered
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chengshu.evidence.checkpoint import VerifierKey, sign_checkpoint
-from chengshu.evidence.cosignature import Cosigner, Ed25519Cosigner, MlDsaCosigner, cosign
-from chengshu.evidence.quorum import judge, parse_policy
+from chengshu.evidence.witnessing.cosignature import Cosigner, Ed25519Cosigner, MlDsaCosigner, cosign
+from chengshu.evidence.witnessing.quorum import judge, parse_policy
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import Invalid, Tampered
 

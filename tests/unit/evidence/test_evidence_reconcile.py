@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from chengshu.evidence.__main__ import main
-from chengshu.evidence.reconcile import reconcile
-from chengshu.evidence.reconciliation import Reconciliation
+from chengshu.evidence.reconciling.reconcile import reconcile
+from chengshu.evidence.reconciling.reconciliation import Reconciliation
 from chengshu.evidence.service import Evidence
 from chengshu.identity.model import did_key
 from chengshu.kernel.canonical import Digests

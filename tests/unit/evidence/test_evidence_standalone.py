@@ -12,7 +12,7 @@ import cryptography
 import pytest
 from handed_over import Handed, hand_over, unzip
 
-from chengshu.evidence.standalone import ALLOWED_OUTSIDE, modules, outside, verifier_bytes
+from chengshu.evidence.packs.standalone import ALLOWED_OUTSIDE, modules, outside, verifier_bytes
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,20 @@ def run(python: Path, verifier: Path, *words: object, folder: Path) -> "subproce
 def test_the_verifier_takes_in_nothing_but_itself_and_cryptography() -> None:
     assert outside() <= ALLOWED_OUTSIDE
     names = set(modules())
-    assert {"chengshu.evidence.__main__", "chengshu.evidence.examine", "chengshu.evidence.inspection", "chengshu.kernel.errors"} <= names
+    assert {
+        "chengshu.evidence.__main__",
+        "chengshu.evidence.examine",
+        "chengshu.evidence.inspecting.inspection",
+        "chengshu.kernel.errors",
+    } <= names
     rooms = {".".join(name.split(".")[:2]) for name in names}
     assert rooms == {"chengshu", "chengshu.evidence", "chengshu.kernel"}
-    assert not names & {"chengshu.evidence.service", "chengshu.evidence.store", "chengshu.evidence.export", "chengshu.kernel.database"}
+    assert not names & {
+        "chengshu.evidence.service",
+        "chengshu.evidence.store",
+        "chengshu.evidence.packs.export",
+        "chengshu.kernel.database",
+    }
 
 
 def test_the_same_sources_give_the_same_bytes_and_every_pack_holds_them(handed: Handed, tmp_path: Path) -> None:

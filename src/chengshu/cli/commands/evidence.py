@@ -8,13 +8,13 @@ import typer
 from chengshu.cli.commands import handing_over
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output, counting
-from chengshu.evidence.counted import key_to_trust
 from chengshu.evidence.examine import Verdict, examine
-from chengshu.evidence.inspection import Inspection, inspect
-from chengshu.evidence.mirror import mirror
-from chengshu.evidence.pack import is_pack
-from chengshu.evidence.reconcile import reconcile as reconcile_logs
+from chengshu.evidence.inspecting.inspection import Inspection, inspect
+from chengshu.evidence.packs.pack import is_pack
+from chengshu.evidence.reconciling.reconcile import reconcile as reconcile_logs
 from chengshu.evidence.storage.http import HttpTiles
+from chengshu.evidence.witnessing.counted import key_to_trust
+from chengshu.evidence.witnessing.mirror import mirror
 from chengshu.kernel.clock import iso
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text

@@ -7,8 +7,8 @@ import typer
 
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output, waiting
-from chengshu.evidence.export import write_new
-from chengshu.evidence.standalone import verifier_bytes
+from chengshu.evidence.packs.export import write_new
+from chengshu.evidence.packs.standalone import verifier_bytes
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.text import Text

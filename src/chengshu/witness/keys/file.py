@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from chengshu.evidence.cosignature import Cosigner, CosignerKind, Ed25519Cosigner, MlDsaCosigner, can_check
+from chengshu.evidence.witnessing.cosignature import Cosigner, CosignerKind, Ed25519Cosigner, MlDsaCosigner, can_check
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chengshu.evidence.cbor import Tagged, decode, encode
 from chengshu.evidence.checkpoint import VerifierKey
 from chengshu.evidence.model import InclusionProof
+from chengshu.evidence.packs.cbor import Tagged, decode, encode
 from chengshu.evidence.tree import HASH_BYTES, root_from_path
 from chengshu.kernel.crypto import Algorithm, Signer, is_signed_by
 from chengshu.kernel.errors import Invalid, Tampered

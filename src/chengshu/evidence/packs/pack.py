@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chengshu.evidence.case import Case, CaseKind, select_case
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, open_note
-from chengshu.evidence.cose import Receipt, open_receipt
 from chengshu.evidence.model import Entry, parse_entry
-from chengshu.evidence.pack_verdict import PackVerdict
+from chengshu.evidence.packs.case import Case, CaseKind, select_case
+from chengshu.evidence.packs.cose import Receipt, open_receipt
+from chengshu.evidence.packs.pack_verdict import PackVerdict
+from chengshu.evidence.packs.tlog_proof import read_proof
 from chengshu.evidence.storage.files import CHECKPOINT, FileTiles
 from chengshu.evidence.tiles import TILE_WIDTH, decode_bundle, tile_at
-from chengshu.evidence.tlog_proof import read_proof
 from chengshu.evidence.verify import LogVerdict, key_for, verify_log
 from chengshu.kernel.crypto import Suite
 from chengshu.kernel.errors import NotFound, Tampered

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chengshu.evidence.cbor import decode, encode
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
-from chengshu.evidence.cose import (
+from chengshu.evidence.model import Entry, parse_entry
+from chengshu.evidence.packs.cbor import decode, encode
+from chengshu.evidence.packs.cose import (
     CONTENT_TYPE,
     CWT_CLAIMS,
     ISSUER,
@@ -24,7 +25,6 @@ from chengshu.evidence.cose import (
     read_sign1,
     sign1,
 )
-from chengshu.evidence.model import Entry, parse_entry
 from chengshu.evidence.use import Claim, is_use_proved, judge_use
 from chengshu.evidence.verify import KEY_WORDS, LIMITS, KeySource
 from chengshu.kernel.crypto import Signer

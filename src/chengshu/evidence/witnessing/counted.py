@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from chengshu.evidence.checkpoint import Checkpoint, parse_vkey
-from chengshu.evidence.mirror import WITNESSED, LocalTiles, is_continued
-from chengshu.evidence.quorum import QuorumVerdict, judge, read_policy
 from chengshu.evidence.storage.files import VKEY, FileTiles
+from chengshu.evidence.witnessing.mirror import WITNESSED, LocalTiles, is_continued
+from chengshu.evidence.witnessing.quorum import QuorumVerdict, judge, read_policy
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.text import Language, Text
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
-from chengshu.evidence.cosignature import CosignerKey, can_check, open_cosignature, parse_cosigner_key, signature_lines
+from chengshu.evidence.witnessing.cosignature import CosignerKey, can_check, open_cosignature, parse_cosigner_key, signature_lines
 from chengshu.kernel.errors import ChengshuError, Invalid, NotFound
 from chengshu.kernel.text import Language, Text
 

@@ -1,7 +1,7 @@
 """The text that greets whoever opens an evidence pack, in both languages, with the one command."""
 
-from chengshu.evidence.case import Case
 from chengshu.evidence.checkpoint import Checkpoint
+from chengshu.evidence.packs.case import Case
 
 
 def readme(case: Case, checkpoint: Checkpoint, *, vkey: str) -> bytes:

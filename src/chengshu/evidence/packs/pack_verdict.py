@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chengshu.evidence.case import Case, JudgedUse
 from chengshu.evidence.checkpoint import Checkpoint
+from chengshu.evidence.packs.case import Case, JudgedUse
 from chengshu.evidence.use import Finding, is_use_proved
 from chengshu.evidence.verify import KEY_WORDS, LIMITS, KeySource, LogVerdict
 from chengshu.kernel.text import Language, Text

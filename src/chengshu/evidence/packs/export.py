@@ -10,22 +10,33 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from chengshu.evidence.case import Case, select_case
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_note
-from chengshu.evidence.cose import can_sign, sign_receipt
-from chengshu.evidence.mirror import WITNESSED
 from chengshu.evidence.model import Entry, InclusionProof
-from chengshu.evidence.pack import FILES, NOTE, WHOLE_LOG, WITNESS, Head, document_path, entry_path, list_files, read_entries, verify_pack
-from chengshu.evidence.readme import readme
-from chengshu.evidence.standalone import verifier_bytes
+from chengshu.evidence.packs.case import Case, select_case
+from chengshu.evidence.packs.cose import can_sign, sign_receipt
+from chengshu.evidence.packs.pack import (
+    FILES,
+    NOTE,
+    WHOLE_LOG,
+    WITNESS,
+    Head,
+    document_path,
+    entry_path,
+    list_files,
+    read_entries,
+    verify_pack,
+)
+from chengshu.evidence.packs.readme import readme
+from chengshu.evidence.packs.standalone import verifier_bytes
+from chengshu.evidence.packs.summary import Paper, summary_page
+from chengshu.evidence.packs.tlog_proof import write_proof
+from chengshu.evidence.packs.unpack import unpacked
+from chengshu.evidence.packs.use_proof import Attested, verify_use_proof, write_use_proof
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
-from chengshu.evidence.summary import Paper, summary_page
 from chengshu.evidence.tiles import TileNodes, decode_bundle, encode_bundle, levels, tile_at
-from chengshu.evidence.tlog_proof import write_proof
 from chengshu.evidence.tree import HASH_BYTES, inclusion_path
-from chengshu.evidence.unpack import unpacked
 from chengshu.evidence.use import judge_use
-from chengshu.evidence.use_proof import Attested, verify_use_proof, write_use_proof
+from chengshu.evidence.witnessing.mirror import WITNESSED
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable

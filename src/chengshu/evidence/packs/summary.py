@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chengshu.evidence.case import Case
 from chengshu.evidence.checkpoint import Checkpoint
 from chengshu.evidence.model import Entry
+from chengshu.evidence.packs.case import Case
 from chengshu.evidence.use import Finding, is_use_proved
 from chengshu.evidence.verify import LIMITS
 from chengshu.kernel.text import Text
@@ -89,7 +89,7 @@ def summary_page(case: Case, checkpoint: Checkpoint, *, vkey: str, papers: Seque
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # a serving node writes no summaries
 
     environment = Environment(
-        loader=PackageLoader("chengshu.evidence"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("chengshu.evidence.packs"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     uses = case.uses()
     page = environment.get_template("pack_summary.html.j2").render(

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from chengshu.evidence.account import Account, ContractAccount, read_account, receipt_of, text_of, use_of
 from chengshu.evidence.model import Entry
-from chengshu.evidence.reconciliation import NOTHING, Difference, Reconciliation, Says, Waiting
+from chengshu.evidence.reconciling.account import Account, ContractAccount, read_account, receipt_of, text_of, use_of
+from chengshu.evidence.reconciling.reconciliation import NOTHING, Difference, Reconciliation, Says, Waiting
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
 

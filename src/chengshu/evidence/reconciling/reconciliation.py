@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chengshu.evidence.account import Account
+from chengshu.evidence.reconciling.account import Account
 from chengshu.kernel.text import Language, Text
 
 NOTHING = Text("no such entry", "没有相应记录")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from chengshu.evidence.checkpoint import Checkpoint
-from chengshu.evidence.damage import Problem, bundle_faults, first_difference
-from chengshu.evidence.head import find_head
+from chengshu.evidence.inspecting.damage import Problem, bundle_faults, first_difference
+from chengshu.evidence.inspecting.head import find_head
 from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.tiles import (
     TILE_HEIGHT,

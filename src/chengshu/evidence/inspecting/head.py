@@ -4,7 +4,7 @@ import string
 from dataclasses import dataclass
 
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
-from chengshu.evidence.damage import Problem, first_difference, single_change
+from chengshu.evidence.inspecting.damage import Problem, first_difference, single_change
 from chengshu.evidence.storage.files import CHECKPOINT, VKEY, FileTiles
 from chengshu.evidence.verify import no_log
 from chengshu.kernel.errors import ChengshuError

@@ -1,0 +1,1 @@
+"""What witnesses' cosignatures prove: checking them, judging a quorum, and copies of other nodes' logs that only ever grow."""
