@@ -60,6 +60,13 @@ def test_the_tour_finds_nothing_wrong_and_proves_the_use(told: "Told") -> None:
     ]
 
 
+def test_the_tour_reconciles_both_logs_and_hands_over_a_pack_that_stands_alone(told: "Told") -> None:
+    lines = told.block(8).splitlines()
+    assert any("agree" in line for line in lines)
+    assert any(re.match(r"Proved: each of the \d+ entries about urn:uuid:", line) for line in lines)
+    assert any(line.startswith("Proved: the use was metered once") for line in lines)
+
+
 def test_the_tour_leaves_no_process_behind(told: "Told") -> None:
     assert not told.still_running
 
