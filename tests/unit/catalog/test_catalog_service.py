@@ -36,8 +36,8 @@ class Room:
     def entries(self):
         return [(entry.kind, entry.subject) for entry in self.evidence.entries(0, self.evidence.size())]
 
-    def last(self):
-        return self.evidence.entries(self.evidence.size() - 1, self.evidence.size())[0]
+    def last(self, kind):
+        return [entry for entry in self.evidence.entries(0, self.evidence.size()) if entry.kind == kind][-1]
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_a_published_product_is_in_the_catalog_and_in_the_evidence(room, documen
     assert room.catalog.products() == [product]
     assert product.document == document
     assert product.policy == {"@id": "urn:offer:0", "@type": "Offer", **POLICY}
-    assert room.entries() == [("product.published", "av_state")]
-    body = room.last().body
+    assert room.entries() == [("product.published", "av_state"), ("offer.made", "av_state")]
+    body = room.last("product.published").body
     assert {name: body[name] for name in ("product", "version", "contract_digest", "data_digest", "policy_digest", "rows")} == {
         "product": product.id,
         "version": "1.0.0",

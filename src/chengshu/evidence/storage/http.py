@@ -5,6 +5,7 @@ from typing import Self
 import httpx
 
 from chengshu.evidence.tiles import TileName
+from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import Invalid, NotFound, Unavailable
 from chengshu.kernel.text import Text
 
@@ -51,7 +52,7 @@ class HttpTiles:
                         raise self._silent(f"more than {MAX_FILE_BYTES} bytes for {path}")
                 return bytes(data)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._silent(type(error).__name__) from error
+            raise self._silent(silence_of(error)) from error
 
     def tile(self, name: TileName) -> tuple[str, bytes]:
         """Return the path and bytes of a tile, or of the full one that took a partial one's place; raise NotFound when both are gone."""

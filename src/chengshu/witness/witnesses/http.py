@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import httpx
 
+from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import Unavailable
 from chengshu.kernel.text import Text
 from chengshu.witness.ports import Reply
@@ -45,7 +46,7 @@ class HttpWitnesses:
                         raise _silent(f"more than {MAX_ANSWER_BYTES} bytes, or too slow an answer")
                 return Reply(response.status_code, data.decode())
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise _silent(type(error).__name__) from error
+            raise _silent(silence_of(error)) from error
 
 
 def _silent(got: str) -> Unavailable:
