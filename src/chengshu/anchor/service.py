@@ -87,7 +87,7 @@ class Anchors:
             return fresh
 
     def anchor_due(self) -> Anchor | None:
-        """Anchor now if the interval is over and the log has grown by more than the word of its own anchors; return that anchor."""
+        """Anchor now if the interval is over, none waits, and the log has grown by more than the word of its anchors; return that anchor."""
         if self._place is None or self._every is None:
             return None
         with self._database.read() as tx:
@@ -96,7 +96,7 @@ class Anchors:
             return self.anchor_now()
         last = past[-1]
         size = self._log.checkpoint().size
-        if self._clock() - last.requested_at < self._every:
+        if last.state is State.WAITING or self._clock() - last.requested_at < self._every:
             return None
         return None if last.state is State.ANCHORED and not self._has_grown(last, size) else self.anchor_now()
 

@@ -75,7 +75,14 @@ def anchoring(tmp_path: Path) -> Iterator[Opening]:
         tasks = Tasks(clock)
         place = Place(chain.name, chain.contract, "chain.example")
         anchors = Anchors(database, log=evidence, tasks=tasks, place=place, chain=chain, every=every, clock=clock)
-        worker = Worker(database, clock=clock, handlers={ANCHOR_TASK: anchors.run}, on_failed={ANCHOR_TASK: anchors.abandon})
+        worker = Worker(
+            database,
+            clock=clock,
+            handlers={ANCHOR_TASK: anchors.run},
+            on_failed={ANCHOR_TASK: anchors.abandon},
+            given_up=lambda _tx, _task, _error: None,
+            patient={ANCHOR_TASK},
+        )
         made.append(Anchoring(database, evidence, anchors, tasks, worker, START))
         opened.append(database)
         return made[0]

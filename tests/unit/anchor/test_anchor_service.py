@@ -132,17 +132,22 @@ def test_a_node_that_dies_between_sending_and_recording_finds_it_on_the_chain(an
     assert again.kinds() == ["token.issued", "checkpoint.anchored"]
 
 
-def test_a_chain_that_does_not_answer_is_asked_again_and_an_anchor_given_up_says_why(anchoring: Any, chain: EvmChain) -> None:
-    one = anchoring(Interrupted(chain, silent()))
+def test_an_anchor_waits_for_a_silent_chain_for_as_long_as_it_takes_and_no_other_is_due_meanwhile(anchoring: Any, chain: EvmChain) -> None:
+    lost = Interrupted(chain, silent())
+    one = anchoring(lost, every=timedelta(hours=1))
     one.grow()
-    one.anchors.anchor_now()
+    one.anchors.anchor_due()
     for _ in range(20):
-        one.now += timedelta(minutes=1)
+        one.now += timedelta(hours=1)
         one.worker.run_due()
-    (given_up,) = one.anchors.listed()
-    assert (given_up.state, given_up.error) == (State.FAILED, "anchor.chain-silent: expected an answer, got none")
+    one.grow()
+    assert one.anchors.anchor_due() is None
     with one.database.read() as tx:
-        assert [task.waits_for for task in one.tasks.failed(tx)] == ["evm chain.example"]
+        assert [(task.waits_for, task.last_error) for task in one.tasks.waiting(tx)] == [
+            ("evm chain.example", "anchor.chain-silent: expected an answer, got none")
+        ]
+    assert [anchor.state for anchor in one.anchors.listed()] == [State.WAITING]
+    assert len(lost.sent) == 20
 
 
 def test_what_was_given_up_and_yet_reached_the_chain_is_found_with_the_next(anchoring: Any, chain: EvmChain, web3: Any) -> None:

@@ -48,11 +48,11 @@ class FiscoChain:
             return held
         raise Unavailable(
             "anchor.fisco-unsent",
-            "expected the contract to hold the digest, got nothing, and this adapter does not sign FISCO BCOS transactions",
+            f"expected the contract to hold 0x{digest.hex()}, got nothing, and this adapter does not sign FISCO BCOS transactions",
             hint=Text(
-                f"Send 0x{digest.hex()} as call data to {self._contract} with the chain's own tools, then 'chengshu anchor now' "
+                f"Send 0x{digest.hex()} as call data to {self._contract} with the chain's own tools; it is then found by itself "
                 f"({UNTESTED.en}).",
-                f"请用该链自带工具向 {self._contract} 发送调用数据 0x{digest.hex()}，再运行 chengshu anchor now（{UNTESTED.zh}）。",
+                f"请用该链自带工具向 {self._contract} 发送调用数据 0x{digest.hex()}，系统随后会自动发现（{UNTESTED.zh}）。",
             ),
             facts={"digest": digest.hex()},
         )
