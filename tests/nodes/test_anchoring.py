@@ -142,7 +142,7 @@ def test_a_pack_that_encloses_the_log_proves_the_same_and_one_without_says_what_
 
 def test_the_doctor_says_that_it_is_anchored_and_later_for_whom_an_anchor_waits(anchored: Anchored) -> None:
     def about() -> list[tuple[bool, str]]:
-        return [(one.bad, one.found.en) for one in examine(anchored.node.folder) if one.about == "anchors"]
+        return [(one.bad, one.found.en) for one in examine(anchored.node.folder) if one.about.en == "anchors"]
 
     assert [bad for bad, _ in about()] == [False]
     anchored.node.anchors.anchor_now()

@@ -87,7 +87,7 @@ class Anchors:
             return fresh
 
     def anchor_due(self) -> Anchor | None:
-        """Anchor now if the interval is over, none waits, and the log has grown by more than the word of its anchors; return that anchor."""
+        """Anchor now if the interval is over, none waits, and the log has grown by more than the word of its anchors; return it."""
         if self._place is None or self._every is None:
             return None
         with self._database.read() as tx:
