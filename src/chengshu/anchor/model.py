@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from chengshu.evidence.checkpoint import Checkpoint, VerifierKey
-from chengshu.evidence.cosignature import note_body
+from chengshu.evidence.witnessing.cosignature import note_body
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Language, Text
 

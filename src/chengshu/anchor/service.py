@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from chengshu.anchor import store
 from chengshu.anchor.model import Anchor, Anchored, State, digest_of
 from chengshu.anchor.ports import Chain, OwnLog
-from chengshu.evidence.cosignature import note_body
+from chengshu.evidence.witnessing.cosignature import note_body
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Conflict, NotFound

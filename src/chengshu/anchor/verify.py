@@ -10,11 +10,11 @@ from chengshu.anchor.model import FISCO, TEST_CHAINS, UNTESTED, Claim, Finding, 
 from chengshu.anchor.ports import Chain
 from chengshu.anchor.service import ANCHORED_KIND
 from chengshu.evidence.checkpoint import Checkpoint
-from chengshu.evidence.pack import WHOLE_LOG, is_pack, read_entries, verify_pack
+from chengshu.evidence.packs.pack import WHOLE_LOG, is_pack, read_entries, verify_pack
+from chengshu.evidence.packs.unpack import unpacked
 from chengshu.evidence.storage.files import CHECKPOINT, FileTiles
 from chengshu.evidence.tiles import TileNodes
 from chengshu.evidence.tree import root_of
-from chengshu.evidence.unpack import unpacked
 from chengshu.evidence.verify import LogVerdict, verify_log
 from chengshu.kernel.errors import NotFound, Tampered
 from chengshu.kernel.text import Language, Text

@@ -14,7 +14,7 @@ from chengshu.anchor.verify import verify_anchors
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output, counting, waiting
-from chengshu.evidence.pack import is_pack
+from chengshu.evidence.packs.pack import is_pack
 from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, LOG, Node, open_node
