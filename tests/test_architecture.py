@@ -10,7 +10,20 @@ SOURCE = Path(__file__).parent.parent / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 BESIDE = {"packs/test_plan.py"}  # compares a golden file with the plan where that is there
-ROOMS = ["evidence", "identity", "policy", "catalog", "contract", "transfer", "cleanroom", "live", "settlement", "scenario", "witness"]
+ROOMS = [
+    "evidence",
+    "identity",
+    "policy",
+    "catalog",
+    "contract",
+    "transfer",
+    "cleanroom",
+    "live",
+    "settlement",
+    "scenario",
+    "witness",
+    "anchor",
+]
 FORBIDDEN_WORDS = {"utils", "helpers", "common", "base", "manager", "processor", "handler", "impl", "abstract", "info"}
 ASYNC_ALLOWED = ("chengshu/api/", "chengshu/cli/", "chengshu/console/", "chengshu/dsp/routes", "chengshu/live/feeds/")
 

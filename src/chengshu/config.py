@@ -65,6 +65,17 @@ class WitnessSection(_Section):
     policy: str = Field(default="witness.policy", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
 
+class AnchorSection(_Section):
+    """On which chain checkpoints are anchored, if on any: its node's URL, the contract, who pays, and how often."""
+
+    chain: Literal["evm", "fisco"] | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    contract: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    account: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
+    group: str = Field(default="group0", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    every_hours: float | None = Field(default=None, gt=0)
+
+
 class Settings(_Section):
     """The whole of ``chengshu.toml``; unknown keys are refused by name."""
 
@@ -73,6 +84,7 @@ class Settings(_Section):
     serve: ServeSection = ServeSection()
     cleanroom: CleanroomSection = CleanroomSection()
     witness: WitnessSection = WitnessSection()
+    anchor: AnchorSection = AnchorSection()
 
 
 def load(folder: Path) -> Settings:
@@ -123,6 +135,23 @@ def enable_witness(folder: Path) -> Settings:
         if count == 0:
             changed = text.rstrip("\n") + "\n\n[witness]\nenabled = true\n"
         path.write_text(changed, encoding="utf-8")
+    return load(folder)
+
+
+def set_anchor(folder: Path, *, chain: str, url: str, contract: str, account: str | None) -> Settings:
+    """Set where checkpoints are anchored in the folder's ``chengshu.toml``, leave every other line as it is, and return the settings."""
+    path = folder / FILE_NAME
+    text = path.read_text(encoding="utf-8")
+    head, rest = text.rstrip("\n") + "\n\n", ""
+    kept: list[str] = []
+    found = re.search(r"(?ms)^\[anchor\][^\n]*\n(.*?)(?=^\[|\Z)", text)
+    if found is not None:
+        head, rest = text[: found.start()], text[found.end() :]
+        kept = found[1].splitlines()
+    values = {"chain": chain, "url": url, "contract": contract} | ({} if account is None else {"account": account})
+    kept = [line for line in kept if line.partition("=")[0].strip() not in values]
+    lines = ["[anchor]", *(f"{key} = {_toml(value)}" for key, value in values.items()), *kept]
+    path.write_text(head + "\n".join(lines).rstrip("\n") + "\n" + (f"\n{rest}" if rest else ""), encoding="utf-8")
     return load(folder)
 
 

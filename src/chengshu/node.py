@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from chengshu import config, migrations
+from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
+from chengshu.anchor.service import ANCHOR_TASK, Anchors, Place
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
 from chengshu.cleanroom.countersigning import Countersigner
@@ -100,6 +102,7 @@ class Node:
     witness: Witness
     cosignatures: Cosignatures
     gossip: Gossip
+    anchors: Anchors
 
     def quorum_policy(self) -> QuorumPolicy | None:
         """Return the policy that names this node's witnesses, None where the operator made none; raise Invalid where it is wrong."""
@@ -253,21 +256,23 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         clock=clock,
         new_id=new_id,
     )
+    anchors = _anchoring(folder, settings.anchor, database=database, evidence=evidence, tasks=tasks, clock=clock)
     handlers = {
         RUN_TASK: room.run,
         RECEIPT_TASK: room.send_receipt,
         USE_RECEIPT_TASK: issuer.send,
         OUTCOME_TASK: asker.learn_outcome,
         SEND_TASK: settlements.send,
+        ANCHOR_TASK: anchors.run,
         **outbox.handlers(),
     }
     worker = Worker(
         database,
         clock=clock,
         handlers=handlers,
-        on_failed={RUN_TASK: room.abandon, **outbox.on_failed()},
+        on_failed={RUN_TASK: room.abandon, ANCHOR_TASK: anchors.abandon, **outbox.on_failed()},
         given_up=alerts.given_up,
-        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK},
+        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK},
     )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
     shown = DspCatalog(database, identity=identity, contracts=contracts, source=catalog)
@@ -306,6 +311,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         witness=witness,
         cosignatures=cosignatures,
         gossip=gossip,
+        anchors=anchors,
     )
 
 
@@ -339,6 +345,18 @@ def _witnessing(
         database, sources=sources, logs=logs, held=witness.last, witnesses=witnesses, tiles=tiles, evidence=evidence, clock=clock
     )
     return witness, cosignatures, gossip
+
+
+def _anchoring(
+    folder: Path, chosen: config.AnchorSection, *, database: Database, evidence: Evidence, tasks: Tasks, clock: Clock
+) -> Anchors:
+    place = chain = None
+    if chosen.chain is not None and chosen.url is not None and chosen.contract is not None:
+        place = Place(chosen.chain, chosen.contract, host_of(chosen.url))
+        account = account_of(folder / KEYS, chosen.account)
+        chain = chain_at(chosen.chain, chosen.url, contract=chosen.contract, group=chosen.group, account=account)
+    every = None if chosen.every_hours is None else timedelta(hours=chosen.every_hours)
+    return Anchors(database, log=evidence, tasks=tasks, place=place, chain=chain, every=every, clock=clock)
 
 
 def _log_of(party: Party) -> KnownLog | None:

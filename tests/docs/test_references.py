@@ -14,11 +14,12 @@ import typer
 from pydantic import BaseModel
 
 from chengshu import plugins
+from chengshu.anchor.contract import MAKER
 from chengshu.api.room import room_router
 from chengshu.catalog.odcs import read_contract
 from chengshu.cli import verbs
 from chengshu.cli.main import app
-from chengshu.config import CleanroomSection, NodeSection, ServeSection, Settings, SpaceSection, WitnessSection
+from chengshu.config import AnchorSection, CleanroomSection, NodeSection, ServeSection, Settings, SpaceSection, WitnessSection
 from chengshu.evidence.model import KINDS
 from chengshu.live.model import GROUNDS, PermitState, Verb
 from chengshu.methods.perception.parameters import TERMS, ViewParameters
@@ -313,6 +314,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
         "serve": ServeSection,
         "cleanroom": CleanroomSection,
         "witness": WitnessSection,
+        "anchor": AnchorSection,
     }
     assert set(sections) == set(Settings.model_fields)
     for section, model in sections.items():
@@ -339,3 +341,7 @@ def keys_of(manifest: Mapping[str, Any], at: str = "") -> Iterator[str]:
                 yield from keys_of(value, f"{name}.")
             case _:
                 yield name
+
+
+def test_the_anchor_reference_gives_the_code_that_makes_the_contract() -> None:
+    assert f"    0x{MAKER.hex()}\n" in text("docs/reference/anchor.md")

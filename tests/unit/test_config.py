@@ -95,3 +95,26 @@ def test_settings_cannot_be_changed_while_the_node_runs(tmp_path: Path) -> None:
     settings = config.load(put(tmp_path, NODE))
     with pytest.raises(ValidationError):
         settings.serve.port = 1
+
+
+ANCHOR = {"chain": "evm", "url": "http://127.0.0.1:8545", "contract": "0x" + "12" * 20}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ""),
+        ('[anchor]\n# ours\nevery_hours = 6\nchain = "fisco"\n\n', "# ours\nevery_hours = 6\n"),
+        ('[anchor]\nurl = "http://old.example"\n', ""),
+    ],
+)
+def test_setting_the_anchor_contract_leaves_every_other_line(tmp_path: Path, before: str, after: str) -> None:
+    rest = "[serve]\nport = 8701 # mine\n"
+    head = '[node]\nhandle = "road"\nname_en = "Road"\nname_zh = "道路"\n\n'
+    (tmp_path / config.FILE_NAME).write_text(head + before + rest, encoding="utf-8")
+    settings = config.set_anchor(tmp_path, **ANCHOR, account=None)
+    text = (tmp_path / config.FILE_NAME).read_text(encoding="utf-8")
+    assert settings.anchor.model_dump(include=set(ANCHOR)) == ANCHOR
+    assert [line for line in (head + after + rest).splitlines() if line and line not in text.splitlines()] == []
+    assert settings.anchor.every_hours == (6 if after else None)
+    assert config.set_anchor(tmp_path, **ANCHOR, account=None) == settings

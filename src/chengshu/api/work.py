@@ -1,4 +1,4 @@
-"""The threads of a serving node: they run due tasks, publish the log, gather cosignatures and compare."""
+"""The threads of a serving node: they run due tasks, publish the log, gather cosignatures, compare and anchor."""
 
 import threading
 import time
@@ -12,6 +12,7 @@ from chengshu.node import Node
 IDLE_S = 0.1
 ASK_S = 0.5
 COMPARE_S = 60.0
+ANCHOR_S = 30.0
 THREADS = 2
 GIVE_BACK_S = 5.0
 STOP_S = 2.0
@@ -37,6 +38,7 @@ class Workers:
         self._threads.append(threading.Thread(target=self._gather, name="cosignatures", daemon=True))
         self._threads.append(threading.Thread(target=self._compare, name="gossip", daemon=True))
         self._threads.append(threading.Thread(target=self._give_back, name="memory", daemon=True))
+        self._threads.append(threading.Thread(target=self._anchor, name="anchors", daemon=True))
 
     def start(self) -> None:
         """Take back what a dead process held, then start."""
@@ -77,6 +79,14 @@ class Workers:
             try:
                 if self._node.settings.witness.enabled or self._node.quorum_policy() is not None:
                     self._node.gossip.compare()
+            except ChengshuError as error:
+                self._node.trouble(error)
+
+    def _anchor(self) -> None:
+        """See now and then whether the log is to be anchored again; the chain itself is asked by a task."""
+        while not self._stopping.wait(ANCHOR_S):
+            try:
+                self._node.anchors.anchor_due()
             except ChengshuError as error:
                 self._node.trouble(error)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chengshu.anchor.model import State
+from chengshu.anchor.service import ANCHOR_TASK, Place
 from chengshu.cleanroom.receipts import ReceiptState
 from chengshu.cli import verbs
 from chengshu.evidence.verify import verify_log
@@ -46,6 +48,7 @@ HEADINGS = {
 NODE, KEY, DISK, SERVE = Text("node", "节点"), Text("key", "密钥"), Text("disk", "磁盘"), Text("serve", "运行")
 ROOM, JOURNAL, LOG_FILES = Text("clean room", "净室"), Text("journal", "账簿"), Text("log", "日志")
 CRYPTOGRAPHY, RECEIPTS, WITNESSES = Text("cryptography", "密码"), Text("receipts", "使用回执"), Text("witnesses", "见证方")
+ANCHORS = Text("anchors", "锚定")
 
 
 def examine(folder: Path) -> list[Complaint]:
@@ -59,7 +62,7 @@ def examine(folder: Path) -> list[Complaint]:
     found += list(_peers(node))
     found += list(_waiting(node))
     found += list(_receipts(node))
-    return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node)]
+    return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node), *_anchors(node)]
 
 
 def _fine(about: Text, en: str, zh: str) -> Complaint:
@@ -287,6 +290,46 @@ def _witnesses(node: Node) -> Iterator[Complaint]:
             f"正在等待 {waits}：原因见 chengshu witness status；节点运行期间会自动重试。",
         ),
     )
+
+
+def _anchors(node: Node) -> Iterator[Complaint]:
+    place, anchors = node.anchors.place(), node.anchors.listed()
+    chosen = node.settings.anchor
+    if place is None:
+        if chosen.chain is not None or chosen.every_hours is not None:
+            yield Complaint(
+                ANCHORS,
+                True,
+                Text("[anchor] lacks a chain, a url or a contract: nothing is anchored", "[anchor] 缺少 chain、url 或 contract：无法锚定"),
+                Text("chengshu anchor deploy --url …", "chengshu anchor deploy --url …"),
+            )
+        return
+    if not anchors:
+        yield _fine(ANCHORS, "nothing was anchored yet", "尚未锚定")
+        return
+    last = anchors[-1]
+    where = f"{place.chain} {place.host}"
+    if last.state is State.ANCHORED:
+        yield _fine(
+            ANCHORS, f"{last.size} entries, in block {last.block} of {where}", f"{last.size} 条记录，位于 {where} 的区块 {last.block}"
+        )
+        return
+    why = last.error or _wait_of(node, place)
+    yield Complaint(
+        ANCHORS,
+        True,
+        Text(f"the anchor of {last.size} entries waits for {where}: {why}", f"{last.size} 条记录的锚定在等待 {where}：{why}"),
+        Text(
+            "While the node is served it is tried again by itself; once it was given up: 'chengshu anchor now'.",
+            "节点运行期间会自动重试；若已放弃，请运行 chengshu anchor now。",
+        ),
+    )
+
+
+def _wait_of(node: Node, place: Place) -> str:
+    with node.database.read() as tx:
+        waiting = [task for task in node.tasks.waiting(tx) if task.kind == ANCHOR_TASK and task.payload["contract"] == place.contract]
+    return next((task.last_error for task in waiting if task.last_error), "not taken in yet")
 
 
 _LOG_ABSENT = Text(

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from chengshu import __version__
-from chengshu.cli.commands import contracts, demo, evidence, jobs, nodes, packs, peers, permits, products, receipts, statements, witness
+from chengshu.cli.commands import (
+    anchor,
+    contracts,
+    demo,
+    evidence,
+    jobs,
+    nodes,
+    packs,
+    peers,
+    permits,
+    products,
+    receipts,
+    statements,
+    witness,
+)
 from chengshu.cli.options import examples
 from chengshu.kernel.memory import give_back_early
 
@@ -48,6 +62,7 @@ app.add_typer(permits.app, name="permit")
 app.add_typer(statements.app, name="statement")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(witness.app, name="witness")
+app.add_typer(anchor.app, name="anchor")
 app.add_typer(packs.app, name="pack")
 
 

@@ -1,0 +1,1 @@
+"""Chains that keep digests, each in a file named by its technology."""
