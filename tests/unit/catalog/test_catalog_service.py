@@ -69,8 +69,10 @@ def test_a_published_product_is_in_the_catalog_and_in_the_evidence(room, documen
     assert room.catalog.products() == [product]
     assert product.document == document
     assert product.policy == {"@id": "urn:offer:0", "@type": "Offer", **POLICY}
-    assert room.entries() == [("product.published", "av_state")]
-    body = room.last().body
+    assert room.entries() == [("product.published", "av_state"), ("offer.made", "av_state")]
+    published, offered = (entry.body for entry in room.evidence.entries(0, 2))
+    assert offered == {"product": "av_state", "version": "1.0.0", "offer": "urn:offer:0", "policy_digest": DIGESTS.of(product.policy)}
+    body = published
     assert {name: body[name] for name in ("product", "version", "contract_digest", "data_digest", "policy_digest", "rows")} == {
         "product": product.id,
         "version": "1.0.0",
