@@ -134,10 +134,12 @@ def ask(
     return verbs.ask(asker, question, room=room.identity.did, purpose=purpose, inputs=inputs, timeout_s=WAIT_S, price=price)
 
 
-def signed_job(asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None) -> tuple[dict[str, Any], str]:
+def signed_job(
+    asker: Node, room: Node, inputs: Sequence[InputChoice], *, question: Question | None = None, purpose: str = PURPOSE
+) -> tuple[dict[str, Any], str]:
     """A job as its asker signs it, for a messenger that does with it what it should not."""
     parts = tuple(asker.asker.part(one) for one in inputs)
-    document = Job(new_id(), asker.identity.did, room.identity.did, PURPOSE, question or SqlQuestion(BY_ROAD), parts).as_document()
+    document = Job(new_id(), asker.identity.did, room.identity.did, purpose, question or SqlQuestion(BY_ROAD), parts).as_document()
     return document, sign(asker, document)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
-from small_space import hang_up, kinds, until
+from small_settlement import plugged_in
+from small_space import hang_up, kinds, signed_job, until, wire
 from typer.testing import CliRunner
 
+from chengshu.cleanroom.asker import InputChoice
+from chengshu.cleanroom.model import SqlQuestion
+from chengshu.cli import verbs
 from chengshu.cli.main import app
+from chengshu.dsp.messages import CONTEXT
 from chengshu.evidence.model import KINDS
-from chengshu.kernel.canonical import digest
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.clock import system_clock
+from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import Denied
 from chengshu.live.model import Act
 from chengshu.node import Node, open_node
+from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose, Recipient
+from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # a command leaves closing its connections to its process's end
@@ -28,15 +38,27 @@ MEAN = "SELECT COUNT(*) AS n, AVG(speed) AS speed FROM road.counts"
 
 READS = {
     *(("contract", word) for word in ("list", "show")),
-    *(("evidence", word) for word in ("list", "publish", "verify")),  # publishing writes the log's files, and nothing else
+    # these read the log, or write files about it (publishing: its own files); what is in it is in it already
+    *(("evidence", word) for word in ("export", "fetch", "fsck", "list", "publish", "receipt", "reconcile", "verifier", "verify")),
     *(("job", word) for word in ("list", "show")),
     *(("node", word) for word in ("show", "wait")),
     *(("pack", word) for word in ("check", "compile", "list", "sample")),
+    # sending a receipt again only puts the task back; the receipt is an entry since it was issued, and so is what comes of the sending
+    *(("receipt", word) for word in ("list", "send", "show")),
     *(("statement", word) for word in ("list", "verify")),
+    # whose cosignatures are asked for stands in a policy file that its operator may as well edit; cosignatures stand beside checkpoints
+    *(("witness", word) for word in ("add", "collect", "compare", "init", "list", "show", "status")),
     ("doctor",), ("peer", "list"), ("permit", "show"), ("product", "list"),
 }  # fmt: skip
+"""No acts of the node; a new command is in none of these sets, and fails until somebody has thought about it."""
 PLAYS = {("demo",), ("pack", "run"), ("serve",)}
 """These do what others do: nodes are made, served, and told the verbs below."""
+UNUSED = {"checkpoint.anchored"}
+"""Kinds that no act leaves yet; one that does fails the test of kinds until it is taken out here and asked for there."""
+
+
+def digest(text: str) -> str:
+    return Digests(INTERNATIONAL).of(text)
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -49,21 +71,30 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
         yield from commands(one, (*path, name))
 
 
+def always() -> bool:
+    return True
+
+
 @dataclass
 class Walk:
     """A served space on which one act after another is done, and what each left in whose log."""
 
     folder: Path
-    nodes: dict[str, Node]
+    space: Space
     left: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
-    def act(self, name: str, do: Callable[[], object]) -> None:
-        """Do something and keep what it left behind in every log."""
+    @property
+    def nodes(self) -> dict[str, Node]:
+        return self.space.nodes
+
+    def act(self, name: str, do: Callable[[], object], *, settled: Callable[[], bool] = always) -> None:
+        """Do something, wait until it has settled, and keep what it left behind in every log."""
         before = {handle: len(kinds(node)) for handle, node in self.nodes.items()}
         do()
+        until(settled)
         self.left[name] = {handle: kinds(node)[before[handle] :] for handle, node in self.nodes.items()}
 
-    def command(self, *words: object, on: str, code: int = 0) -> dict[str, Any]:
+    def command(self, *words: object, on: str, code: int = 0, settled: Callable[[], bool] = always) -> dict[str, Any]:
         """Run a command on one of the nodes, for a program; keep what it left under the command's name."""
         result: dict[str, Any] = {}
 
@@ -74,19 +105,24 @@ class Walk:
             result.update(value if isinstance(value, dict) else {"rows": value})
 
         length = 1 if words[0] == "query" else 3 if words[1] == "move" else 2
-        self.act(" ".join(map(str, words[:length])) + ("" if code == 0 else " refused"), do)
+        self.act(" ".join(map(str, words[:length])) + ("" if code == 0 else " refused"), do, settled=settled)
         return result
+
+    def has(self, kind: str, *handles: str, times: int = 1) -> Callable[[], bool]:
+        """A question whether so many entries of a kind are in each of these nodes' logs by now."""
+        return lambda: all(kinds(self.nodes[handle]).count(kind) >= times for handle in handles)
 
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     folder = tmp_path_factory.mktemp("acts")
-    with Space(folder) as space:
-        nodes = {"road": space.add("road"), "firm": space.add("firm"), "room": space.add("room", clean_room=True)}
-        walk = Walk(folder, nodes)
+    with plugged_in(), Space(folder) as space:
+        for handle in ("road", "firm", "room"):
+            space.add(handle, clean_room=handle == "room")
+        walk = Walk(folder, space)
         _walk(walk)
         yield walk
-        hang_up(*nodes.values())
+        hang_up(*space.nodes.values())
 
 
 def _walk(walk: Walk) -> None:
@@ -97,18 +133,16 @@ def _walk(walk: Walk) -> None:
         pq.write_table(pa.Table.from_pylist(rows), walk.folder / f"{name}.parquet")
         walk.command("product", "publish", walk.folder / f"{name}.parquet", "--purpose", "study", "--to", "firm", "--uses", 5, on="road")
     walk.command("product", "grade", "counts", "important", "--reason", "positions of vehicles", on="road")
-    agreed = walk.command("contract", "request", "road", "counts", on="firm")
+    agreed = walk.command("contract", "request", "road", "counts", on="firm", settled=walk.has("negotiation.finalized", "road", "firm"))
     assert agreed["state"] == "FINALIZED", agreed
-    walk.command("query", MEAN, "--purpose", "study", on="firm")
-    until(lambda: "job.released" in kinds(road))
-    walk.left["query"]["road"] = kinds(road)[kinds(road).index("job.vetted") :]
+    walk.command("query", MEAN, "--purpose", "study", on="firm", settled=walk.has("receipt.countersigned", "road", "firm"))
     walk.command("query", "SELECT speed FROM road.counts", "--purpose", "study", on="firm", code=3)
     walk.command("job", "run", "none.method", "--purpose", "study", "--input", "road/counts", on="firm", code=3)
-    waiting = walk.command("contract", "request", "road", "other", on="firm")
-    walk.command("contract", "terminate", waiting["negotiation"], "--reason", "not needed", on="firm", code=1)
-    walk.command("product", "withdraw", "other", on="road")
+    _refuse_a_stranger(walk, str(agreed["agreement"]))
+    _value(walk)
     walk.act("trouble", lambda: road.trouble(Denied("test.trouble", "expected nothing, got this", hint=KINDS["node.started"])))
     _permits(walk)
+    _negotiate_otherwise(walk)
 
 
 def _make_another(walk: Walk) -> None:
@@ -121,6 +155,38 @@ def _make_another(walk: Walk) -> None:
     walk.left["node init"] = {"late": kinds(late)}
     hang_up(late)
     walk.command("peer", "add", card, on="road")
+
+
+def _refuse_a_stranger(walk: Walk, agreement: str) -> None:
+    """A grant that somebody else than its recipient comes with."""
+    road, firm, room = (walk.nodes[name] for name in ("road", "firm", "room"))
+    part = InputChoice(road.identity.did, "counts", agreement)
+    document, signature = signed_job(firm, room, [part], question=SqlQuestion(MEAN), purpose="study")
+    message = {"job": document, "signature": signature, "product": "counts"}
+    token = str(wire(room).post(road.identity.did, "/room/inputs", message)["token"])
+
+    def pull() -> None:
+        with pytest.raises(Denied):
+            wire(firm).pull(road.identity.did, token, walk.folder / "stolen.arrow")
+
+    walk.act("pull refused", pull)
+
+
+def _value(walk: Walk) -> None:
+    """A job that values the data it was given, settled."""
+    road, room = walk.nodes["road"].identity.did, walk.nodes["room"].identity.did
+    methods = Methods(frozenset({"small.worth"}))
+    policy = walk.folder / "policy.json"
+    firm = Recipient(frozenset({walk.nodes["firm"].identity.did}))
+    rules = (Purpose(frozenset({"study"})), firm, Environment(room), methods, OutputForm(Form.AGGREGATE))
+    policy.write_text(json.dumps(to_odrl(Policy(rules))), encoding="utf-8")
+    walk.command("product", "publish", walk.folder / "counts.parquet", "--policy", policy, "--version", "2.0.0", on="road")
+    walk.command("contract", "request", "road", "counts", on="firm", settled=walk.has("negotiation.finalized", "road", "firm", times=2))
+    parameters = json.dumps({"parties": {"counts": road}, "n": 100})
+    words = ["--purpose", "study", "--input", "road/counts", "--parameters", parameters, "--price-fen", 1000]
+    asked = walk.command("job", "run", "small.worth", *words, on="firm", settled=walk.has("receipt.countersigned", "road", "firm", times=2))
+    walk.command("statement", "make", asked["job"], on="room", settled=walk.has("payment.recorded", "road", "firm"))
+    walk.command("product", "withdraw", "other", on="road")
 
 
 def _permits(walk: Walk) -> None:
@@ -147,11 +213,43 @@ def _permits(walk: Walk) -> None:
     walk.command("permit", "move", "reinstate", permit, *ground, digest("c"), on="road", code=3)
     for step in ("reinstate", "suspend", "terminate"):
         walk.command("permit", "move", step, permit, *ground, digest(step), on="road")
+    act = Act(str(document["issuer"]), "R11", digest("g"), "works")
+    _let_expire(walk, document, act)
     area = {"type": "Polygon", "coordinates": [[[106.4, 29.5], [106.5, 29.5], [106.5, 29.6], [106.4, 29.5]]]}
     closed = {"id": "d1", "crs": "WGS84", "bbox": [106.3, 29.4, 106.7, 29.7], "area": area, "from": "2026-03-06T03:00:00Z"}
-    act = Act(str(document["issuer"]), "R11", digest("g"), "works")
     walk.act("directive issue", lambda: road.directives.issue(closed, act))
     walk.act("directive lift", lambda: road.directives.lift("d1", act))
+
+
+def _let_expire(walk: Walk, document: dict[str, Any], act: Act) -> None:
+    """A permit whose validity ends tomorrow, seen the day after."""
+    soon = walk.folder / "soon.json"
+    valid = {**document["valid"], "to": (system_clock() + timedelta(days=1)).isoformat()}
+    soon.write_text(json.dumps({**document, "id": f"{document['id']}-soon", "valid": valid}), encoding="utf-8")
+    walk.command("permit", "publish", soon, "--reason", "application", on="road")
+    later = open_node(walk.nodes["road"].folder, clock=lambda: system_clock() + timedelta(days=2))
+    walk.act("expire", lambda: later.permits.expire(f"{document['id']}-soon", act))
+    hang_up(later)
+
+
+def _negotiate_otherwise(walk: Walk) -> None:
+    """An offer that comes unasked and is accepted; then a request that nobody answers, taken back."""
+    road, firm = walk.nodes["road"], walk.nodes["firm"]
+    (offer,) = firm.peers.dataset(road.identity.did, "counts")["hasPolicy"]
+    proposal = {
+        "@context": [CONTEXT],
+        "@type": "ContractOfferMessage",
+        "providerPid": "urn:theirs",
+        "offer": {**offer, "target": "counts"},
+        "callbackAddress": road.identity.address,
+    }
+    answers: list[dict[str, Any]] = []
+    walk.act("offer", lambda: answers.append(wire(road).post(firm.identity.did, "/2025-1/negotiations/offers", proposal)))
+    walk.act("accept", lambda: firm.contracts.accept(answers[0]["consumerPid"]))
+    walk.space.stop("road")
+    waiting = firm.contracts.request(road.identity.did, dataset="counts", offer=offer)
+    assert verbs.negotiation(firm, waiting)["state"] == "REQUESTED"
+    walk.command("contract", "terminate", waiting, "--reason", "not needed", on="firm")
 
 
 LEAVES: dict[str, dict[str, list[str]]] = {
@@ -166,14 +264,22 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     },
     "contract terminate": {"firm": ["negotiation.terminated"]},
     "query": {
-        "firm": ["job.submitted", "job.released"],
+        "firm": ["job.submitted", "job.released", "receipt.countersigned"],
         "room": ["job.submitted", "job.vetted", "job.run", "job.released"],
         "road": [
             *("job.vetted", "job.approved", "budget.spent", "transfer.started", "transfer.completed", "use.metered", "job.released"),
+            *("receipt.issued", "receipt.countersigned"),
         ],
     },
     "query refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
     "job run refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
+    "job run": {
+        "firm": ["job.submitted", "job.released"],
+        "room": ["job.submitted", "job.vetted", "job.run", "job.released"],
+        "road": ["job.vetted", "budget.spent", "use.metered"],
+    },
+    "pull refused": {"road": ["transfer.refused"]},
+    "statement make": {"room": ["settlement.computed"], "road": ["payment.recorded"], "firm": ["payment.recorded"]},
     "permit publish": {"road": ["permit.submitted", "permit.approved", "permit.published"]},
     "permit restrict": {"road": ["permit.restricted"]},
     "permit move lift": {"road": ["permit.lifted"]},
@@ -187,6 +293,9 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     "present refused": {"road": ["token.refused"]},
     "directive issue": {"road": ["directive.issued"]},
     "directive lift": {"road": ["directive.lifted"]},
+    "expire": {"road": ["permit.expired"]},
+    "offer": {"firm": ["negotiation.offered"]},
+    "accept": {"firm": ["negotiation.accepted"]},
     "trouble": {"road": ["alert.raised"]},
 }
 """What each act must leave in which node's log, whatever else it leaves."""
@@ -212,4 +321,4 @@ def test_every_act_that_was_walked_is_held_to_something(walk: Walk) -> None:
 def test_every_kind_of_entry_is_left_by_an_act_or_asked_for_by_another_test(walk: Walk, kind: str) -> None:
     left = {one for logs in walk.left.values() for entries in logs.values() for one in entries}
     elsewhere = [file for file in ROOT.rglob("test_*.py") if file != Path(__file__) and f'"{kind}"' in file.read_text(encoding="utf-8")]
-    assert kind in left or elsewhere != []
+    assert (kind in left or elsewhere != []) is (kind not in UNUSED)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from chengshu.cleanroom.countersigning import Countersignature
@@ -15,6 +16,7 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import Node
+from chengshu.transfer.service import Sending
 from chengshu.transfer.streams.arrow import MEDIA_TYPE
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -69,6 +71,21 @@ class Letter:
         return self._body
 
 
+class ProductResponse(StreamingResponse):
+    """A product as an Arrow stream, closed however the answer ends: a receiver that leaves early leaves an entry in the log."""
+
+    def __init__(self, sending: Sending) -> None:
+        super().__init__(sending, media_type=MEDIA_TYPE)
+        self._sending = sending
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it, then close it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await run_in_threadpool(self._sending.close)
+
+
 def opened(node: Node) -> Callable[[Request], Any]:
     """Return the dependency that reads a body within the limit, establishes the sender and parses it."""
 
@@ -119,8 +136,8 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
         return {"token": verdict.token} if isinstance(verdict, Approval) else {"refused": refusal_document(verdict)}
 
     @router.post("/data")
-    def data(message: Letter = letter) -> StreamingResponse:
-        return StreamingResponse(node.transfers.deliver(message.text("token"), recipient=message.sender), media_type=MEDIA_TYPE)
+    def data(message: Letter = letter) -> ProductResponse:
+        return ProductResponse(node.transfers.deliver(message.text("token"), recipient=message.sender))
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:

@@ -89,7 +89,7 @@ class Holder:
         fingerprint = self._digests.of(document)
         with self._database.write() as tx:
             known = self._known(tx, job, fingerprint=fingerprint)
-            refusal = _over(known.get(product), data=data) or self._judge(tx, job, counted=known.keys())
+            refusal = _over(known.get(product), data=data) or self._graded(tx, job) or self._judge(tx, job, counted=known.keys())
             body = {
                 "job": job.id,
                 "product": product,
@@ -171,6 +171,13 @@ class Holder:
                 hint=Text("Name the product in the job's inputs.", "请在作业的输入中列出该产品。"),
             )
         return part
+
+    def _graded(self, tx: Connection, job: Job) -> Refused | None:
+        """Refuse a job over an own product that is core now, whatever was agreed while it was not."""
+        mine = (part.product for part in job.inputs if part.provider == self._own_id)
+        # who an offer is open to was judged when it was made: what is asked here is only whether any use may be made at all
+        judged = (self._catalog.grade_of(tx, name).refuses(is_open_to_all=False) for name in mine)
+        return next((refused for refused in judged if refused is not None), None)
 
     def _judge(self, tx: Connection, job: Job, *, counted: Collection[str]) -> Refused | None:
         """Judge every input that is this node's own, whichever of them is asked for, and the question under the terms of them all.

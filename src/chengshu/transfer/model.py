@@ -11,8 +11,17 @@ class GrantState(StrEnum):
     OPEN = "OPEN"
     STARTED = "STARTED"
     COMPLETED = "COMPLETED"
+    STOPPED = "STOPPED"
+    """Broken off before the whole product had gone out."""
     CLOSED = "CLOSED"
     """Never used, and its job has ended."""
+
+
+class StopReason(StrEnum):
+    """Why a product did not go out whole."""
+
+    RECEIVER_LEFT = "receiver-left"
+    SENDING_FAILED = "sending-failed"
 
 
 @dataclass(frozen=True, slots=True)

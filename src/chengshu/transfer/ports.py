@@ -6,12 +6,18 @@ from typing import Any, Protocol
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from chengshu.catalog.model import Grade
+
 
 class Products(Protocol):
     """The node's catalogue."""
 
     def open(self, product_id: str) -> pa.Table:
         """Return a product's rows; raise Conflict or Invalid where its file is not the one published."""
+        ...
+
+    def grade_of(self, tx: Connection, product_id: str) -> Grade:
+        """Return a product's grade in the caller's transaction."""
         ...
 
 

@@ -11,23 +11,66 @@ from sqlalchemy import Connection
 from chengshu.kernel.canonical import Digests, RunningDigest
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import Denied, NotFound
+from chengshu.kernel.errors import ChengshuError, Denied, NotFound
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.text import Text
 from chengshu.transfer import store
-from chengshu.transfer.model import Grant, GrantState
+from chengshu.transfer.model import Grant, GrantState, StopReason
 from chengshu.transfer.ports import Evidence, Products
-from chengshu.transfer.streams.arrow import to_stream
+from chengshu.transfer.streams.arrow import rows_within, to_stream
 
 GRANT_LIFE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What was handed over: its size and the digest of its rows, never the rows."""
+    """What was handed over: its size and the digest of its bytes on the wire, never the rows."""
 
     rows: int
     digest: str
+
+
+class Sending:
+    """A product on its way out, piece by piece; whoever takes the pieces closes it, and how it ended is in the log then.
+
+    A piece counts as handed over once it has been taken: what the receiver's machine made of it, nobody on this side can see.
+    """
+
+    def __init__(self, transfers: "Transfers", grant: Grant, table: pa.Table, *, digests: Digests) -> None:
+        self._transfers = transfers
+        self._grant = grant
+        self._table = table
+        self._running = RunningDigest(digests)
+        self._pieces = self._running.over(to_stream(table))
+        self._taken = 0
+        self._bytes = 0
+        self._reason = StopReason.RECEIVER_LEFT
+        self._is_over = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._is_over:
+            raise StopIteration
+        self._reason = StopReason.SENDING_FAILED  # whatever ends it from here to the return is this side's doing
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._transfers.complete(self._grant, delivery=Delivery(self._table.num_rows, self._running.digest()))
+            self._is_over = True
+            raise StopIteration
+        self._taken += 1
+        self._bytes += len(piece)
+        self._reason = StopReason.RECEIVER_LEFT
+        return piece
+
+    def close(self) -> None:
+        """Record that the transfer was broken off, unless the whole product went out; a second call changes nothing."""
+        if self._is_over:
+            return
+        self._is_over = True
+        delivery = Delivery(rows_within(self._table, pieces=self._taken), self._running.digest())
+        self._transfers.stop(self._grant, delivery=delivery, sent_bytes=self._bytes, reason=self._reason)
 
 
 class Transfers:
@@ -54,18 +97,18 @@ class Transfers:
         """Withdraw every unused grant of ``product`` for ``job``, in the caller's transaction: the job has ended."""
         store.close(tx, product=product, job=job)
 
-    def deliver(self, token: str, *, recipient: str) -> Iterator[bytes]:
-        """Open the grant of ``token`` and return its product as an Arrow stream; it is metered only once the last piece has been taken.
+    def deliver(self, token: str, *, recipient: str) -> Sending:
+        """Open the grant of ``token`` and return its product as an Arrow stream, which the caller MUST close.
 
         Raises as :meth:`start` and as the catalogue does, before anything is sent.
         """
         grant = self.start(token, recipient=recipient)
-        return self._sent(grant, self._products.open(grant.product))
-
-    def _sent(self, grant: Grant, table: pa.Table) -> Iterator[bytes]:
-        running = RunningDigest(self._digests)
-        yield from running.over(to_stream(table))
-        self.complete(grant, delivery=Delivery(table.num_rows, running.digest()))
+        try:
+            table = self._products.open(grant.product)
+        except ChengshuError:
+            self.stop(grant, delivery=Delivery(0, self._digests.of_bytes(b"")), sent_bytes=0, reason=StopReason.SENDING_FAILED)
+            raise
+        return Sending(self, grant, table, digests=self._digests)
 
     def start(self, token: str, *, recipient: str) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
@@ -73,26 +116,45 @@ class Transfers:
             grant = store.find(tx, token_digest=self._digests.of_bytes(token.encode()))
             if grant is None:
                 raise NotFound("transfer.unknown-grant", "expected the token of a grant, got an unknown one", hint=_ASK_AGAIN)
-            fault = grant.fault(recipient=recipient, now=self._clock())
+            fault = grant.fault(recipient=recipient, now=self._clock()) or self._graded(tx, grant.product)
             if fault is None:
                 self._evidence.append(tx, "transfer.started", grant.job, _body(grant))
                 return store.save_state(tx, grant, state=GrantState.STARTED)
             self._evidence.append(tx, "transfer.refused", grant.job, {**_body(grant), "asked_by": recipient, "rule": fault})
         raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
 
+    def _graded(self, tx: Connection, product: str) -> str | None:
+        """Name the rule against a product that became core since its grant was given."""
+        refused = self._products.grade_of(tx, product).refuses(is_open_to_all=False)
+        return None if refused is None else refused.rule
+
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
         """Record that the whole product went out, and meter the use once, however often one job had to pull the product."""
         with self._database.write() as tx:
-            repeated = store.find_delivery(tx, job=grant.job, product=grant.product) is not None
-            store.save_state(tx, grant, state=GrantState.COMPLETED)
-            store.save_delivery(tx, grant, rows=delivery.rows, data_digest=delivery.digest)
             body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
             self._evidence.append(tx, "transfer.completed", grant.job, body)
-            if not repeated:
-                self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
+            self._meter(tx, store.save_state(tx, grant, state=GrantState.COMPLETED), delivery)
+
+    def stop(self, grant: Grant, *, delivery: Delivery, sent_bytes: int, reason: StopReason) -> None:
+        """Record that a product did not go out whole; where rows of it did, meter the use, once as :meth:`complete` does.
+
+        A receiver that breaks off just before the end has had the data: it is not spared.
+        """
+        with self._database.write() as tx:
+            body = {**_body(grant), "rows": delivery.rows, "bytes": sent_bytes, "reason": reason.value}
+            self._evidence.append(tx, "transfer.stopped", grant.job, body)
+            stopped = store.save_state(tx, grant, state=GrantState.STOPPED)
+            if delivery.rows > 0:
+                self._meter(tx, stopped, delivery)
+
+    def _meter(self, tx: Connection, grant: Grant, delivery: Delivery) -> None:
+        repeated = store.find_delivery(tx, job=grant.job, product=grant.product) is not None
+        store.save_delivery(tx, grant, rows=delivery.rows, data_digest=delivery.digest)
+        if not repeated:
+            self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
 
     def delivered(self, tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
-        """Return rows and digest of what went out last for a job over one product, in the caller's transaction; None if nothing did."""
+        """Return rows and digest of what went out for a job over one product, in the caller's transaction; None if nothing did."""
         return store.find_delivery(tx, job=job, product=product)
 
 

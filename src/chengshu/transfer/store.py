@@ -74,7 +74,8 @@ def save_delivery(tx: Connection, grant: Grant, *, rows: int, data_digest: str) 
 
 
 def find_delivery(tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
-    """Return rows and digest of what went out last for a job over one product, or None."""
+    """Return rows and digest of what went out for a job over one product: of the last whole delivery, else of the longest; or None."""
     asked = (grants.c.job == job, grants.c.product == product, grants.c.data_digest.is_not(None))
-    row = tx.execute(select(grants.c.rows, grants.c.data_digest).where(*asked).order_by(grants.c.expires_at.desc()).limit(1)).first()
+    best_first = ((grants.c.state == GrantState.COMPLETED).desc(), grants.c.rows.desc(), grants.c.expires_at.desc())
+    row = tx.execute(select(grants.c.rows, grants.c.data_digest).where(*asked).order_by(*best_first).limit(1)).first()
     return None if row is None else (int(row[0]), str(row[1]))

@@ -36,9 +36,6 @@ class Room:
     def entries(self):
         return [(entry.kind, entry.subject) for entry in self.evidence.entries(0, self.evidence.size())]
 
-    def last(self, kind):
-        return [entry for entry in self.evidence.entries(0, self.evidence.size()) if entry.kind == kind][-1]
-
 
 @pytest.fixture
 def room(tmp_path):
@@ -70,7 +67,9 @@ def test_a_published_product_is_in_the_catalog_and_in_the_evidence(room, documen
     assert product.document == document
     assert product.policy == {"@id": "urn:offer:0", "@type": "Offer", **POLICY}
     assert room.entries() == [("product.published", "av_state"), ("offer.made", "av_state")]
-    body = room.last("product.published").body
+    published, offered = (entry.body for entry in room.evidence.entries(0, 2))
+    assert offered == {"product": "av_state", "version": "1.0.0", "offer": "urn:offer:0", "policy_digest": DIGESTS.of(product.policy)}
+    body = published
     assert {name: body[name] for name in ("product", "version", "contract_digest", "data_digest", "policy_digest", "rows")} == {
         "product": product.id,
         "version": "1.0.0",

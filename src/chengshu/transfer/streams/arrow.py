@@ -24,6 +24,11 @@ def to_stream(table: pa.Table) -> Iterator[bytes]:
     yield _drain(sink)
 
 
+def rows_within(table: pa.Table, *, pieces: int) -> int:
+    """Return how many rows the first ``pieces`` pieces hold that :func:`to_stream` yields: a batch each, and none in the last one."""
+    return sum(batch.num_rows for batch in table.to_batches(max_chunksize=BATCH_ROWS)[:pieces])
+
+
 def into_file(chunks: Iterable[bytes], path: Path, *, limit_bytes: int) -> None:
     """Write the table that :func:`to_stream` sent into a file, one record batch in memory at a time, for :func:`open_file` to map.
 

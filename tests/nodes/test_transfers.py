@@ -1,0 +1,157 @@
+"""How a product's way out of its holder ends: whole, broken off, or not begun; over real sockets, each end in the holder's log."""
+
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_space import PURPOSE, Town, agree, counts, kinds, publish, receipt_for, sign, signed_job, until, wire
+
+from chengshu.catalog.model import Grade
+from chengshu.cleanroom.asker import InputChoice
+from chengshu.cleanroom.model import SqlQuestion
+from chengshu.cli import verbs
+from chengshu.identity.credentials.request import SignedRequest
+from chengshu.kernel.canonical import canonical
+from chengshu.kernel.errors import Conflict, Denied
+from chengshu.transfer.streams.arrow import BATCH_ROWS
+
+ROWS = 20 * BATCH_ROWS
+"""Of random numbers, some 10 MB on the wire: more than the sockets between two ends take by themselves."""
+SQL = SqlQuestion("SELECT COUNT(DISTINCT vehicle) AS vehicles, AVG(speed) AS speed FROM road.long")
+Asked = tuple[dict[str, Any], str]
+
+
+@pytest.fixture(scope="module")
+def choice(town: Town) -> InputChoice:
+    vehicles = pa.array([f"v{one:03d}" for one in range(64)]).take(pa.array(np.arange(ROWS) % 64))
+    columns = {"road": pa.array(["ring"]).take(pa.array(np.zeros(ROWS, int))), "vehicle": vehicles}
+    table = pa.table({**columns, "speed": np.random.default_rng(5).uniform(0, 30, ROWS)})
+    publish(town.road, "long", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])), table=table)
+    return InputChoice(town.road.identity.did, "long", agree(town.firm, town.road, "long"))
+
+
+def _asked(town: Town, choice: InputChoice, question: SqlQuestion = SQL) -> Asked:
+    return signed_job(town.firm, town.room, [choice], question=question)
+
+
+def _granted(town: Town, asked: Asked, product: str = "long") -> str:
+    message = {"job": asked[0], "signature": asked[1], "product": product}
+    return str(wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"])
+
+
+def _break_off(town: Town, token: str, *, after: int) -> int:
+    """Ask for the data of a grant, read at least ``after`` bytes of the answer, and hang up; return how many were read."""
+    body = canonical({"token": token})
+    letter = town.room.credentials.issue(town.road.identity.did, SignedRequest("POST", "/room/data", body))
+    place = urlsplit(town.road.identity.address)
+    head = f"POST /room/data HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: {letter}\r\nContent-Type: application/json\r\n"
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # what a socket takes in by itself would hide where the reader stopped
+        line.connect((str(place.hostname), int(place.port or 80)))
+        line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        taken = 0
+        while taken < after:
+            taken += len(line.recv(min(65_536, after - taken)))
+    return taken
+
+
+def _stopped(town: Town, job: str) -> dict[str, Any]:
+    until(lambda: "transfer.stopped" in kinds(town.road, job))
+    entries = town.road.evidence.entries(0, town.road.evidence.size())
+    (found,) = (dict(one.body) for one in entries if (one.kind, one.subject) == ("transfer.stopped", job))
+    return found
+
+
+def test_a_receiver_that_breaks_off_leaves_an_entry_with_what_had_gone_out_and_is_metered(town: Town, choice: InputChoice) -> None:
+    asked = _asked(town, choice)
+    read = _break_off(town, _granted(town, asked), after=1000)
+    stopped = _stopped(town, asked[0]["id"])
+    assert {name: stopped[name] for name in ("job", "product", "agreement", "recipient", "reason")} == {
+        "job": asked[0]["id"],
+        "product": "long",
+        "agreement": choice.agreement,
+        "recipient": town.room.identity.did,
+        "reason": "receiver-left",
+    }
+    assert 0 < stopped["rows"] < ROWS
+    assert stopped["rows"] % BATCH_ROWS == 0
+    assert stopped["bytes"] > read
+    ended = [kind for kind in kinds(town.road, asked[0]["id"]) if kind in {"transfer.started", "transfer.stopped", "use.metered"}]
+    assert ended == ["transfer.started", "transfer.stopped", "use.metered"]
+
+
+def test_a_receiver_that_took_nearly_everything_does_not_go_unmetered(town: Town, choice: InputChoice) -> None:
+    asked = _asked(town, choice)
+    speeds = ROWS * 6  # bytes that the random speeds alone take at the very least, however well they are packed
+    _break_off(town, _granted(town, asked), after=speeds)
+    until(lambda: {"transfer.stopped", "transfer.completed"} & set(kinds(town.road, asked[0]["id"])) != set())
+    assert kinds(town.road, asked[0]["id"]).count("use.metered") == 1
+
+
+def test_a_pull_after_one_that_was_broken_off_is_the_same_use_and_its_receipt_is_for_the_whole(
+    town: Town, choice: InputChoice, tmp_path: Path
+) -> None:
+    asked, spent = _asked(town, choice), kinds(town.road).count("budget.spent")
+    job = asked[0]["id"]
+    _break_off(town, _granted(town, asked), after=1000)
+    _stopped(town, job)
+    wire(town.room).pull(town.road.identity.did, _granted(town, asked), tmp_path / "again.arrow")
+    found = kinds(town.road, job)
+    assert [found.count(kind) for kind in ("transfer.started", "transfer.stopped", "transfer.completed", "use.metered")] == [2, 1, 1, 1]
+    assert kinds(town.road).count("budget.spent") - spent == 1
+    with town.road.database.read() as tx:
+        delivered = town.road.transfers.delivered(tx, job=job, product="long")
+    assert delivered is not None
+    assert delivered[0] == ROWS
+
+
+def test_a_job_that_failed_after_a_broken_transfer_has_a_use_receipt_for_the_rows_that_went_out(town: Town, choice: InputChoice) -> None:
+    asked = _asked(town, choice)
+    _break_off(town, _granted(town, asked), after=1000)
+    stopped = _stopped(town, asked[0]["id"])
+    receipt = receipt_for(asked[0], state="FAILED")
+    wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": receipt, "signature": sign(town.room, receipt)})
+    entries = town.road.evidence.entries(0, town.road.evidence.size())
+    (issued,) = (one for one in entries if one.kind == "receipt.issued" and one.body["job"] == asked[0]["id"])
+    with town.road.database.read() as tx:
+        delivered = town.road.transfers.delivered(tx, job=asked[0]["id"], product="long")
+    assert delivered is not None
+    assert (delivered[0], issued.body["product"]) == (stopped["rows"], "long")
+
+
+def test_a_receiver_that_leaves_before_the_first_piece_is_logged_and_not_metered(town: Town, choice: InputChoice) -> None:
+    asked = _asked(town, choice)
+    sending = town.road.transfers.deliver(_granted(town, asked), recipient=town.room.identity.did)
+    sending.close()
+    sending.close()
+    stopped = _stopped(town, asked[0]["id"])
+    assert (stopped["rows"], stopped["bytes"], stopped["reason"]) == (0, 0, "receiver-left")
+    assert "use.metered" not in kinds(town.road, asked[0]["id"])
+
+
+def test_a_product_whose_file_is_not_the_published_one_is_logged_as_stopped(town: Town) -> None:
+    publish(town.road, "spoilt", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])))
+    part = InputChoice(town.road.identity.did, "spoilt", agree(town.firm, town.road, "spoilt"))
+    asked = _asked(town, part, SqlQuestion(SQL.sql.replace("road.long", "road.spoilt")))
+    token = _granted(town, asked, "spoilt")
+    file = town.road.folder / "files" / "spoilt.parquet"
+    file.write_bytes(file.read_bytes() + b"\0")
+    with pytest.raises(Conflict):
+        town.road.transfers.deliver(token, recipient=town.room.identity.did)
+    assert (_stopped(town, asked[0]["id"])["reason"], "use.metered" in kinds(town.road, asked[0]["id"])) == ("sending-failed", False)
+
+
+def test_a_grant_given_before_its_product_became_core_opens_nothing(town: Town, tmp_path: Path) -> None:
+    publish(town.road, "grown", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])), table=counts())
+    part = InputChoice(town.road.identity.did, "grown", agree(town.firm, town.road, "grown"))
+    asked = _asked(town, part, SqlQuestion(SQL.sql.replace("road.long", "road.grown")))
+    token = _granted(town, asked, "grown")
+    town.road.catalog.grade("grown", Grade.CORE, reason="they show where guarded convoys drive")
+    with pytest.raises(Denied) as caught:
+        wire(town.room).pull(town.road.identity.did, token, tmp_path / "grown.arrow")
+    assert caught.value.code == "transfer.grade-core"
+    assert kinds(town.road, asked[0]["id"])[-1] == "transfer.refused"
