@@ -34,10 +34,20 @@ $(VENV)/dev: $(VENV)/run requirements/dev.txt
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The tests hold anchors against a real chain, which npm brings, and tree heads and certificates against openssl.
+$(VENV)/tools: $(VENV)/made
+	@for program in npm openssl; do command -v $$program > /dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing (the tests need it)"; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y$$missing; \
+		else sudo apt-get update -q && sudo apt-get install -q -y$$missing; fi; \
+	fi
+	@touch $@
+
 demo: $(VENV)/compiled ## set up and run the autonomous-driving pilot on six nodes
 	$(BIN)/chengshu demo
 
-test: $(VENV)/dev $(VENV)/compiled ## set up and run the whole suite
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools ## set up and run the whole suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/dev ## style, types, layers, dependencies, change log

@@ -61,6 +61,13 @@ def rpc(url: str, method: str, *params: object) -> object:
     return answer["result"]
 
 
+def account(url: str) -> str:
+    """Return an account that the chain's node keeps unlocked, with money in it."""
+    accounts = rpc(url, "eth_accounts")
+    assert isinstance(accounts, list), accounts
+    return str(accounts[0])
+
+
 def _answers(url: str) -> bool:
     try:
         return bool(rpc(url, "eth_chainId"))

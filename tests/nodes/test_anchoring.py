@@ -79,8 +79,7 @@ def grow(node: Node, count: int = 3) -> None:
 def anchored(tmp_path: Path, chain_url: str) -> Anchored:
     folder = tmp_path / "road"
     verbs.init(folder, verbs.Birth("road", "Road", "道路", port=8799))
-    account = str(anvil.rpc(chain_url, "eth_accounts")[0])  # type: ignore[index]  # a list
-    code, _ = run("anchor", "deploy", "--url", chain_url, "--account", account, "--node", str(folder))
+    code, _ = run("anchor", "deploy", "--url", chain_url, "--account", anvil.account(chain_url), "--node", str(folder))
     assert code == 0
     code, output = run("anchor", "now", "--node", str(folder), "--json")
     assert (code, json.loads(output)["state"]) == (0, "ANCHORED")

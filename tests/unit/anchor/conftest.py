@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from web3 import EthereumTesterProvider, Web3
 
 import chengshu.node  # noqa: F401  # brings every room's store, and so every table
 from chengshu.anchor.chains.evm import EvmChain
 from chengshu.anchor.chains.evm_accounts import NodeAccount
+from chengshu.anchor.chains.evm_library import recursion_limit_kept
 from chengshu.anchor.ports import Chain
 from chengshu.anchor.service import ANCHOR_TASK, Anchors, Place
 from chengshu.evidence.service import Evidence
@@ -26,7 +26,10 @@ SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 
 @pytest.fixture(scope="module")
 def web3() -> Any:
-    return Web3(EthereumTesterProvider())
+    with recursion_limit_kept():
+        from web3 import EthereumTesterProvider, Web3  # noqa: PLC0415  # so that no test of another room runs with their limit
+
+        return Web3(EthereumTesterProvider())
 
 
 @pytest.fixture

@@ -114,3 +114,14 @@ def test_without_the_library_the_error_says_how_to_install_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "anchor.no-library pip install 'chengshu[anchor]'\n"
+
+
+def test_importing_the_library_leaves_the_limit_that_guards_a_node_from_deep_documents() -> None:
+    program = (
+        "import sys\n"
+        "from chengshu.anchor.chains.evm_library import library\n"
+        "before = sys.getrecursionlimit()\n"
+        "library()\n"
+        "print('web3' in sys.modules, sys.getrecursionlimit() == before)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split() == ["True", "True"]

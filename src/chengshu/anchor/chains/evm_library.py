@@ -1,5 +1,8 @@
 """The optional library ``web3`` (``chengshu[anchor]``): imported when a chain is first asked, so that nobody else needs it."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,10 +52,25 @@ class Library:
         self.not_found: Any = TransactionNotFound
 
 
+@contextmanager
+def recursion_limit_kept() -> Iterator[None]:
+    """Undo what is done to this process's recursion limit inside.
+
+    The libraries raise it to 100,000 when they are imported; a document nested that deep would then crash the node that reads it,
+    where it is refused otherwise.
+    """
+    limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def library() -> Library:
     """Return the parts of the libraries; raise Unavailable, with the command that installs them, where they are not there."""
     try:
-        return Library()
+        with recursion_limit_kept():
+            return Library()
     except ImportError as error:
         raise Unavailable(
             "anchor.no-library",
