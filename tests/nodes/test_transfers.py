@@ -55,7 +55,9 @@ def _break_off(town: Town, token: str, *, after: int) -> int:
         line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         taken = 0
         while taken < after:
-            taken += len(line.recv(min(65_536, after - taken)))
+            piece = line.recv(min(65_536, after - taken))
+            assert piece != b"", f"expected at least {after} bytes, got {taken} and the end"
+            taken += len(piece)
     return taken
 
 
