@@ -1,34 +1,39 @@
-"""A real local chain for the tests: anvil, installed by npm into the checkout's build folder, one process for each chain."""
+"""A real local chain for the tests: anvil, installed by npm from hashed pins into the build folder, one process for each chain."""
 
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-VERSION = "1.7.1"
-FOLDER = Path(__file__).parents[2] / "build" / f"anvil-{VERSION}"
+PINS = Path(__file__).parents[1] / "data" / "anvil"
+FOLDER = Path(__file__).parents[2] / "build" / "anvil"
 START_S = 60.0
 INSTALL_S = 300.0
 
 
 def installed() -> Path:
     """Return anvil's program; install it if need be. Where there is no npm the test is skipped, but never on the build machine."""
-    program = FOLDER / "node_modules" / ".bin" / "anvil"
-    if program.exists():
-        return program
-    npm = shutil.which("npm")
-    if npm is None and os.environ.get("CI") != "true":
-        pytest.skip("there is no npm here to install anvil with: apt-get install nodejs npm")
-    assert npm is not None, "expected npm (apt-get install nodejs npm), got none"
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(FOLDER), f"@foundry-rs/anvil@{VERSION}"]
-    subprocess.run(command, check=True, timeout=INSTALL_S, stdout=subprocess.DEVNULL)
+    if not _programs():
+        npm = shutil.which("npm")
+        if npm is None and os.environ.get("CI") != "true":
+            pytest.skip("there is no npm here to install anvil with: apt-get install nodejs npm")
+        assert npm is not None, "expected npm (apt-get install nodejs npm), got none"
+        FOLDER.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
+            made = shutil.copytree(PINS, Path(folder) / FOLDER.name)
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(made)]
+            subprocess.run(command, check=True, timeout=INSTALL_S, stdout=subprocess.DEVNULL)
+            with suppress(OSError):  # another worker was first
+                made.rename(FOLDER)
+    (program,) = _programs()
     return program
 
 
@@ -66,6 +71,11 @@ def account(url: str) -> str:
     accounts = rpc(url, "eth_accounts")
     assert isinstance(accounts, list), accounts
     return str(accounts[0])
+
+
+def _programs() -> list[Path]:
+    """The program of this kind of machine, without the wrapper that needs a newer node than some systems have."""
+    return list(FOLDER.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"))
 
 
 def _answers(url: str) -> bool:
