@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from chengshu.cli.output import Output, terminal_language
+from chengshu.evidence.packs.pack import is_pack
 from chengshu.kernel.errors import ChengshuError, Invalid, Unavailable
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
+from chengshu.node import LOG
 
 NodeFolder = Annotated[Path, typer.Option("--node", "-n", envvar="CHENGSHU_NODE", help="The node's folder.", show_default="this folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -30,6 +32,11 @@ def render(work: Callable[[Output], Any], *, as_json: bool, lang: str, title: Te
         raise typer.Exit(output.refuse(result))
     if result is not None:
         output.show(result, title=title)
+
+
+def log_of(path: Path) -> Path:
+    """Return what a path to evidence means: a node's folder means its log; a log's folder and a pack, which may hold a log, themselves."""
+    return path / LOG if (path / LOG).is_dir() and not is_pack(path) else path
 
 
 def _check_language(lang: str) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -36,6 +36,23 @@ def terminal_language(environment: Mapping[str, str] = os.environ) -> Language:
         if value:
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"
+
+
+class Verdict(Protocol):
+    """What a check found, in words and for a program, and whether it holds."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the check passed."""
+        ...
+
+    def words(self, language: Language) -> Sequence[str]:
+        """Return the findings as sentences."""
+        ...
+
+    def as_dict(self, language: Language) -> Mapping[str, Any]:
+        """Return the findings JSON-ready."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,15 @@ class Output:
                 self._fields(value)
             case _:
                 self.console.print(self._plain(value), markup=False)
+
+    def tell(self, found: Verdict) -> int:
+        """Print what a check found, and return the exit code: 0 where it holds, 1 otherwise."""
+        if self.as_json:
+            self.show(found.as_dict(self.language))
+        else:
+            for sentence in found.words(self.language):
+                self.console.print(_tame(sentence), markup=False)
+        return 0 if found.holds else FAILED_EXIT
 
     def refuse(self, refusal: Refused) -> int:
         """Print a refusal with its rule and what would pass; return the exit code for it."""

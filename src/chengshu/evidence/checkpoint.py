@@ -62,7 +62,7 @@ class VerifierKey:
         return SIGNATURE_TYPES[self.public_key.algorithm] + self.public_key.raw
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{_b64(self._typed)}"
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(self._typed)}"
 
 
 def parse_vkey(text: str) -> VerifierKey:
@@ -70,7 +70,7 @@ def parse_vkey(text: str) -> VerifierKey:
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise _bad_vkey(f"{len(parts)} part(s)")
-    vkey = VerifierKey(parts[0], _public_key(_unb64(parts[2]) or b""))
+    vkey = VerifierKey(parts[0], _public_key(from_base64(parts[2]) or b""))
     if str(vkey) != text:
         raise _bad_vkey("a key id that does not belong to the name and key")
     return vkey
@@ -113,19 +113,19 @@ class Checkpoint:
     @property
     def root_text(self) -> str:
         """The root as base64, as the checkpoint shows it."""
-        return _b64(self.root)
+        return to_base64(self.root)
 
 
 def sign_checkpoint(signer: Signer, *, origin: str, size: int, root: bytes) -> Checkpoint:
     """Return the checkpoint signed by the log's key under the log's origin as key name."""
-    text = f"{origin}\n{size}\n{_b64(root)}\n".encode()
+    text = f"{origin}\n{size}\n{to_base64(root)}\n".encode()
     return Checkpoint(origin, size, root, sign_note(signer, name=origin, text=text), VerifierKey(origin, signer.public_key))
 
 
 def sign_note(signer: Signer, *, name: str, text: bytes) -> bytes:
     """Return the signed note of ``text``, which ends with a line feed, with one signature line by the key ``name``."""
     key = VerifierKey(name, signer.public_key)
-    signature = _b64(key.key_id + signer.sign(text))
+    signature = to_base64(key.key_id + signer.sign(text))
     return text + f"\n— {name} {signature}\n".encode()
 
 
@@ -139,7 +139,7 @@ def open_checkpoint(note: bytes, *, key: VerifierKey, file: str = "checkpoint") 
     lines = text.decode().split("\n")[:-1]
     if len(lines) < 3 or "" in lines:
         raise _tampered(file, "three or more lines that are not empty", f"{len(lines)} line(s)")
-    root = _unb64(lines[2])
+    root = from_base64(lines[2])
     if _SIZE.fullmatch(lines[1]) is None or root is None or len(root) != HASH_BYTES:
         raise _tampered(file, "a size and a root of 32 bytes", "something else")
     if lines[0] != key.name:
@@ -171,23 +171,24 @@ def open_note(note: bytes, *, key: VerifierKey, file: str = "note") -> bytes:
 def _signature_by(line: str, *, key: VerifierKey, file: str) -> bytes | None:
     """The signature in one signature line, or None when another key made it."""
     match = _SIGNATURE_LINE.fullmatch(line)
-    blob = _unb64(match[2]) if match is not None else None
+    blob = from_base64(match[2]) if match is not None else None
     if match is None or blob is None or len(blob) < 5:
         raise _tampered(file, "signature lines", "a line that is none")
     return blob[4:] if (match[1], blob[:4]) == (key.name, key.key_id) else None
 
 
-def _b64(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
+    """Return base64 in its standard alphabet, padded (RFC 4648, section 4)."""
     return base64.b64encode(data).decode()
 
 
-def _unb64(text: str) -> bytes | None:
+def from_base64(text: str) -> bytes | None:
     """Strict base64: None unless ``text`` is the one way to write its bytes, so that no flipped bit passes unseen."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if _b64(data) == text else None
+    return data if to_base64(data) == text else None
 
 
 def _bad_vkey(got: str) -> Invalid:

@@ -1,13 +1,12 @@
 """Who pays for a transaction: this node's own key for the chain, or an account that the chain's node keeps."""
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from chengshu.anchor.chains.evm_library import Web3, library
 from chengshu.kernel.errors import Conflict, Invalid
+from chengshu.kernel.secret_files import others_may_read, put_secret
 from chengshu.kernel.text import Text
 
 
@@ -41,8 +40,8 @@ class FileAccount:
     def _account(self) -> Any:
         accounts = library().accounts
         if not self._path.exists():
-            _create(self._path, bytes(accounts.create().key).hex().encode() + b"\n")
-        if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
+            put_secret(self._path, bytes(accounts.create().key).hex().encode() + b"\n")
+        if others_may_read(self._path):
             raise Invalid(
                 "anchor.key-readable",
                 f"expected a key that only its owner can read, got {self._path} which others can",
@@ -76,24 +75,6 @@ class NodeAccount:
     def send(self, web3: Web3, transaction: Mapping[str, Any]) -> bytes:
         """Have the node sign and send."""
         return bytes(web3.eth.send_transaction(dict(transaction)))
-
-
-def _create(path: Path, data: bytes) -> None:
-    """Put a new key in place whole, unless another process was first: a key file is never half written and never overwritten."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    parked = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    descriptor = os.open(parked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(parked, path)
-        except FileExistsError:
-            return
-    finally:
-        parked.unlink()
 
 
 def _broken(path: Path) -> Invalid:

@@ -12,12 +12,11 @@ from chengshu.anchor.chains.chosen import account_of, chain_at, evm_at
 from chengshu.anchor.model import FISCO, UNTESTED, Anchor, State
 from chengshu.anchor.verify import verify_anchors
 from chengshu.cli import verbs
-from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
+from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, log_of, render
 from chengshu.cli.output import Output, counting, waiting
-from chengshu.evidence.packs.pack import is_pack
 from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
-from chengshu.node import KEYS, LOG, Node, open_node
+from chengshu.node import KEYS, Node, open_node
 
 app = typer.Typer(no_args_is_help=True, help=f"Checkpoints kept by a chain: EVM, or FISCO BCOS ({UNTESTED.en}).")
 
@@ -112,23 +111,16 @@ def verify(
 
     def work(output: Output) -> Any:
         settings = _anchor_section({"chain": chain, "url": url, "group": group})
-        log = path / LOG if (path / LOG).is_dir() and not is_pack(path) else path
         before = [] if kept is None else _kept(kept)
         with counting(output, Text("Anchors read", "已读取锚定")) as progress:
             found = verify_anchors(
-                log,
+                log_of(path),
                 vkey,
                 chains=lambda contract: chain_at(chain, url, contract=contract, group=settings.group),
                 kept=before,
                 progress=progress,
             )
-        if output.as_json:
-            output.show(found.as_dict(output.language))
-        else:
-            for en, zh in zip(found.words("en"), found.words("zh"), strict=True):
-                output.say(Text(en, zh))
-        if not found.holds:
-            raise typer.Exit(1)
+        raise typer.Exit(output.tell(found))
 
     render(work, as_json=as_json, lang=lang)
 

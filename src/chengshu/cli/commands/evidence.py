@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from chengshu.cli.commands import handing_over
-from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
+from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, log_of, render
 from chengshu.cli.output import Output, counting
-from chengshu.evidence.examine import Verdict, examine
-from chengshu.evidence.inspecting.inspection import Inspection, inspect
-from chengshu.evidence.packs.pack import is_pack
+from chengshu.evidence.examine import examine
+from chengshu.evidence.inspecting.inspection import inspect
 from chengshu.evidence.reconciling.reconcile import reconcile as reconcile_logs
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.witnessing.counted import key_to_trust
@@ -18,7 +17,7 @@ from chengshu.evidence.witnessing.mirror import mirror
 from chengshu.kernel.clock import iso
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
-from chengshu.node import LOG, open_node
+from chengshu.node import open_node
 
 app = typer.Typer(no_args_is_help=True, help="Evidence that nobody can quietly change.")
 app.command("receipt", epilog=handing_over.RECEIPT_EXAMPLES)(handing_over.receipt)
@@ -68,7 +67,7 @@ def verify(
                     "Name both to prove one use, or neither to check the log alone.", "证明一次使用须同时给出两者；仅核验日志则都不给。"
                 ),
             )
-        _tell(examine(_log_of(path), vkey, product=product, job=job, policy=policy), output)
+        raise typer.Exit(output.tell(examine(log_of(path), vkey, product=product, job=job, policy=policy)))
 
     render(work, as_json=as_json, lang=lang)
 
@@ -84,8 +83,8 @@ def fsck(
 
     def work(output: Output) -> Any:
         with counting(output, Text("Entries checked", "已检查条目")) as progress:
-            found = inspect(_log_of(path), vkey, progress=progress)
-        _tell(found, output)
+            found = inspect(log_of(path), vkey, progress=progress)
+        raise typer.Exit(output.tell(found))
 
     render(work, as_json=as_json, lang=lang)
 
@@ -108,7 +107,7 @@ def fetch(
 
         with HttpTiles(url) as remote:
             mirror(remote, folder, vkey=vkey or key_to_trust(folder, policy, None), progress=progress)
-        _tell(examine(folder, vkey, policy=policy), output)
+        raise typer.Exit(output.tell(examine(folder, vkey, policy=policy)))
 
     render(work, as_json=as_json, lang=lang)
 
@@ -127,13 +126,7 @@ def reconcile(
     def work(output: Output) -> Any:
         output.say(Text("Verifying both logs …", "正在核验两份日志…"))
         verdict = reconcile_logs(a, b, vkey_a=vkey_a, vkey_b=vkey_b)
-        if output.as_json:
-            output.show(verdict.as_dict(output.language))
-        else:
-            for en, zh in zip(verdict.words("en"), verdict.words("zh"), strict=True):
-                output.say(Text(en, zh))
-        if not verdict.holds:
-            raise typer.Exit(1)
+        raise typer.Exit(output.tell(verdict))
 
     render(work, as_json=as_json, lang=lang)
 
@@ -167,18 +160,3 @@ def publish(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -
         return {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root_text}
 
     render(work, as_json=as_json, lang=lang)
-
-
-def _log_of(path: Path) -> Path:
-    """A node's folder means its log; a pack's folder, which also has a ``log`` folder at times, means itself."""
-    return path / LOG if (path / LOG).is_dir() and not is_pack(path) else path
-
-
-def _tell(found: Verdict | Inspection, output: Output) -> None:
-    if output.as_json:
-        output.show(found.as_dict(output.language))
-    else:
-        for en, zh in zip(found.words("en"), found.words("zh"), strict=True):
-            output.say(Text(en, zh))
-    if not found.holds:
-        raise typer.Exit(1)

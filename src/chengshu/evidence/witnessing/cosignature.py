@@ -4,8 +4,6 @@ Source: https://c2sp.org/tlog-cosignature: Ed25519 (RFC 8032, signature type 0x0
 Ed25519 key MUST be used for nothing else, since what it signs does not name the cosigner.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from chengshu.evidence.checkpoint import Checkpoint, is_key_name
+from chengshu.evidence.checkpoint import Checkpoint, from_base64, is_key_name, to_base64
 from chengshu.kernel.crypto import Algorithm, PublicKey, Signer, is_signed_by
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
@@ -74,7 +72,7 @@ class CosignerKey:
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:_ID_BYTES]
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{_b64(bytes([self.kind]) + self.public_key)}"
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(bytes([self.kind]) + self.public_key)}"
 
 
 class Cosigner(Protocol):
@@ -165,7 +163,7 @@ def can_check(kind: CosignerKind) -> bool:
 def parse_cosigner_key(text: str) -> CosignerKey:
     """Return the key written as ``name+id+key``; raise Invalid unless it is exactly what :class:`CosignerKey` prints."""
     parts = text.split("+", 2)
-    raw = _unb64(parts[2]) if len(parts) == 3 else None
+    raw = from_base64(parts[2]) if len(parts) == 3 else None
     if not raw or raw[0] not in set(CosignerKind):
         raise _bad_key("another kind of text or key")
     key = CosignerKey(parts[0], CosignerKind(raw[0]), raw[1:])
@@ -184,7 +182,7 @@ def cosign(cosigner: Cosigner, checkpoint: Checkpoint, *, timestamp: int) -> str
         raise ValueError(f"expected a time from 0 to 2**63 - 1, got {timestamp}")
     key = cosigner.key
     signature = cosigner.sign(_message(key, checkpoint, timestamp=timestamp))
-    return f"— {key.name} {_b64(key.key_id + timestamp.to_bytes(_TIME_BYTES, 'big') + signature)}"
+    return f"— {key.name} {to_base64(key.key_id + timestamp.to_bytes(_TIME_BYTES, 'big') + signature)}"
 
 
 def signature_lines(note: bytes, *, file: str = "checkpoint") -> tuple[SignatureLine, ...]:
@@ -201,7 +199,7 @@ def signature_lines(note: bytes, *, file: str = "checkpoint") -> tuple[Signature
 def parse_line(line: str, *, file: str = "checkpoint") -> SignatureLine:
     """Return one signature line taken apart; raise Tampered, which names ``file``, for a line that is none."""
     match = _LINE.fullmatch(line)
-    raw = _unb64(match[2]) if match is not None else None
+    raw = from_base64(match[2]) if match is not None else None
     if match is None or raw is None or len(raw) <= _ID_BYTES:
         raise _tampered(file, "a signature line", "a line that is none")
     return SignatureLine(match[1], raw[:_ID_BYTES], raw[_ID_BYTES:], line)
@@ -258,19 +256,6 @@ def _is_signed(key: CosignerKey, *, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _unb64(text: str) -> bytes | None:
-    """Strict base64: None unless ``text`` is the one way to write its bytes."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return data if _b64(data) == text else None
 
 
 def _bad_key(got: str) -> Invalid:

@@ -1,9 +1,6 @@
 """A node's keys, each in one file that only its owner can read: the one that it signs with, and the one that seals what it keeps."""
 
-import os
-import stat
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from chengshu.identity.keys.pkcs8 import sm2_pem, sm2_private_key
 from chengshu.kernel.crypto import Algorithm, MemorySigner, Signer, Sm2MemorySigner, Suite
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
+from chengshu.kernel.secret_files import others_may_read, put_secret
 from chengshu.kernel.text import Text
 
 FILE_NAME = "node.key"
@@ -34,8 +32,7 @@ class FileKeys:
         else:
             signer = Sm2MemorySigner.generate()
             pem = sm2_pem(int.from_bytes(signer.private_bytes(), "big"))
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _put_new(self.path, pem):
+        if not put_secret(self.path, pem):
             raise Conflict(
                 "identity.key-exists",
                 f"expected no {FILE_NAME} in {self.path.parent}, got one",
@@ -53,27 +50,14 @@ class FileKeys:
     def data_key(self, suite: Suite) -> bytes:
         """Return the key that seals what the node keeps, made at the first call; raise Invalid where others may read its file."""
         if not self.data_path.exists():
-            _put_new(self.data_path, suite.new_data_key())
+            put_secret(self.data_path, suite.new_data_key())
         return _private(self.data_path)
-
-
-def _put_new(path: Path, content: bytes) -> bool:
-    """Put a file in place whole, readable by its owner only; False, and nothing done, where there is one. Of two at once one wins."""
-    with NamedTemporaryFile(dir=path.parent) as parked:  # made with mode 0600
-        parked.write(content)
-        parked.flush()
-        os.fsync(parked.fileno())
-        try:
-            os.link(parked.name, path)
-        except FileExistsError:
-            return False
-    return True
 
 
 def _private(path: Path) -> bytes:
     """A key file's content, once nobody but its owner can read it."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        readable = others_may_read(path)
     except FileNotFoundError as error:
         raise NotFound(
             "identity.key-absent",
@@ -83,10 +67,10 @@ def _private(path: Path) -> bytes:
                 f"请从备份恢复 {path.name}：没有密钥的节点无法证明身份，新密钥即新参与方。",
             ),
         ) from error
-    if mode & 0o077:
+    if readable:
         raise Invalid(
             "identity.key-readable",
-            f"expected {path} to be readable by its owner only, got mode {mode:04o}",
+            f"expected {path} to be readable by its owner only, got one that others may read",
             hint=Text(f"Run 'chmod 600 {path}'.", f"请运行 chmod 600 {path}。"),
         )
     return path.read_bytes()

@@ -1,7 +1,5 @@
 """A witness's keys, each in one file that only its owner can read, made from the operating system's randomness when first needed."""
 
-import os
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from chengshu.evidence.witnessing.cosignature import Cosigner, CosignerKind, Ed25519Cosigner, MlDsaCosigner, can_check
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.errors import Invalid
+from chengshu.kernel.secret_files import others_may_read, put_secret
 from chengshu.kernel.text import Text
 
 with suppress(ImportError):  # an older cryptography: a witness then signs with Ed25519 alone, as can_check says
@@ -49,8 +48,8 @@ class FileCosigners:
 
 def _key(path: Path, *, make: Callable[[], Any]) -> Any:
     if not path.exists():
-        _create(path, make().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        put_secret(path, make().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    if others_may_read(path):
         raise Invalid(
             "witness.key-readable",
             f"expected a key that only its owner can read, got {path} which others can",
@@ -60,24 +59,6 @@ def _key(path: Path, *, make: Callable[[], Any]) -> Any:
         return load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _broken(path) from error
-
-
-def _create(path: Path, data: bytes) -> None:
-    """Put a new key in place whole, unless another process was first: a key file is never half written and never overwritten."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    parked = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    descriptor = os.open(parked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(parked, path)
-        except FileExistsError:
-            return
-    finally:
-        parked.unlink()
 
 
 def _broken(path: Path) -> Invalid:
