@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "bench"
@@ -19,22 +19,22 @@ Result = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """One thing that must hold of a benchmark's result: what it is in words, the value found, the least (or only) value that keeps it."""
+    """One thing that must hold of a benchmark's result: what it is in words, the value found, the bound that keeps it and its side."""
 
     benchmark: str
     name: str
     found: Callable[[Result], float]
-    least: float
-    exactly: bool = False
+    bound: float
+    side: Literal["at least", "at most", "exactly"] = "at least"
 
     def kept_by(self, result: Result) -> bool:
         """Say whether the result keeps the promise."""
         found = self.found(result)
-        return found == self.least if self.exactly else found >= self.least
+        return {"at least": found >= self.bound, "at most": found <= self.bound, "exactly": found == self.bound}[self.side]
 
     def told(self, result: Result) -> str:
         """Return the promise, what it asks and what was found, in one line."""
-        return f"{self.benchmark}: {self.name}: expected {'' if self.exactly else 'at least '}{self.least:g}, got {self.found(result):g}"
+        return f"{self.benchmark}: {self.name}: expected {self.side} {self.bound:g}, got {self.found(result):g}"
 
 
 def _recall(network: str, variant: str) -> Callable[[Result], float]:
@@ -45,11 +45,16 @@ def _recall(network: str, variant: str) -> Callable[[Result], float]:
     return recall
 
 
+def _growth(result: Result) -> float:
+    few, many = (result["peak_mib_by_entries"][count] for count in sorted(result["peak_mib_by_entries"], key=int))
+    return float(many - few)
+
+
 PROMISES = (
-    Promise("conflicts", "ticks on which the three engines' pairs differ", lambda r: float(r["ticks_that_differ"]), 0, exactly=True),
+    Promise("conflicts", "ticks on which the three engines' pairs differ", lambda r: float(r["ticks_that_differ"]), 0, "exactly"),
     Promise("conflicts", "times SciPy cKDTree with NumPy", lambda r: float(r["ratio_ckdtree_numpy"]), 5.0),
     Promise("conflicts", "times DuckDB SQL", lambda r: float(r["ratio_duckdb_sql"]), 5.0),
-    Promise("geofence", "points on which shapely disagrees", lambda r: float(r["disagreements"]), 0, exactly=True),
+    Promise("geofence", "points on which shapely disagrees", lambda r: float(r["disagreements"]), 0, "exactly"),
     Promise("geofence", "points", lambda r: float(r["points"]), 1e7),
     Promise("geofence", "times shapely's STRtree, the faster predicate", lambda r: float(r["ratio_harder"]), 20.0),
     Promise("replay", "seconds of traffic", lambda r: float(r["traffic_s"]), 3600.0),
@@ -59,6 +64,18 @@ PROMISES = (
         for network in ("sample", "second")
         for variant in ("path known", "path predicted")
     ),
+    Promise("evidence", "single durable appends a second, while published", lambda r: float(r["singles"]["per_s"]), 3000),
+    Promise(
+        "evidence",
+        "ms to a signed checkpoint, 99th of 100",
+        lambda r: float(r["singles"]["in_signed_checkpoint_ms"]["p99"]),
+        250,
+        "at most",
+    ),
+    Promise("evidence", "entries a second in bulk", lambda r: float(r["bulk"]["per_s"]), 40_000),
+    Promise("evidence", "entries under the proofs", lambda r: float(r["proofs"]["entries"]), 1e7),
+    Promise("evidence", "ms CPU to build and check a proof, median", lambda r: float(r["proofs"]["cpu_ms_median"]), 1.0, "at most"),
+    Promise("evidence", "MiB at twice the entries, over those before", _growth, 8, "at most"),
 )
 """Everything that ``python -m benchmarks`` holds its results to; a promise that is not kept makes it leave with 1."""
 

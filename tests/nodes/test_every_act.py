@@ -228,6 +228,8 @@ def _anchor(walk: Walk) -> None:
         words = ["--url", url, "--account", anvil.account(url), "--node", str(walk.nodes["room"].folder)]
         made = CliRunner().invoke(app, ["anchor", "deploy", *words])
         assert made.exit_code == 0, made.output
+        walk.space.stop("room")
+        walk.space.start("room")  # where to anchor is taken up when a node is served anew
         walk.command("anchor", "now", on="room")
 
 

@@ -64,6 +64,7 @@ def _serving(folder: Path) -> dict[int, str]:
 
 def _start(folder: Path, *more: str) -> "subprocess.Popen[str]":
     words = [*SELF, "--folder", str(folder), *more]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the suite runs in the background, Ctrl-C is ignored by all below it
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
