@@ -184,7 +184,7 @@ def test_the_packs_readme_tells_the_views_assumptions_as_they_are() -> None:
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
 def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -> None:
     words = readme.read_text(encoding="utf-8")
-    conflicts, geofence, replay, multiplier = (result(name) for name in ("conflicts", "geofence", "replay", "multiplier"))
+    conflicts, geofence, replay, multiplier, log = (result(name) for name in ("conflicts", "geofence", "replay", "multiplier", "evidence"))
     pools = [one for one in multiplier["pooled"] if one["coverage"] == 0.5]
     assert {one["network"] for one in pools} == {"all", "berlin-adlershof", "braunschweig"}
     figures = [
@@ -196,6 +196,12 @@ def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -
         f"{round(replay['traffic_s'] / 60)}",
         f"{geofence['ratio_within']}",
         f"{geofence['ratio_intersects']}",
+        f"{log['singles']['per_s']:,}",
+        f"{log['singles']['in_signed_checkpoint_ms']['p99']}",
+        f"{log['bulk']['per_s']:,}",
+        *(f"{mib}" for mib in log["peak_mib_by_entries"].values()),
+        f"{log['proofs']['cpu_ms_median']}",
+        *(f"{ratio}" for ratio in log["http"]["ratio_to_tessera"].values()),
     ]
     assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", words)] == []
 
