@@ -23,7 +23,8 @@ from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
-from chengshu.dsp.client import DspCourier, DspPeers
+from chengshu.dsp.client import DspPeers
+from chengshu.dsp.couriers import DspCourier
 from chengshu.dsp.service import DspCatalog
 from chengshu.evidence.alerts import Alerts
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey

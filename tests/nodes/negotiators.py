@@ -16,11 +16,10 @@ from sqlalchemy import Connection
 
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
-from chengshu.dsp.client import DspCourier, DspPeers
-from chengshu.dsp.messages import (
-    CONTEXT,
-)
-from chengshu.dsp.routes import router, unknown_paths
+from chengshu.dsp.client import DspPeers
+from chengshu.dsp.couriers import DspCourier
+from chengshu.dsp.messages.shapes import CONTEXT
+from chengshu.dsp.routes.protocol import router, unknown_paths
 from chengshu.dsp.service import DspCatalog
 from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.request import SignedRequest

@@ -20,7 +20,7 @@ from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cli import verbs
 from chengshu.cli.main import app
-from chengshu.dsp.messages import CONTEXT
+from chengshu.dsp.messages.shapes import CONTEXT
 from chengshu.evidence.model import KINDS
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import system_clock

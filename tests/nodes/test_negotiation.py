@@ -5,16 +5,13 @@ from datetime import timedelta
 import pytest
 from negotiators import PRODUCT, Node, Start, StepClock, a_use, call, first_offer, introduce, message, negotiated, policy_for, settle
 
-from chengshu.contract.model import Role, State
-from chengshu.dsp.messages import (
-    CONTEXT,
-    SIGNATURE,
-    Catalog,
-    Dataset,
-    parse,
-)
-from chengshu.dsp.translate import segment
+from chengshu.contract.model import State
+from chengshu.dsp.messages.catalog import Catalog, Dataset
+from chengshu.dsp.messages.negotiation import SIGNATURE
+from chengshu.dsp.messages.shapes import CONTEXT, parse
+from chengshu.dsp.translate.words import segment
 from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import CountLimit, Policy, Purpose
 from chengshu.policy.odrl import to_odrl

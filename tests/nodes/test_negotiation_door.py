@@ -5,12 +5,9 @@ import pytest
 from negotiators import PRODUCT, Node, Start, call, first_offer, introduce, message, negotiated
 
 from chengshu.contract.model import State
-from chengshu.dsp.messages import (
-    CONTEXT,
-    ContractNegotiation,
-    parse,
-)
-from chengshu.dsp.translate import segment
+from chengshu.dsp.messages.negotiation import ContractNegotiation
+from chengshu.dsp.messages.shapes import CONTEXT, parse
+from chengshu.dsp.translate.words import segment
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.errors import Denied, Invalid, Unavailable
 

@@ -13,7 +13,7 @@ from chengshu.api.log import log_router
 from chengshu.api.room import room_router
 from chengshu.api.witness import witness_router
 from chengshu.api.work import Workers
-from chengshu.dsp.routes import router, unknown_paths
+from chengshu.dsp.routes.protocol import router, unknown_paths
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
 from chengshu.node import Node
 

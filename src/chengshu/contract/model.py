@@ -7,25 +7,13 @@ from enum import StrEnum
 from typing import Any
 
 from chengshu.kernel.canonical import Digests
+from chengshu.kernel.machine import CONSUMER, EITHER, PROVIDER, Machine, Role, Step
 from chengshu.kernel.refusal import Refused
-from chengshu.kernel.text import Text
 from chengshu.policy.model import Policy
 from chengshu.policy.odrl import content as policy_content
 from chengshu.policy.odrl import from_odrl
 
 Document = Mapping[str, Any]
-
-
-class Role(StrEnum):
-    """On which side of a negotiation somebody stands."""
-
-    CONSUMER = "CONSUMER"
-    PROVIDER = "PROVIDER"
-
-    @property
-    def other(self) -> "Role":
-        """The counterparty's role."""
-        return Role.PROVIDER if self is Role.CONSUMER else Role.CONSUMER
 
 
 class State(StrEnum):
@@ -99,37 +87,29 @@ Content = Request | Propose | Accept | Agree | Verify | Finalize | Terminate
 
 CONTENTS: tuple[type[Content], ...] = (Request, Propose, Accept, Agree, Verify, Finalize, Terminate)
 
-TRANSITIONS: Mapping[tuple[State | None, type[Content]], State] = {
-    (None, Request): State.REQUESTED,
-    (None, Propose): State.OFFERED,
-    (State.REQUESTED, Propose): State.OFFERED,
-    (State.REQUESTED, Agree): State.AGREED,
-    (State.REQUESTED, Terminate): State.TERMINATED,
-    (State.OFFERED, Request): State.REQUESTED,
-    (State.OFFERED, Accept): State.ACCEPTED,
-    (State.OFFERED, Terminate): State.TERMINATED,
-    (State.ACCEPTED, Agree): State.AGREED,
-    (State.ACCEPTED, Terminate): State.TERMINATED,
-    (State.AGREED, Verify): State.VERIFIED,
-    (State.AGREED, Terminate): State.TERMINATED,
-    (State.VERIFIED, Finalize): State.FINALIZED,
-    (State.VERIFIED, Terminate): State.TERMINATED,
-}
+MACHINE: Machine[State] = Machine(
+    "negotiation",
+    [
+        Step(None, Request, CONSUMER, State.REQUESTED),
+        Step(None, Propose, PROVIDER, State.OFFERED),
+        Step(State.REQUESTED, Propose, PROVIDER, State.OFFERED),
+        Step(State.REQUESTED, Agree, PROVIDER, State.AGREED),
+        Step(State.REQUESTED, Terminate, EITHER, State.TERMINATED),
+        Step(State.OFFERED, Request, CONSUMER, State.REQUESTED),
+        Step(State.OFFERED, Accept, CONSUMER, State.ACCEPTED),
+        Step(State.OFFERED, Terminate, EITHER, State.TERMINATED),
+        Step(State.ACCEPTED, Agree, PROVIDER, State.AGREED),
+        Step(State.ACCEPTED, Terminate, EITHER, State.TERMINATED),
+        Step(State.AGREED, Verify, CONSUMER, State.VERIFIED),
+        Step(State.AGREED, Terminate, EITHER, State.TERMINATED),
+        Step(State.VERIFIED, Finalize, PROVIDER, State.FINALIZED),
+        Step(State.VERIFIED, Terminate, EITHER, State.TERMINATED),
+    ],
+)
 """Every step there is (Dataspace Protocol 2025-1, contract negotiation state machine); what is not here is refused.
 
 The specification's table and its text differ on who may terminate; as its text says, either side may in every state that is not final.
 """
-
-SENDERS: Mapping[type[Content], frozenset[Role]] = {
-    Request: frozenset({Role.CONSUMER}),
-    Accept: frozenset({Role.CONSUMER}),
-    Verify: frozenset({Role.CONSUMER}),
-    Propose: frozenset({Role.PROVIDER}),
-    Agree: frozenset({Role.PROVIDER}),
-    Finalize: frozenset({Role.PROVIDER}),
-    Terminate: frozenset(Role),
-}
-"""Who may say what."""
 
 EVIDENCE: Mapping[type[Content], str] = {
     Request: "negotiation.requested",
@@ -231,12 +211,9 @@ class Agreement:
 
 def advance(negotiation: Negotiation, content: Content, *, by: Role, at: datetime) -> Negotiation | Refused:
     """Return the negotiation after ``content`` from the side ``by``, or the refusal that names state and message."""
-    name = type(content).__name__
-    if by not in SENDERS[type(content)]:
-        return _refused("negotiation-sender", f"expected {name} from the {by.other.lower()}, got it from the {by.lower()}")
-    state = TRANSITIONS.get((negotiation.state, type(content)))
-    if state is None:
-        return _refused("negotiation-state", f"expected {_expected(negotiation.state)} in state {negotiation.state}, got {name}")
+    state = MACHINE.next(negotiation.state, type(content), by=by)
+    if isinstance(state, Refused):
+        return state
     moved = replace(negotiation, state=state, updated_at=at)
     match content:
         case Request(offer) | Propose(offer):
@@ -261,16 +238,3 @@ def from_json(values: Mapping[str, Any]) -> Content:
     if "reasons" in read:
         read["reasons"] = tuple(read["reasons"])
     return kind(**read)
-
-
-def _expected(state: State) -> str:
-    names = [kind.__name__ for before, kind in TRANSITIONS if before is state]
-    return " or ".join(names) or "nothing more"
-
-
-def _refused(rule: str, message: str) -> Refused:
-    return Refused(
-        rule,
-        message,
-        would_pass=Text("A message that follows from the negotiation's state.", "与协商当前状态相符的消息。"),
-    )

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chengshu.contract.model import TRANSITIONS, Content, Negotiation, Terminate, from_json
+from chengshu.contract.model import MACHINE, Content, Negotiation, Terminate, from_json
 from chengshu.contract.ports import Courier
 from chengshu.contract.service import Contracts
 from chengshu.contract.steps import SEND
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.tasks import Handler, OnFailed
-
-_LEADS_TO = {kind: state for (_, kind), state in TRANSITIONS.items()}
 
 
 class Outbox:
@@ -46,4 +44,4 @@ class Outbox:
 def _is_moot(negotiation: Negotiation, content: Content) -> bool:
     if isinstance(content, Terminate):
         return negotiation.peer_pid is None  # nobody on the other side knows of it
-    return negotiation.state is not _LEADS_TO[type(content)]
+    return negotiation.state is not MACHINE.leads_to(type(content))

@@ -16,7 +16,6 @@ from chengshu.contract.model import (
     Offer,
     Propose,
     Request,
-    Role,
     State,
     Terminate,
     to_json,
@@ -29,6 +28,7 @@ from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid
 from chengshu.kernel.ids import NewId
+from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text

@@ -27,7 +27,6 @@ from chengshu.contract.model import (
     Offer,
     Propose,
     Request,
-    Role,
     State,
     Terminate,
     Verify,
@@ -40,6 +39,7 @@ from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.ids import NewId
+from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text

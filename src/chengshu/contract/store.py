@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from chengshu.contract.model import Agreement, Document, Negotiation, Role, State
+from chengshu.contract.model import Agreement, Document, Negotiation, State
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
+from chengshu.kernel.machine import Role
 
 offers = Table(
     "offers",

@@ -6,10 +6,9 @@ from typing import Any
 
 import httpx
 
-from chengshu.contract.model import Content, Negotiation
-from chengshu.contract.ports import Peers
-from chengshu.dsp.messages import CONTEXT, MAX_BYTES, Catalog, Dataset, parse, parse_json
-from chengshu.dsp.translate import clean, segment, write
+from chengshu.dsp.messages.catalog import Catalog, Dataset
+from chengshu.dsp.messages.shapes import CONTEXT, MAX_BYTES, parse, parse_json
+from chengshu.dsp.translate.words import clean, segment
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.ports import CredentialSource
 from chengshu.identity.service import Identity
@@ -101,20 +100,6 @@ class DspPeers:
                 f"expected {name} to answer, got {silence_of(error)}",
                 hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
             ) from error
-
-
-class DspCourier:
-    """Delivers the contract room's messages in the protocol's form."""
-
-    def __init__(self, peers: Peers) -> None:
-        self._peers = peers
-
-    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
-        """Send one message and return the counterparty's pid where its answer names it."""
-        path, message = write(negotiation, content)
-        answer = self._peers.post(negotiation.counterparty, path, message) or {}
-        theirs = answer.get("providerPid" if "consumerPid" in message and negotiation.id == message["consumerPid"] else "consumerPid")
-        return theirs if isinstance(theirs, str) and 0 < len(theirs) <= 512 else None
 
 
 def _bounded(response: httpx.Response, until: float) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from chengshu.contract.service import Contracts
-from chengshu.dsp.messages import CONTEXT
+from chengshu.dsp.messages.shapes import CONTEXT
 from chengshu.dsp.ports import CatalogSource
 from chengshu.identity.service import Identity
 from chengshu.kernel.database import Database

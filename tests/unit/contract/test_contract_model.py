@@ -25,7 +25,6 @@ from chengshu.contract.model import (
     Offer,
     Propose,
     Request,
-    Role,
     State,
     Terminate,
     Verify,
@@ -36,6 +35,7 @@ from chengshu.contract.model import (
 from chengshu.identity.model import did_key
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
+from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import CountLimit, Policy, Purpose, Recipient
 from chengshu.policy.odrl import to_odrl

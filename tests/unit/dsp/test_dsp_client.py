@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chengshu.dsp.client import DspPeers
-from chengshu.dsp.messages import MAX_BYTES
+from chengshu.dsp.messages.shapes import MAX_BYTES
 from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.model import did_key

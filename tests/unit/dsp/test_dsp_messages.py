@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, Role, State, Terminate, Verify
-from chengshu.dsp import messages, translate
-from chengshu.dsp.messages import CONTEXT, SIGNATURE, parse, parse_json
+from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, State, Terminate, Verify
+from chengshu.dsp.messages import negotiation as messages
+from chengshu.dsp.messages.negotiation import SIGNATURE
+from chengshu.dsp.messages.shapes import CONTEXT, parse, parse_json
+from chengshu.dsp.translate import negotiation as translate
+from chengshu.dsp.translate.words import MAX_REASON, segment
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Invalid
+from chengshu.kernel.machine import Role
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 CONSTRAINT = {"leftOperand": "x", "operator": "eq", "rightOperand": "y"}
@@ -220,7 +224,7 @@ def test_reasons_from_strangers_are_cut_and_cleaned() -> None:
     assert isinstance(received.content, Terminate)
     assert received.content.code == "c [31m"
     assert received.content.reasons[0].startswith("a b x")
-    assert max(len(reason) for reason in received.content.reasons) <= translate.MAX_REASON
+    assert max(len(reason) for reason in received.content.reasons) <= MAX_REASON
     assert len(received.content.reasons) <= translate.MAX_REASONS
 
 
@@ -273,4 +277,4 @@ def test_no_bytes_lead_to_anything_but_an_object_or_a_refusal(raw: bytes) -> Non
 
 @given(st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable()))
 def test_an_id_is_one_segment_of_a_path(identifier: str) -> None:
-    assert "/" not in translate.segment(identifier)
+    assert "/" not in segment(identifier)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chengshu.dsp.messages import CONTEXT, ContractRequestMessage, Offer, parse
+from chengshu.dsp.messages.negotiation import ContractRequestMessage
+from chengshu.dsp.messages.policy import Offer
+from chengshu.dsp.messages.shapes import CONTEXT, parse
 from chengshu.kernel.errors import Invalid
 from chengshu.policy.model import (
     Basis,

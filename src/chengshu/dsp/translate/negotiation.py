@@ -1,12 +1,10 @@
-"""Between the protocol's documents and the contract room's values."""
+"""Between the messages of a contract negotiation and the contract room's values."""
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, Role, Terminate, Verify
-from chengshu.dsp.messages import (
-    CONTEXT,
+from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, Terminate, Verify
+from chengshu.dsp.messages.negotiation import (
     SIGNATURE,
     ContractAgreementMessage,
     ContractAgreementVerificationMessage,
@@ -14,13 +12,14 @@ from chengshu.dsp.messages import (
     ContractNegotiationTerminationMessage,
     ContractOfferMessage,
     ContractRequestMessage,
-    parse,
 )
-from chengshu.kernel.errors import ChengshuError, Invalid
+from chengshu.dsp.messages.shapes import CONTEXT, parse
+from chengshu.dsp.translate.words import clean, segment
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
 
 MAX_REASONS = 8
-MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +96,6 @@ def state_of(negotiation: Negotiation) -> dict[str, Any]:
         "providerPid": negotiation.provider_pid or "",
         "state": negotiation.state.value,
     }
-
-
-def catalog_error(error: ChengshuError) -> dict[str, Any]:
-    """Return an error as a CatalogError document."""
-    return {"@context": [CONTEXT], "@type": "CatalogError", "code": error.code, "reason": _reasons(error)}
-
-
-def process_error(error: ChengshuError, kind: str, *, consumer_pid: str, provider_pid: str) -> dict[str, Any]:
-    """Return an error as a ContractNegotiationError or TransferError document, as ``kind`` says."""
-    return {
-        "@context": [CONTEXT],
-        "@type": kind,
-        "consumerPid": consumer_pid,
-        "providerPid": provider_pid,
-        "code": error.code,
-        "reason": _reasons(error),
-    }
-
-
-def clean(text: str) -> str:
-    """Return a stranger's text cut to a line of printable characters, fit for a screen or a log."""
-    printable = "".join(character if character.isprintable() else " " for character in text[:MAX_REASON])
-    return " ".join(printable.split())
-
-
-def segment(identifier: str) -> str:
-    """Return an id as one segment of a path: ``:``, ``/`` and ``=`` are percent-encoded (RFC 3986)."""
-    return quote(identifier, safe="")
-
-
-def _reasons(error: ChengshuError) -> list[str]:
-    return [error.message, error.hint.en, error.hint.zh]
 
 
 def _written(negotiation: Negotiation, content: Content) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,19 @@
+"""The way out for what the rooms below have to say: their messages in the protocol's form."""
+
+from chengshu.contract.model import Content, Negotiation
+from chengshu.contract.ports import Peers
+from chengshu.dsp.translate.negotiation import write
+
+
+class DspCourier:
+    """Delivers the contract room's messages in the protocol's form."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+
+    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
+        """Send one message and return the counterparty's pid where its answer names it."""
+        path, message = write(negotiation, content)
+        answer = self._peers.post(negotiation.counterparty, path, message) or {}
+        theirs = answer.get("providerPid" if "consumerPid" in message and negotiation.id == message["consumerPid"] else "consumerPid")
+        return theirs if isinstance(theirs, str) and 0 < len(theirs) <= 512 else None

@@ -1,0 +1,1 @@
+"""The way in: the protocol's provider and consumer bindings, by family."""

@@ -1,0 +1,123 @@
+"""What every way in shares: the request as it came, who sent it, and answers that are documents or typed errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from chengshu.dsp.messages.shapes import MAX_BYTES, parse_json
+from chengshu.dsp.translate.errors import catalog_error, process_error
+from chengshu.identity.credentials.request import SignedRequest
+from chengshu.identity.ports import CredentialSource
+from chengshu.kernel.canonical import canonical
+from chengshu.kernel.errors import ChengshuError, Invalid, NotFound, Unavailable, Unidentified
+from chengshu.kernel.text import Text
+
+VERSION = "2025-1"
+PATH = f"/{VERSION}"
+_UNKNOWN_PID = "urn:chengshu:unknown"
+
+
+class Family(StrEnum):
+    """The typed error that a path answers with."""
+
+    CATALOG = "CatalogError"
+    NEGOTIATION = "ContractNegotiationError"
+    TRANSFER = "TransferError"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it came: what a credential vouches for, and the credential."""
+
+    request: SignedRequest
+    authorization: str | None
+
+    def json(self) -> dict[str, Any]:
+        """Return the body as a JSON object; raises Invalid."""
+        return parse_json(self.request.body)
+
+
+async def _call(request: Request) -> Call:
+    """Read the body up to just above the limit, so that a large one is refused without being held."""
+    body = bytearray()
+    more = True
+    while more and len(body) <= MAX_BYTES:
+        part = await request.receive()  # a sender that hangs up ends the body too: it then does not match its credential
+        body += part.get("body", b"")
+        more = part.get("more_body", False)
+    path = request.scope.get("raw_path") or request.url.path.encode()
+    query = request.scope.get("query_string", b"")
+    whole = path + b"?" + query if query else path
+    return Call(SignedRequest(request.method, whole.decode("latin-1"), bytes(body)), request.headers.get("Authorization"))
+
+
+Called = Annotated[Call, Depends(_call)]
+
+
+class Door:
+    """Identifies the sender, calls one verb, and answers with its document or a typed error."""
+
+    def __init__(self, credentials: CredentialSource) -> None:
+        self._credentials = credentials
+
+    def answer(
+        self, family: Family, call: Call, act: Callable[[str, dict[str, Any]], dict[str, Any]], *, pid: str = "", status: int = 200
+    ) -> Response:
+        """Return what ``act`` makes of the sender and the message (empty for a GET), or the error of ``family`` that it left with."""
+        value: dict[str, Any] = {}
+        try:
+            if len(call.request.body) > MAX_BYTES:
+                raise _too_large()
+            sender = self._credentials.verify(call.authorization, call.request)
+            if call.request.method == "POST":
+                value = call.json()
+            return json_response(act(sender, value), status=status)
+        except ChengshuError as error:
+            return error_response(family, error, value, pid)
+
+
+def error_response(family: Family, error: ChengshuError, value: dict[str, Any], pid: str) -> Response:
+    """Return ``error`` as the typed error of ``family``; a process error names the pids of ``value`` where it has any, else ``pid``."""
+    if family is Family.CATALOG:
+        return json_response(catalog_error(error), status=_status(error))
+    consumer, provider = (_pid(value.get(name)) or pid or _UNKNOWN_PID for name in ("consumerPid", "providerPid"))
+    return json_response(process_error(error, family, consumer_pid=consumer, provider_pid=provider), status=_status(error))
+
+
+def _pid(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 512 else None
+
+
+def _status(error: ChengshuError) -> int:
+    match error:
+        case Unidentified() | NotFound():
+            return 404
+        case Unavailable():
+            return 503
+        case _:
+            return 400
+
+
+def json_response(document: dict[str, Any], *, status: int = 200) -> Response:
+    """Return a document as an answer."""
+    return Response(canonical(document), status_code=status, media_type="application/json")
+
+
+def no_such_path() -> NotFound:
+    """Return the error for a path that the protocol does not have."""
+    return NotFound(
+        "dsp.path",
+        "expected a path and method of the Dataspace Protocol 2025-1, got another",
+        hint=Text("See /.well-known/dspace-version for the versions spoken here.", "请查看 /.well-known/dspace-version 了解所支持的版本。"),
+    )
+
+
+def _too_large() -> Invalid:
+    return Invalid(
+        "message.too-large",
+        f"expected at most {MAX_BYTES} bytes, got more",
+        hint=Text("Send a smaller message.", "请发送更小的消息。"),
+    )
