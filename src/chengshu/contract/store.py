@@ -67,7 +67,7 @@ uses = Table(
     Column("agreement", String(512), ForeignKey("agreements.id"), nullable=False, index=True),
     Column("at", String(32), nullable=False),
     Column("recipient", String(128), nullable=False),
-    Column("purpose", String(256), nullable=False),
+    Column("purpose", String(256), nullable=True),
 )
 
 
@@ -154,7 +154,7 @@ def every_agreement(tx: Connection) -> list[tuple[Agreement, State]]:
     return [(_agreement(dict(row)), State(row["state"])) for row in rows]
 
 
-def add_use(tx: Connection, agreement_id: str, *, at: datetime, recipient: str, purpose: str) -> int:
+def add_use(tx: Connection, agreement_id: str, *, at: datetime, recipient: str, purpose: str | None) -> int:
     """Keep one use of an agreement and return how many there are."""
     tx.execute(uses.insert().values(agreement=agreement_id, at=iso(at), recipient=recipient, purpose=purpose))
     return count_uses(tx, agreement_id)

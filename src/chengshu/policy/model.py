@@ -1,9 +1,11 @@
 """A policy is a permission with a closed list of frozen rules, and duties; whatever no rule allows is refused.
 
-Three kinds of use exist. A *hand-over* moves the product into the clean room where it may be computed on; a *query* is one vetted SQL
-statement there; a *method* is one sealed method there. Every use needs a Purpose and an Environment rule; a method also needs Methods
-and OutputForm; a query also needs Queries, OutputForm and MinimumGroup; a result for anyone but the agreement's own assignee needs
-Recipient. A rule that is present and touches the use must hold, needed or not.
+Three kinds of use exist. A *hand-over* moves the product into the clean room where it may be computed on; a *computation* is one vetted
+SQL statement (a query) or one sealed method there; a *delivery* hands the product's rows to the agreement's assignee, outside any room.
+A hand-over and a computation need a Purpose and an Environment rule; a method also needs Methods and OutputForm; a query also needs
+Queries, OutputForm and MinimumGroup. A delivery needs an OutputForm rule that lets rows out, and nothing else. A result for anyone but
+the agreement's own assignee needs Recipient. A rule that is present and touches the use must hold, needed or not: a product that was
+offered for the clean room alone is never delivered, since its environment, method, query and group rules touch a delivery too.
 """
 
 from collections.abc import Sequence
@@ -156,15 +158,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use that is asked for: who receives the result, when, what for, in which room, by what means.
+    """One use that is asked for: who receives the result, when, what for (None: nobody says), in which room, by what means.
 
-    ``method`` and ``query`` both None is a hand-over into ``environment``; ``output`` is the form that leaves and ``minimum_group`` the
-    smallest group that the computation itself guarantees (None: it guarantees none).
+    ``method`` and ``query`` both None is a hand-over into ``environment``, or, where an ``output`` leaves, a delivery of rows to the
+    recipient, whose own id is then the environment; ``output`` is the form that leaves and ``minimum_group`` the smallest group that the
+    computation itself guarantees (None: it guarantees none).
     """
 
     recipient: str
     at: datetime
-    purpose: str
+    purpose: str | None
     environment: str | None
     method: str | None = None
     query: QueryForm | None = None
@@ -173,8 +176,13 @@ class Use:
 
     @property
     def computes(self) -> bool:
-        """Whether something is computed, rather than only handed over into the room."""
+        """Whether something is computed, rather than only handed over into the room or delivered."""
         return self.method is not None or self.query is not None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether the product's own rows go to the recipient, outside any clean room."""
+        return not self.computes and self.output is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +240,7 @@ def evaluate(policy: Policy, use: Use, state: UseState) -> Report:
 
 def needs(use: Use, state: UseState) -> frozenset[type[Rule]]:
     """Return the kinds of rule without which ``use`` is refused."""
-    needed: set[type[Rule]] = {Purpose, Environment}
+    needed: set[type[Rule]] = {OutputForm} if use.delivers else {Purpose, Environment}
     if use.method is not None:
         needed |= {Methods, OutputForm}
     if use.query is not None:
@@ -296,11 +304,12 @@ def _membership(rule: _Membership, use: Use) -> tuple[frozenset[str], str | None
         case Environment(room):
             return frozenset({room}), use.environment, True
         case Methods(names):
-            return names, use.method, use.method is not None
+            return names, use.method, use.method is not None or use.delivers
         case Queries(query):
-            return frozenset({query}), use.query, use.query is not None
+            return frozenset({query}), use.query, use.query is not None or use.delivers
         case OutputForm(form):
-            return frozenset({form}), use.output, use.computes or use.output is not None
+            # what is delivered are rows, whatever it is called
+            return frozenset({form}), Form.ROWS if use.delivers else use.output, use.computes or use.delivers
 
 
 def _time(rule: TimeWindow, use: Use) -> Finding:
@@ -319,7 +328,7 @@ def _time(rule: TimeWindow, use: Use) -> Finding:
 
 
 def _group(rule: MinimumGroup, use: Use) -> Finding:
-    applies = use.query is not None or use.minimum_group is not None
+    applies = use.query is not None or use.delivers or use.minimum_group is not None
     return Finding(
         rule=NAMES[MinimumGroup],
         constraint="is at least",

@@ -80,11 +80,41 @@ def test_a_use_within_every_rule_is_permitted(use: Use) -> None:
         (replace(METHOD, minimum_group=4), "minimum-group"),
         (replace(QUERY, minimum_group=4), "minimum-group"),
         (replace(QUERY, minimum_group=None), "minimum-group"),
-        (replace(HAND_OVER, output=Form.ROWS), "output-form"),
+        (replace(HAND_OVER, output=Form.ROWS), "methods"),
     ],
 )
 def test_a_use_outside_a_rule_is_refused_by_that_rule(use: Use, rule: str) -> None:
     assert refused_rule(FULL, use) == rule
+
+
+DELIVERY = Use(recipient="did:a", at=NOON, purpose=None, environment="did:a", output=Form.ROWS)
+
+
+def test_a_delivery_needs_a_rule_that_lets_rows_out_and_nothing_else() -> None:
+    assert refused_rule(Policy((OutputForm(Form.ROWS),)), DELIVERY) is None
+    assert refused_rule(Policy(()), DELIVERY) == "output-form"
+    assert refused_rule(Policy((OutputForm(Form.AGGREGATE),)), DELIVERY) == "output-form"
+    assert refused_rule(Policy((OutputForm(Form.AGGREGATE),)), replace(DELIVERY, output=Form.AGGREGATE)) == "output-form"
+
+
+def test_a_delivery_keeps_to_the_purpose_rule_that_is_there_and_none_stated_is_none() -> None:
+    policy = Policy((OutputForm(Form.ROWS), Purpose(frozenset({"research"}))))
+    assert refused_rule(policy, replace(DELIVERY, purpose="research")) is None
+    assert refused_rule(policy, replace(DELIVERY, purpose="advertising")) == "purpose"
+    assert refused_rule(policy, DELIVERY) == "purpose"
+
+
+@pytest.mark.parametrize(
+    "rule", [Environment("did:room"), Methods(frozenset({"conflicts"})), Queries(QueryForm.VETTED_SQL), MinimumGroup(2)]
+)
+def test_a_product_offered_for_the_clean_room_is_never_delivered(rule: Rule) -> None:
+    assert refused_rule(Policy((OutputForm(Form.ROWS), rule)), DELIVERY) == NAMES[type(rule)]
+
+
+def test_a_delivery_to_another_than_the_assignee_needs_a_recipient_rule() -> None:
+    other = replace(DELIVERY, recipient="did:b", environment="did:b")
+    assert refused_rule(Policy((OutputForm(Form.ROWS),)), other) == "recipient"
+    assert refused_rule(Policy((OutputForm(Form.ROWS), Recipient(frozenset({"did:b"})))), other) is None
 
 
 def test_both_ends_of_a_time_window_belong_to_it() -> None:
