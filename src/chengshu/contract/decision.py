@@ -18,6 +18,7 @@ from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.policy.model import NAMES, Recipient, differing
 from chengshu.policy.odrl import content, from_odrl
+from chengshu.policy.sameness import same_rules
 
 _LABEL = b"chengshu agreement 1\n"
 
@@ -138,7 +139,7 @@ def _modified(requested: Document, ours: Offer) -> str | None:
     if requested.get("assigner", ours.document["assigner"]) != ours.document["assigner"]:
         return "assigner"
     rules = content(requested)
-    if not rules or canonical(rules) == canonical(content(ours.document)):
+    if not rules or same_rules(rules, content(ours.document)):
         return None
     try:
         names = differing(ours.policy, from_odrl(requested))
