@@ -1,6 +1,7 @@
 """The composition root: the only place where concrete classes meet."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -34,9 +35,13 @@ from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
 from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
+from chengshu.identity.credentials.chosen import ChosenCredentials
+from chengshu.identity.credentials.static import StaticCredentials
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.file import FileKeys
-from chengshu.identity.model import Party, public_key_of
+from chengshu.identity.keys.shared import SharedSecrets
+from chengshu.identity.model import Party, Scheme, public_key_of, signs
+from chengshu.identity.ports import CredentialSource
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
@@ -68,6 +73,9 @@ LOG_PATH = "/log"
 WITNESS_PATH = "/witness"
 """Below a node's address: where its log is served, and where others have their checkpoints cosigned."""
 
+PlugCredentials = Callable[[Identity, CredentialSource], CredentialSource]
+"""Makes, of a node's identity and its own credentials, those that it shall use: how a plug-in brings a scheme of its own."""
+
 MAX_PRODUCT_BYTES = 4 * 1024 * 1024 * 1024
 
 
@@ -82,7 +90,8 @@ class Node:
     tasks: Tasks
     worker: Worker
     identity: Identity
-    credentials: TokenCredentials
+    secrets: SharedSecrets
+    credentials: CredentialSource
     evidence: Evidence
     exports: Exports
     alerts: Alerts
@@ -118,6 +127,10 @@ class Node:
             sys.stderr.write(f"{further.kind} [{further.code}]: {further.message}\n")
 
 
+def _own(_identity: Identity, credentials: CredentialSource) -> CredentialSource:
+    return credentials
+
+
 def create_node(folder: Path, settings: config.Settings, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
     """Create a node in ``folder``: key, settings, database and the first entry of its log."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,8 +144,11 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     return node
 
 
-def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id) -> Node:
-    """Open the node in ``folder``; raise NotFound when there is none and Invalid when its settings or key are wrong."""
+def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id, plug: PlugCredentials = _own) -> Node:
+    """Open the node in ``folder``; raise NotFound when there is none and Invalid when its settings or key are wrong.
+
+    ``plug`` puts other credentials in the place of the node's own.
+    """
     settings = config.load(folder)
     keys = FileKeys(folder / KEYS)
     signer = keys.load()
@@ -140,7 +156,7 @@ def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_
     seal = Seal(suite, keys.data_key(suite))
     database = Database(folder / DATABASE)
     migrations.upgrade(database, close=lambda outcome, job: seal.close(outcome, job=job))
-    return _wired(folder, settings, database=database, signer=signer, seal=seal, clock=clock, new_id=new_id)
+    return _wired(folder, settings, database=database, signer=signer, seal=seal, plug=plug, clock=clock, new_id=new_id)
 
 
 def _suite(settings: config.Settings, signer: Signer) -> Suite:
@@ -159,14 +175,29 @@ def _suite(settings: config.Settings, signer: Signer) -> Suite:
     return expected
 
 
-def _wired(folder: Path, settings: config.Settings, *, database: Database, signer: Signer, seal: Seal, clock: Clock, new_id: NewId) -> Node:
+def _wired(
+    folder: Path,
+    settings: config.Settings,
+    *,
+    database: Database,
+    signer: Signer,
+    seal: Seal,
+    plug: PlugCredentials,
+    clock: Clock,
+    new_id: NewId,
+) -> Node:
     tasks = Tasks(clock)
     digests = Digests(seal.suite)
     name = settings.node
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
     identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, evidence=evidence, clock=clock)
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
-    credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
+    secrets = SharedSecrets(folder / KEYS)
+    schemes: dict[Scheme, CredentialSource] = {
+        Scheme.TOKEN: TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id),
+        Scheme.STATIC: StaticCredentials(identity, secrets=secrets),
+    }
+    credentials = plug(identity, ChosenCredentials(identity, schemes=schemes))
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     contracts = Contracts(
         database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, digests=digests, clock=clock, new_id=new_id
@@ -285,6 +316,7 @@ def _wired(folder: Path, settings: config.Settings, *, database: Database, signe
         tasks=tasks,
         worker=worker,
         identity=identity,
+        secrets=secrets,
         credentials=credentials,
         evidence=evidence,
         alerts=alerts,
@@ -362,7 +394,7 @@ def _anchoring(
 
 def _log_of(party: Party) -> KnownLog | None:
     """The log of a party on the trust list: named by its handle, signed by the key of its id, served beside its protocol endpoints."""
-    if party.handle is None:
+    if party.handle is None or not signs(party.did):
         return None
     key = VerifierKey(f"{party.handle}/log", public_key_of(party.did))
     return KnownLog(key, party.address.removesuffix(PROTOCOL_PATH) + LOG_PATH)
@@ -373,4 +405,4 @@ def _policy(path: Path) -> QuorumPolicy | None:
 
 
 def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:
-    return is_signed_by(public_key_of(party), signature=signature, message=message)
+    return signs(party) and is_signed_by(public_key_of(party), signature=signature, message=message)

@@ -26,6 +26,7 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import Denied
+from chengshu.kernel.secret_files import put_secret
 from chengshu.live.model import Act
 from chengshu.node import Node, open_node
 from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose, Recipient
@@ -157,6 +158,21 @@ def _make_another(walk: Walk) -> None:
     walk.left["node init"] = {"late": kinds(late)}
     hang_up(late)
     walk.command("peer", "add", card, on="road")
+    _know_a_connector(walk)
+
+
+def _know_a_connector(walk: Walk) -> None:
+    """A foreign connector with a shared secret, and then with another one."""
+    card = walk.folder / "connector.json"
+    names = {"name_en": "Connector", "name_zh": "外部连接器"}
+    card.write_text(json.dumps({"id": "connector", "address": "http://127.0.0.1:9/2025-1", **names}), encoding="utf-8")
+    for number in range(2):
+        secret = walk.folder / f"{number}.secret"
+        put_secret(secret, f"secret-of-the-connector-{number}".encode())
+        if number:
+            added = walk.left.pop("peer add")
+        walk.command("peer", "add", card, "--scheme", "static", "--secret", secret, on="road")
+    walk.left |= {"peer add again": walk.left["peer add"], "peer add": added}
 
 
 def _refuse_a_stranger(walk: Walk, agreement: str) -> None:
@@ -267,6 +283,7 @@ def _negotiate_otherwise(walk: Walk) -> None:
 LEAVES: dict[str, dict[str, list[str]]] = {
     "node init": {"late": ["node.started", "peer.added"]},
     "peer add": {"road": ["peer.added"]},
+    "peer add again": {"road": ["peer.changed"]},
     "product publish": {"road": ["product.published", "offer.made"]},
     "product grade": {"road": ["grade.set"]},
     "product withdraw": {"road": ["product.withdrawn"]},

@@ -20,6 +20,8 @@ from chengshu.catalog.quality import Further, check_position
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Question
 from chengshu.contract.model import Negotiation, State
+from chengshu.identity.keys.shared import Shared
+from chengshu.identity.model import Party, Scheme
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable, in_words
 from chengshu.kernel.money import Fen
 from chengshu.kernel.refusal import Refused
@@ -101,18 +103,38 @@ def describe(node: Node) -> Document:
     }
 
 
-def add_peer(node: Node, card: Mapping[str, Any]) -> Document:
-    """Trust another node: pin its id, name and address, as :func:`describe` printed them there."""
-    missing = [key for key in ("id", "handle", "name_en", "name_zh", "address") if not card.get(key)]
+def add_peer(node: Node, card: Mapping[str, Any], *, scheme: Scheme = Scheme.TOKEN, shared: Shared | None = None) -> Document:
+    """Trust another node: pin its id, name and address, as :func:`describe` printed them there, and how it proves who it is.
+
+    ``shared`` are the secrets of a party of the scheme ``static``, and of no other; giving others to one that is known replaces them.
+    The card of a foreign connector need not say a handle.
+    """
+    needed = ("id", "name_en", "name_zh", "address") + (("handle",) if scheme is Scheme.TOKEN else ())
+    missing = [key for key in needed if not card.get(key)]
     if missing:
         raise Invalid(
             "peer.card",
-            f"expected a card with id, handle, name_en, name_zh and address, got none of {', '.join(missing)}",
+            f"expected a card with {', '.join(needed)}, got none of {', '.join(missing)}",
             hint=Text("Ask the other node for 'chengshu node show --json'.", "请让对方运行 chengshu node show --json。"),
         )
+    if (scheme is Scheme.STATIC) is not (shared is not None):
+        raise Invalid(
+            "peer.secret",
+            f"expected a secret for a party of the scheme {Scheme.STATIC} and for no other, got {'none' if shared is None else 'one'}",
+            hint=Text("Use --scheme static and --secret FILE together.", "请同时使用 --scheme static 与 --secret 文件。"),
+        )
     roles = [CLEAN_ROOM] if card.get("clean_room") else []
-    names = {key: str(card[key]) for key in ("name_en", "name_zh", "handle")}
-    party = node.identity.add(card["id"], address=str(card["address"]), roles=roles, **names)
+    names = {key: str(card[key]) for key in ("name_en", "name_zh")}
+    handle = str(card["handle"]) if card.get("handle") else None
+    known = node.identity.knows(str(card["id"]))
+    party = node.identity.add(str(card["id"]), address=str(card["address"]), roles=roles, handle=handle, scheme=scheme, **names)
+    if shared is not None and node.secrets.put(party.did, shared) and known:
+        node.identity.changed(party.did, "secret")
+    return peer(party)
+
+
+def peer(party: Party) -> Document:
+    """Return what this node knows of a party."""
     return {
         "id": party.did,
         "handle": party.handle,
@@ -120,14 +142,13 @@ def add_peer(node: Node, card: Mapping[str, Any]) -> Document:
         "name_zh": party.name_zh,
         "address": party.address,
         "roles": list(party.roles),
+        "scheme": party.scheme.value,
     }
 
 
 def party_id(node: Node, name: str) -> str:
     """Return the id of a party given by id, by handle or by name in either language; ``me`` is oneself."""
-    if name == "me":
-        return node.identity.did
-    return node.identity.get(name).did if name.startswith("did:") else node.identity.find_by_name(name).did
+    return node.identity.did if name == "me" else node.identity.find(name).did
 
 
 def the_room(node: Node, name: str | None) -> str:
@@ -276,12 +297,14 @@ def negotiation(node: Node, negotiation_id: str) -> Document:
     """Return where a negotiation stands: its state, and for whom it waits and why."""
     standing = node.contracts.standing(negotiation_id)
     one = standing.negotiation
+    concluded = node.contracts.agreement(str(one.agreement_id)) if one.state is State.FINALIZED else None
     return {
         "negotiation": one.id,
         "product": one.dataset,
         "counterparty": one.counterparty,
         "state": one.state.value,
-        "agreement": one.agreement_id if one.state is State.FINALIZED else None,
+        "agreement": concluded.id if concluded else None,
+        "unsigned_by": list(concluded.unsigned_by) if concluded else [],
         "waits_for": standing.waits_for,
         "why": standing.why.en if standing.why else None,
         "reason": "; ".join(one.reasons) or None,
@@ -307,6 +330,7 @@ def agreements(node: Node) -> list[Document]:
             "holder": one.provider,
             "asker": one.consumer,
             "policy_digest": one.policy_digest(node.digests),
+            "unsigned_by": list(one.unsigned_by),
         }
         for one in node.contracts.agreements()
     ]

@@ -3,13 +3,11 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from chengshu.contract.model import Agreement, Document, Negotiation, Offer
-from chengshu.identity.model import public_key_of
+from chengshu.identity.model import public_key_of, signs
 from chengshu.kernel.canonical import Digests, canonical, plain
 from chengshu.kernel.clock import iso
 from chengshu.kernel.crypto import Signer, is_signed_by
@@ -21,21 +19,6 @@ from chengshu.policy.odrl import content, from_odrl
 from chengshu.policy.sameness import same_rules
 
 _LABEL = b"chengshu agreement 1\n"
-
-
-class Signatures(StrEnum):
-    """Whether an agreement counts without the counterparty's signature, as connectors that do not sign send it."""
-
-    REQUIRED = "REQUIRED"
-    OPTIONAL = "OPTIONAL"
-
-
-@dataclass(frozen=True, slots=True)
-class Signing:
-    """What a signature over an agreement is over, and whether there must be one."""
-
-    digests: Digests
-    signatures: Signatures
 
 
 def make_offer(dataset: str, policy: Mapping[str, Any], *, assigner: str, digests: Digests) -> Offer:
@@ -83,8 +66,8 @@ def draft_agreement(negotiation: Negotiation, offer: Offer, *, agreement_id: str
     }
 
 
-def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer: str, signing: Signing) -> Refused | None:
-    """Return why the consumer does not verify ``agreement``, or None where it is what was asked for, signed by the provider."""
+def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer: str, digests: Digests) -> Refused | None:
+    """Return why the consumer does not verify ``agreement``, or None where it is what was asked for, signed by a provider that signs."""
     expected = (negotiation.dataset, negotiation.counterparty, consumer)
     if (agreement.product, agreement.provider, agreement.consumer) != expected:
         return Refused(
@@ -99,21 +82,30 @@ def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer
             "expected the requested offer's rules unchanged, got others",
             would_pass=Text("An agreement with the requested rules.", "规则与所请求报价一致的合约。"),
         )
-    return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, signing=signing)
+    return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, digests=digests)
 
 
-def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str, signing: Signing) -> Refused | None:
-    """Return why ``signature`` is not ``signer``'s over ``agreement``, or None where it is, or where none is needed and none came."""
-    if signature is None and signing.signatures is Signatures.OPTIONAL:
-        return None
-    if signature is not None and is_signed_by(
-        public_key_of(signer), signature=_raw(signature), message=_signed(agreement, signing.digests)
-    ):
+def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str, digests: Digests) -> Refused | None:
+    """Return why ``signature`` is not ``signer``'s over ``agreement``, or None where it is, or where ``signer`` signs none and none came.
+
+    A party signs with the key that its id is; where the id is no key there is nothing that a signature could be checked against.
+    """
+    if not signs(signer):
+        return None if signature is None else _unverifiable()
+    if signature is not None and is_signed_by(public_key_of(signer), signature=_raw(signature), message=_signed(agreement, digests)):
         return None
     return Refused(
         "agreement-signature",
         f"expected the counterparty's signature over the agreement, got {'none' if signature is None else 'another'}",
         would_pass=Text("The agreement signed with the key of the party's id.", "用该参与方身份标识对应密钥签名的合约。"),
+    )
+
+
+def _unverifiable() -> Refused:
+    return Refused(
+        "agreement-signature",
+        "expected no signature from a party whose id is no key, got one that nothing can be checked against",
+        would_pass=Text("The agreement without a signature.", "不带签名的合约。"),
     )
 
 

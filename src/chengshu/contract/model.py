@@ -208,6 +208,12 @@ class Agreement:
         """The id of the party that may use."""
         return str(self.document["assignee"])
 
+    @property
+    def unsigned_by(self) -> tuple[str, ...]:
+        """The parties whose signature is not there: of a concluded agreement, those that do not sign."""
+        signatures = ((self.provider, self.provider_signature), (self.consumer, self.consumer_signature))
+        return tuple(party for party, signature in signatures if signature is None)
+
 
 def advance(negotiation: Negotiation, content: Content, *, by: Role, at: datetime) -> Negotiation | Refused:
     """Return the negotiation after ``content`` from the side ``by``, or the refusal that names state and message."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from chengshu.contract import store
-from chengshu.contract.decision import Signatures, Signing
 from chengshu.contract.model import (
     Accept,
     Agreement,
@@ -62,7 +61,6 @@ class Contracts:
         digests: Digests,
         clock: Clock,
         new_id: NewId,
-        signatures: Signatures = Signatures.REQUIRED,
     ) -> None:
         self._database = database
         self._tasks = tasks
@@ -76,7 +74,7 @@ class Contracts:
             datasets=datasets,
             clock=clock,
             new_id=new_id,
-            signing=Signing(digests, signatures),
+            digests=digests,
         )
 
     # --- offers ---------------------------------------------------------------------------------------------------------------------

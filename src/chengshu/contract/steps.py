@@ -1,6 +1,5 @@
 """One step of a negotiation inside a caller's transaction: decided, kept, proved, and what follows put into the outbox."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,6 @@ from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.decision import (
-    Signing,
     draft_agreement,
     grant,
     make_offer,
@@ -35,7 +33,7 @@ from chengshu.contract.model import (
 )
 from chengshu.contract.ports import Datasets, Evidence
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.ids import NewId
@@ -61,7 +59,7 @@ class Steps:
         datasets: Datasets,
         clock: Clock,
         new_id: NewId,
-        signing: Signing,
+        digests: Digests,
     ) -> None:
         self._tasks = tasks
         self._identity = identity
@@ -69,8 +67,7 @@ class Steps:
         self._datasets = datasets
         self._clock = clock
         self._new_id = new_id
-        self._signing = signing
-        self._digests = signing.digests
+        self._digests = digests
 
     def offer(self, tx: Connection, dataset: str) -> Offer | None:
         """Return this node's own offer for a product as its policy stands, or None where there is no such product."""
@@ -129,11 +126,10 @@ class Steps:
 
     def _examine(self, tx: Connection, negotiation: Negotiation, content: Agree) -> None:
         agreement = Agreement(str(content.agreement["@id"]), negotiation.id, content.agreement, content.signature, None)
-        refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, signing=self._signing)
+        refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, digests=self._digests)
         signature = signature_of(agreement, self._identity.signer, digests=self._digests)
-        if refused is None and not store.add_agreement(
-            tx, replace(agreement, consumer_signature=signature), digest=agreement.digest(self._digests)
-        ):
+        signed = replace(agreement, consumer_signature=signature)
+        if refused is None and not store.add_agreement(tx, signed, digest=signed.digest(self._digests)):
             refused = Refused(
                 "agreement-known",
                 "expected an agreement id that is new here, got one in use",
@@ -142,17 +138,17 @@ class Steps:
         if refused is not None:
             self._end(tx, negotiation, refused)
             return
-        self._log_signed(tx, agreement)
+        self._log_signed(tx, signed)
         self.say(tx, negotiation, Verify(signature))
 
     def _conclude(self, tx: Connection, negotiation: Negotiation, signature: str | None) -> None:
         agreement, _ = found(store.get_agreement(tx, str(negotiation.agreement_id)))
-        refused = refuse_signature(agreement, signature, signer=agreement.consumer, signing=self._signing)
+        refused = refuse_signature(agreement, signature, signer=agreement.consumer, digests=self._digests)
         if refused is not None:
             self._end(tx, negotiation, refused)
             return
         store.save_consumer_signature(tx, agreement.id, signature)
-        self._log_signed(tx, agreement)
+        self._log_signed(tx, replace(agreement, consumer_signature=signature))
         self.say(tx, negotiation, Finalize())
 
     def _end(self, tx: Connection, negotiation: Negotiation, refused: Refused) -> None:
@@ -203,13 +199,15 @@ class Steps:
         self._evidence.append(tx, EVIDENCE[type(content)], negotiation.id, body)
 
     def _log_signed(self, tx: Connection, agreement: Agreement) -> None:
-        body: Mapping[str, Any] = {
+        body: dict[str, Any] = {
             "agreement": agreement.id,
             "product": agreement.product,
             "policy_digest": agreement.policy_digest(self._digests),
             "provider": agreement.provider,
             "consumer": agreement.consumer,
         }
+        if agreement.unsigned_by:
+            body["unsigned"] = agreement.unsigned_by[0]
         self._evidence.append(tx, "agreement.signed", agreement.id, body)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Ta
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.contract.model import Agreement, Document, Negotiation, State
+from chengshu.identity.model import MAX_ID
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
 from chengshu.kernel.machine import Role
@@ -26,7 +27,7 @@ negotiations = Table(
     metadata,
     Column("id", String(128), primary_key=True),
     Column("role", String(16), nullable=False),
-    Column("counterparty", String(128), nullable=False),
+    Column("counterparty", String(MAX_ID), nullable=False),
     Column("peer_pid", String(512)),
     Column("callback", String(1024)),
     Column("offer", String(71), ForeignKey("offers.digest"), nullable=False),
@@ -66,7 +67,7 @@ uses = Table(
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("agreement", String(512), ForeignKey("agreements.id"), nullable=False, index=True),
     Column("at", String(32), nullable=False),
-    Column("recipient", String(128), nullable=False),
+    Column("recipient", String(MAX_ID), nullable=False),
     Column("purpose", String(256), nullable=True),
 )
 

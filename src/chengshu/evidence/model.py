@@ -4,7 +4,8 @@ The obligation on everyone who appends: a body carries identifiers, digests, cou
 contents, positions, names of persons), because entries are published for good and cannot be taken back.
 
 Conventions that a proof of use relies on: bodies of ``job.*``, ``transfer.*`` and ``use.metered`` carry ``job``, and ``product`` and
-``agreement`` where they apply; the body of ``agreement.signed`` is ``{agreement, product, policy_digest, provider, consumer}``.
+``agreement`` where they apply; the body of ``agreement.signed`` is ``{agreement, product, policy_digest, provider, consumer}``,
+with ``unsigned``, the id of the party that did not sign, where one does not.
 """
 
 import json
@@ -27,6 +28,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
     {
         "node.started": Text("Node started", "节点启动"),
         "peer.added": Text("Peer added", "添加对端节点"),
+        "peer.changed": Text("Peer changed", "变更对端节点"),
         "product.published": Text("Data product published", "数据产品发布"),
         "product.withdrawn": Text("Data product withdrawn", "数据产品下架"),
         "grade.set": Text("Grade set", "分级设定"),

@@ -1,8 +1,10 @@
-"""Participant ids as ``did:key`` of an Ed25519 or SM2 key, and what is known of a party."""
+"""Participant ids, the schemes by which parties prove who they are, and what is known of a party."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -15,14 +17,29 @@ _MULTICODECS: Mapping[Algorithm, bytes] = MappingProxyType({Algorithm.ED25519: b
 """ed25519-pub (0xed) and sm2-pub (0x1206, a compressed point) as unsigned varints; github.com/multiformats/multicodec, table.csv."""
 
 _PREFIX = "did:key:z"
+MAX_ID = 512
+"""Characters that the id of a party may have."""
+
+
+class Scheme(StrEnum):
+    """How a party and this node prove to each other who sent a request."""
+
+    TOKEN = "token"  # noqa: S105  # the scheme's name
+    """A token that the party's key signs for each request; its id is the ``did:key`` of that key."""
+
+    STATIC = "static"
+    """A secret that both sides share, for closed networks; the id is any text."""
+
+    DCP = "dcp"
+    """The Decentralized Claims Protocol; the id is a ``did:web`` or ``did:key``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
     """One participant that this node's operator decided to know: a pinned id and the one address it is reached at.
 
-    ``handle`` is the party's part of ``party.product`` in questions; None for a connector that asks none. ``address`` is its
-    versioned Dataspace Protocol base URL (``https://host/2025-1``), without a trailing slash.
+    ``did`` is its id, of the kind that its ``scheme`` has. ``handle`` is the party's part of ``party.product`` in questions; None for a
+    connector that asks none. ``address`` is its versioned Dataspace Protocol base URL (``https://host/2025-1``), without a trailing slash.
     """
 
     did: str
@@ -32,6 +49,7 @@ class Party:
     roles: tuple[str, ...]
     added_at: datetime
     handle: str | None = None
+    scheme: Scheme = Scheme.TOKEN
 
     def owns(self, url: str) -> bool:
         """Say whether ``url`` has this party's scheme, host and port, so that nobody can make us call a stranger."""
@@ -53,6 +71,37 @@ def public_key_of(did: str) -> PublicKey:
             except Invalid as error:
                 raise _no_did() from error
     raise _no_did()
+
+
+def signs(party_id: str) -> bool:
+    """Say whether a party of this id signs agreements: whether its id is the ``did:key`` of a key that a node signs with."""
+    try:
+        public_key_of(party_id)
+    except Invalid:
+        return False
+    return True
+
+
+def checked_id(party_id: str, scheme: Scheme) -> str:
+    """Return a party's id; raise Invalid where it is not of the kind that its scheme has."""
+    match scheme:
+        case Scheme.TOKEN:
+            public_key_of(party_id)
+        case Scheme.STATIC if not (0 < len(party_id) <= MAX_ID and all(unicodedata.category(one)[0] != "C" for one in party_id)):
+            raise Invalid(
+                "identity.id",
+                f"expected an id of 1 to {MAX_ID} characters, none of them a control character, got another text",
+                hint=Text("Ask the party for the participant id of its connector.", "请向对方索取其连接器的参与方标识。"),
+            )
+        case Scheme.DCP if not (party_id.startswith(("did:web:", _PREFIX)) and len(party_id) <= MAX_ID and party_id.isascii()):
+            raise Invalid(
+                "identity.did-method",
+                f"expected a did:web or did:key of at most {MAX_ID} characters, got another kind of text",
+                hint=Text("Ask the party for the DID of its wallet.", "请向对方索取其凭证钱包的 DID。"),
+            )
+        case _:
+            pass
+    return party_id
 
 
 def base58_encode(raw: bytes) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chengshu.identity import store
-from chengshu.identity.model import Party, checked_address, did_key, public_key_of
+from chengshu.identity.model import Party, Scheme, checked_address, checked_id, did_key, public_key_of, signs
 from chengshu.identity.ports import Evidence
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import PublicKey, Signer, suite_of
@@ -28,26 +28,44 @@ class Identity:
         self.address = checked_address(address)
         self.did = did_key(signer.public_key)
 
-    def add(self, did: str, *, name_en: str, name_zh: str, address: str, roles: Sequence[str] = (), handle: str | None = None) -> Party:
+    def add(
+        self,
+        did: str,
+        *,
+        name_en: str,
+        name_zh: str,
+        address: str,
+        roles: Sequence[str] = (),
+        handle: str | None = None,
+        scheme: Scheme = Scheme.TOKEN,
+    ) -> Party:
         """Add a party to the trust list and return it; adding it again unchanged changes nothing.
 
-        Raises Invalid for an id that is no did:key of an Ed25519 or SM2 key, an address that is no URL or an empty name, and Conflict
-        where the id or a name is already another party's, or the party's key is of another profile of cryptography than ours.
+        Raises Invalid for an id that is not of the scheme's kind, an address that is no URL or an empty name, and Conflict where the id
+        or a name is already another party's, or the party's key is of another profile of cryptography than ours.
         """
-        self._check_same_profile(public_key_of(did))
-        party = Party(did, _named(name_en), _named(name_zh), checked_address(address), tuple(roles), self._clock(), handle)
+        if signs(checked_id(did, scheme)):
+            self._check_same_profile(public_key_of(did))
+        party = Party(did, _named(name_en), _named(name_zh), checked_address(address), tuple(roles), self._clock(), handle, scheme)
         with self._database.write() as tx:
             known = store.get(tx, did)
             if known is not None and _same(known, party):
                 return known
-            if known is not None or store.find(tx, party.name_en) or store.find(tx, party.name_zh) or not store.add(tx, party):
+            names = (party.did, party.name_en, party.name_zh)
+            if known is not None or any(store.find(tx, one) or store.get(tx, one) for one in names) or not store.add(tx, party):
                 raise Conflict(
                     "identity.party-known",
                     "expected an id and names that no party on the trust list has, got one that is taken",
                     hint=Text("List the known parties and choose another name.", "请查看已知参与方，并改用其他名称。"),
                 )
-            self._evidence.append(tx, "peer.added", party.did, {"party": party.did, "address": party.address, "roles": list(party.roles)})
+            body = {"party": party.did, "address": party.address, "roles": list(party.roles), "scheme": party.scheme.value}
+            self._evidence.append(tx, "peer.added", party.did, body)
         return party
+
+    def changed(self, did: str, what: str) -> None:
+        """Write into the log that ``what`` of a party's particulars is another now; never its value."""
+        with self._database.write() as tx:
+            self._evidence.append(tx, "peer.changed", did, {"party": did, "changed": what})
 
     def _check_same_profile(self, key: PublicKey) -> None:
         ours, theirs = suite_of(self.signer.public_key.algorithm), suite_of(key.algorithm)
@@ -74,6 +92,12 @@ class Identity:
         """Say whether ``did`` is on the trust list."""
         with self._database.read() as tx:
             return store.get(tx, did) is not None
+
+    def find(self, text: str) -> Party:
+        """Return the party with this id, name or handle; raise NotFound where there is none."""
+        with self._database.read() as tx:
+            party = store.get(tx, text)
+        return party or self.find_by_name(text)
 
     def find_by_name(self, name: str) -> Party:
         """Return the party with this English or Chinese name or handle; raise NotFound where there is none."""

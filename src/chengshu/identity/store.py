@@ -7,26 +7,27 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, String, Table, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from chengshu.identity.model import Party
+from chengshu.identity.model import MAX_ID, Party, Scheme
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
 
 parties = Table(
     "parties",
     metadata,
-    Column("did", String(128), primary_key=True),
+    Column("did", String(MAX_ID), primary_key=True),
     Column("name_en", String(120), nullable=False, unique=True),
     Column("name_zh", String(120), nullable=False, unique=True),
     Column("handle", String(64), unique=True),
     Column("address", String(512), nullable=False),
     Column("roles", JSON, nullable=False),
     Column("added_at", String(32), nullable=False),
+    Column("scheme", String(16), nullable=False),
 )
 
 seen_tokens = Table(
     "seen_tokens",
     metadata,
-    Column("did", String(128), primary_key=True),
+    Column("did", String(MAX_ID), primary_key=True),
     Column("jti", String(256), primary_key=True),
     Column("until", String(32), nullable=False, index=True),
 )
@@ -45,6 +46,7 @@ def add(tx: Connection, party: Party) -> bool:
                     address=party.address,
                     roles=list(party.roles),
                     added_at=iso(party.added_at),
+                    scheme=party.scheme,
                 )
             )
     except IntegrityError:
@@ -88,4 +90,5 @@ def _party(row: Mapping[str, Any]) -> Party:
         roles=tuple(row["roles"]),
         added_at=from_iso(row["added_at"]),
         handle=row["handle"],
+        scheme=Scheme(row["scheme"]),
     )

@@ -1,7 +1,9 @@
-"""Files for secrets: put in place whole, once, readable by their owner only."""
+"""Files for secrets: put in place whole, readable by their owner only."""
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -11,16 +13,31 @@ def put_secret(path: Path, content: bytes) -> bool:
 
     The folder is made, for its owner only, where there is none.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent) as parked:  # made with mode 0600
-        parked.write(content)
-        parked.flush()
-        os.fsync(parked.fileno())
+    with _parked(path.parent, content) as parked:
         try:
-            os.link(parked.name, path)
+            os.link(parked, path)
         except FileExistsError:
             return False
     return True
+
+
+def replace_secret(path: Path, content: bytes) -> None:
+    """Put a file with mode 0600 in the place of the one that is there, whole and durable: a reader sees the old one or the new one."""
+    with _parked(path.parent, content) as parked:
+        linked = parked.with_suffix(".new")
+        os.link(parked, linked)
+        linked.replace(path)
+
+
+@contextmanager
+def _parked(folder: Path, content: bytes) -> Iterator[Path]:
+    """A file of the content that is there for the time of the block, whole and on the disk."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder) as parked:  # made with mode 0600
+        parked.write(content)
+        parked.flush()
+        os.fsync(parked.fileno())
+        yield Path(parked.name)
 
 
 def others_may_read(path: Path) -> bool:

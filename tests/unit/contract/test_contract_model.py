@@ -5,8 +5,6 @@ from itertools import product
 import pytest
 
 from chengshu.contract.decision import (
-    Signatures,
-    Signing,
     draft_agreement,
     grant,
     make_offer,
@@ -185,7 +183,7 @@ def test_an_agreement_has_the_offers_rules_structurally_unchanged() -> None:
 
 def test_the_agreement_that_was_asked_for_is_verified() -> None:
     asked, agreement = signed_agreement()
-    assert refuse_agreement(asked, agreement, consumer="did:c", signing=Signing(DIGESTS, Signatures.REQUIRED)) is None
+    assert refuse_agreement(asked, agreement, consumer="did:c", digests=DIGESTS) is None
 
 
 @pytest.mark.parametrize(
@@ -202,21 +200,25 @@ def test_the_agreement_that_was_asked_for_is_verified() -> None:
 def test_another_agreement_is_refused(change: dict[str, object], rule: str) -> None:
     asked, agreement = signed_agreement()
     changed = replace(agreement, document={**agreement.document, **change})
-    refused = refuse_agreement(asked, changed, consumer="did:c", signing=Signing(DIGESTS, Signatures.REQUIRED))
+    refused = refuse_agreement(asked, changed, consumer="did:c", digests=DIGESTS)
     assert refused is not None
     assert refused.rule == rule
 
 
 @pytest.mark.parametrize("signature", ["", "!", "AAAA", "ü", "A" * 86])
-@pytest.mark.parametrize("signatures", Signatures)
-def test_a_broken_signature_is_never_accepted(signature: str, signatures: Signatures) -> None:
+def test_a_broken_signature_is_never_accepted(signature: str) -> None:
     _, agreement = signed_agreement()
-    refused = refuse_signature(agreement, signature, signer=PROVIDER, signing=Signing(DIGESTS, signatures))
+    refused = refuse_signature(agreement, signature, signer=PROVIDER, digests=DIGESTS)
     assert refused is not None
     assert refused.rule == "agreement-signature"
 
 
-def test_an_absent_signature_is_accepted_only_where_none_is_required() -> None:
+@pytest.mark.parametrize(
+    ("signer", "signature", "is_accepted"),
+    [(PROVIDER, None, False), ("connector", None, True), ("did:web:a.example", None, True), ("connector", "A" * 86, False)],
+)
+def test_an_absent_signature_is_accepted_only_from_a_party_whose_id_is_no_key(
+    signer: str, signature: str | None, is_accepted: bool
+) -> None:
     _, agreement = signed_agreement()
-    assert refuse_signature(agreement, None, signer=PROVIDER, signing=Signing(DIGESTS, Signatures.OPTIONAL)) is None
-    assert refuse_signature(agreement, None, signer=PROVIDER, signing=Signing(DIGESTS, Signatures.REQUIRED)) is not None
+    assert (refuse_signature(agreement, signature, signer=signer, digests=DIGESTS) is None) is is_accepted

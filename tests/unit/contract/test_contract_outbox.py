@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from chengshu.contract.decision import Signatures
 from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, State, Terminate, Verify
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.evidence.service import Evidence
+from chengshu.identity.model import Scheme
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
@@ -83,7 +83,7 @@ class Side:
     road: Road
 
 
-def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatures = Signatures.REQUIRED) -> Side:
+def side(folder: Path, clock: StepClock, weather: list[str]) -> Side:
     folder.mkdir()
     database = Database(folder / "node.db")
     with database.write() as tx:
@@ -100,7 +100,6 @@ def side(folder: Path, clock: StepClock, weather: list[str], signatures: Signatu
         digests=Digests(INTERNATIONAL),
         clock=clock,
         new_id=new_id,
-        signatures=signatures,
     )
     road = Road(weather)
     outbox = Outbox(contracts=contracts, courier=road)
@@ -231,24 +230,59 @@ def test_a_providers_offer_with_other_rules_waits_for_a_person(pair: tuple[Side,
     assert consumer.contracts.accept(pid).state is State.ACCEPTED
 
 
-@pytest.mark.parametrize(("signatures", "state"), [(Signatures.REQUIRED, State.TERMINATED), (Signatures.OPTIONAL, State.VERIFIED)])
-def test_an_unsigned_agreement_counts_only_where_signatures_are_optional(
-    tmp_path: Path, clock: StepClock, signatures: Signatures, state: State
-) -> None:
-    consumer, provider = side(tmp_path / "consumer", clock, [], signatures), side(tmp_path / "provider", clock, [])
-    join(consumer, provider)
+def an_agreement(provider: str, consumer: str) -> dict[str, Any]:
+    parties = {"assigner": provider, "assignee": consumer}
+    return {"@id": "urn:a", "@type": "Agreement", "target": "urn:t", **parties, "timestamp": "2026-11-24T08:00:00Z", **POLICY}
+
+
+def test_an_agreement_that_a_party_with_a_key_did_not_sign_ends_the_negotiation(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
     pid = requested(consumer, provider)
-    document = {
-        "@id": "urn:a",
-        "@type": "Agreement",
-        "target": "urn:t",
-        "assigner": provider.identity.did,
-        "assignee": consumer.identity.did,
-        "timestamp": "2026-11-24T08:00:00Z",
-        **POLICY,
-    }
+    document = an_agreement(provider.identity.did, consumer.identity.did)
     consumer.contracts.receive(provider.identity.did, own_pid=pid, peer_pid="urn:theirs", content=Agree(document, None))
-    assert consumer.contracts.negotiation(pid).state is state
+    assert consumer.contracts.negotiation(pid).state is State.TERMINATED
+
+
+def of_a_foreign_connector(here: Side, party: str) -> None:
+    address = "http://connector/api/protocol/2025-1"
+    here.identity.add(party, name_en="Connector", name_zh="外部连接器", address=address, scheme=Scheme.STATIC)
+
+
+@pytest.mark.parametrize("party", ["provider", "did:web:provider.example", "urn:connector:a/b=c d", "连接器", "x" * 512])
+def test_a_provider_whose_id_is_no_key_does_not_sign_and_the_agreement_says_so(tmp_path: Path, clock: StepClock, party: str) -> None:
+    consumer = side(tmp_path / "consumer", clock, [])
+    of_a_foreign_connector(consumer, party)
+    offer = {"@id": "urn:o", "@type": "Offer", "target": "urn:t", "assigner": party, **POLICY}
+    pid = consumer.contracts.request(party, dataset="urn:t", offer=offer)
+    consumer.contracts.receive(party, own_pid=pid, peer_pid="urn:p", content=Agree(an_agreement(party, consumer.identity.did), None))
+    assert consumer.contracts.negotiation(pid).state is State.VERIFIED
+    agreement = consumer.contracts.agreement("urn:a")
+    assert (agreement.unsigned_by, agreement.consumer_signature is None) == ((party,), False)
+    (entry,) = [entry for entry in consumer.evidence.entries(0, 100) if entry.kind == "agreement.signed"]
+    assert entry.body["unsigned"] == party
+
+
+def test_a_signature_from_a_party_whose_id_is_no_key_is_worth_nothing(tmp_path: Path, clock: StepClock) -> None:
+    consumer = side(tmp_path / "consumer", clock, [])
+    of_a_foreign_connector(consumer, "provider")
+    pid = consumer.contracts.request("provider", dataset="urn:t", offer={"@id": "urn:o", "@type": "Offer", "target": "urn:t", **POLICY})
+    document = an_agreement("provider", consumer.identity.did)
+    consumer.contracts.receive("provider", own_pid=pid, peer_pid="urn:p", content=Agree(document, "A" * 86))
+    ended = consumer.contracts.negotiation(pid)
+    assert (ended.state, ended.code) == (State.TERMINATED, "agreement-signature")
+
+
+def test_a_consumer_whose_id_is_no_key_verifies_without_a_signature_and_the_agreement_says_so(tmp_path: Path, clock: StepClock) -> None:
+    provider = side(tmp_path / "provider", clock, [])
+    of_a_foreign_connector(provider, "consumer")
+    with provider.database.read() as tx:
+        (offer,) = provider.contracts.offers_for(tx, "urn:t", audience="consumer")
+    asked = Request({**offer.document, "target": "urn:t"}, "http://connector/api/protocol/2025-1")
+    pid = provider.contracts.receive_first("consumer", peer_pid="urn:c", content=asked).id
+    provider.contracts.receive("consumer", own_pid=pid, peer_pid="urn:c", content=Verify(None))
+    assert provider.contracts.negotiation(pid).state is State.FINALIZED
+    (agreement,) = provider.contracts.agreements()
+    assert (agreement.unsigned_by, agreement.provider_signature is None) == (("consumer",), False)
 
 
 def test_an_agreement_id_that_is_in_use_ends_the_second_negotiation(pair: tuple[Side, Side]) -> None:
