@@ -58,6 +58,15 @@ class SpaceSection(_Section):
     cryptography: Cryptography = "international"
 
 
+Deciding = Literal["automatic", "by-hand"]
+
+
+class ContractSection(_Section):
+    """Who takes the node's own steps in negotiations and transfers: the node as soon as it may, or its operator, one verb at a time."""
+
+    decide: Deciding = "automatic"
+
+
 class WitnessSection(_Section):
     """Whether this node cosigns others' checkpoints, and the file in its folder that names its own witnesses and their quorum."""
 
@@ -83,6 +92,7 @@ class Settings(_Section):
     space: SpaceSection = SpaceSection()
     serve: ServeSection = ServeSection()
     cleanroom: CleanroomSection = CleanroomSection()
+    contract: ContractSection = ContractSection()
     witness: WitnessSection = WitnessSection()
     anchor: AnchorSection = AnchorSection()
 

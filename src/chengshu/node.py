@@ -21,6 +21,7 @@ from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
+from chengshu.contract.decision import Decide
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
@@ -200,7 +201,15 @@ def _wired(
     credentials = plug(identity, ChosenCredentials(identity, schemes=schemes))
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     contracts = Contracts(
-        database, tasks=tasks, identity=identity, evidence=evidence, datasets=catalog, digests=digests, clock=clock, new_id=new_id
+        database,
+        tasks=tasks,
+        identity=identity,
+        evidence=evidence,
+        datasets=catalog,
+        digests=digests,
+        clock=clock,
+        new_id=new_id,
+        decide=Decide(settings.contract.decide),
     )
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))

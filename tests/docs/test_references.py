@@ -19,7 +19,16 @@ from chengshu.api.room import room_router
 from chengshu.catalog.odcs import read_contract
 from chengshu.cli import verbs
 from chengshu.cli.main import app
-from chengshu.config import AnchorSection, CleanroomSection, NodeSection, ServeSection, Settings, SpaceSection, WitnessSection
+from chengshu.config import (
+    AnchorSection,
+    CleanroomSection,
+    ContractSection,
+    NodeSection,
+    ServeSection,
+    Settings,
+    SpaceSection,
+    WitnessSection,
+)
 from chengshu.evidence.model import KINDS
 from chengshu.live.model import GROUNDS, PermitState, Verb
 from chengshu.methods.perception.parameters import TERMS, ViewParameters
@@ -319,6 +328,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
         "space": SpaceSection,
         "serve": ServeSection,
         "cleanroom": CleanroomSection,
+        "contract": ContractSection,
         "witness": WitnessSection,
         "anchor": AnchorSection,
     }

@@ -20,7 +20,6 @@ from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cli import verbs
 from chengshu.cli.main import app
-from chengshu.dsp.messages.shapes import CONTEXT
 from chengshu.evidence.model import KINDS
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import system_clock
@@ -30,6 +29,7 @@ from chengshu.kernel.secret_files import put_secret
 from chengshu.live.model import Act
 from chengshu.node import Node, open_node
 from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose, Recipient
+from chengshu.policy.odrl import content as policy_content
 from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
 
@@ -41,7 +41,7 @@ MEAN = "SELECT COUNT(*) AS n, AVG(speed) AS speed FROM road.counts"
 READS = {
     # a contract of its own on a chain, for nobody's log yet, and where it is in the node's settings; its use is an entry
     *(("anchor", word) for word in ("deploy", "list", "verify")),
-    *(("contract", word) for word in ("list", "show")),
+    *(("contract", word) for word in ("list", "negotiations", "show")),
     # these read the log, or write files about it (publishing: its own files); what is in it is in it already
     *(("evidence", word) for word in ("export", "fetch", "fsck", "list", "publish", "receipt", "reconcile", "verifier", "verify")),
     *(("job", word) for word in ("list", "show")),
@@ -261,19 +261,29 @@ def _let_expire(walk: Walk, document: dict[str, Any], act: Act) -> None:
 
 
 def _negotiate_otherwise(walk: Walk) -> None:
-    """An offer that comes unasked and is accepted; then a request that nobody answers, taken back."""
+    """A negotiation that two people take through every step by hand; then a request that nobody answers, taken back."""
     road, firm = walk.nodes["road"], walk.nodes["firm"]
     (offer,) = firm.peers.dataset(road.identity.did, "counts")["hasPolicy"]
-    proposal = {
-        "@context": [CONTEXT],
-        "@type": "ContractOfferMessage",
-        "providerPid": "urn:theirs",
-        "offer": {**offer, "target": "counts"},
-        "callbackAddress": road.identity.address,
-    }
-    answers: list[dict[str, Any]] = []
-    walk.act("offer", lambda: answers.append(wire(road).post(firm.identity.did, "/2025-1/negotiations/offers", proposal)))
-    walk.act("accept", lambda: firm.contracts.accept(answers[0]["consumerPid"]))
+    for handle in ("road", "firm"):
+        walk.space.stop(handle)
+        settings = walk.nodes[handle].folder / "chengshu.toml"
+        settings.write_text(settings.read_text(encoding="utf-8").replace('decide = "automatic"', 'decide = "by-hand"'), encoding="utf-8")
+        walk.space.start(handle)
+    terms = walk.folder / "terms.json"
+    terms.write_text(json.dumps(policy_content(offer)), encoding="utf-8")
+    ours = walk.command("contract", "offer", "firm", "counts", on="road", settled=lambda: verbs.negotiations(firm) != [])["negotiation"]
+    (theirs,) = (one["negotiation"] for one in verbs.negotiations(firm))
+
+    def step(*words: object, on: str, state: str) -> None:
+        other, pid = (firm, theirs) if on == "road" else (road, ours)
+        walk.command("contract", *words, on=on, settled=lambda: verbs.negotiation(other, pid)["state"] == state)
+
+    step("counter", theirs, "--policy", terms, on="firm", state="REQUESTED")
+    step("counter", ours, on="road", state="OFFERED")
+    step("accept", theirs, on="firm", state="ACCEPTED")
+    step("agree", ours, on="road", state="AGREED")
+    step("verify", theirs, on="firm", state="VERIFIED")
+    step("finalize", ours, on="road", state="FINALIZED")
     walk.space.stop("road")
     waiting = firm.contracts.request(road.identity.did, dataset="counts", offer=offer)
     assert verbs.negotiation(firm, waiting)["state"] == "REQUESTED"
@@ -324,8 +334,12 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     "directive lift": {"road": ["directive.lifted"]},
     "expire": {"road": ["permit.expired"]},
     "anchor now": {"room": ["checkpoint.anchored"]},
-    "offer": {"firm": ["negotiation.offered"]},
-    "accept": {"firm": ["negotiation.accepted"]},
+    "contract offer": {"road": ["negotiation.offered"], "firm": ["negotiation.offered"]},
+    "contract counter": {"road": ["negotiation.offered"], "firm": ["negotiation.offered"]},
+    "contract accept": {"road": ["negotiation.accepted"], "firm": ["negotiation.accepted"]},
+    "contract agree": {"road": ["negotiation.agreed"], "firm": ["negotiation.agreed"]},
+    "contract verify": {"road": ["negotiation.verified"], "firm": ["negotiation.verified", "agreement.signed"]},
+    "contract finalize": {"road": ["negotiation.finalized", "agreement.signed"], "firm": ["negotiation.finalized"]},
     "trouble": {"road": ["alert.raised"]},
 }
 """What each act must leave in which node's log, whatever else it leaves."""

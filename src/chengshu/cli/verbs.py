@@ -43,6 +43,7 @@ from chengshu.policy.model import (
     Recipient,
     Rule,
 )
+from chengshu.policy.odrl import content as policy_content
 from chengshu.policy.odrl import to_odrl
 
 Document = dict[str, Any]
@@ -281,8 +282,8 @@ def grade(node: Node, product: str, level: Grade, *, reason: str) -> Document | 
     return outcome if isinstance(outcome, Refused) else {"product": product, "grade": outcome.value}
 
 
-def request(node: Node, holder: str, product: str) -> str:
-    """Ask a holder for the contract that its catalog offers on a product; return the negotiation's id."""
+def request(node: Node, holder: str, product: str, *, policy: Document | None = None) -> str:
+    """Ask a holder for the contract that its catalog offers on a product, or for other terms; return the negotiation's id."""
     offers = node.peers.dataset(holder, product)["hasPolicy"]
     if not offers:
         raise NotFound(
@@ -290,7 +291,12 @@ def request(node: Node, holder: str, product: str) -> str:
             "expected an offer on this product that is open to this node, got none",
             hint=Text("Ask the holder to name this node among the recipients.", "请联系持有方将本节点列为接收方。"),
         )
-    return node.contracts.request(holder, dataset=product, offer=offers[0])
+    return node.contracts.request(holder, dataset=product, offer=offers[0] if policy is None else under(offers[0], policy))
+
+
+def under(offer: Document, policy: Document) -> Document:
+    """Return the same offer under other terms."""
+    return {key: offer[key] for key in ("@id", "@type", "assigner") if key in offer} | policy_content(policy)
 
 
 def negotiation(node: Node, negotiation_id: str) -> Document:
@@ -300,6 +306,7 @@ def negotiation(node: Node, negotiation_id: str) -> Document:
     concluded = node.contracts.agreement(str(one.agreement_id)) if one.state is State.FINALIZED else None
     return {
         "negotiation": one.id,
+        "role": one.role.value.lower(),
         "product": one.dataset,
         "counterparty": one.counterparty,
         "state": one.state.value,
@@ -307,8 +314,22 @@ def negotiation(node: Node, negotiation_id: str) -> Document:
         "unsigned_by": list(concluded.unsigned_by) if concluded else [],
         "waits_for": standing.waits_for,
         "why": standing.why.en if standing.why else None,
+        "code": one.code,
         "reason": "; ".join(one.reasons) or None,
+        "terms": policy_content(one.offer),
     }
+
+
+def negotiations(node: Node) -> list[Document]:
+    """Return the negotiations that have not ended, oldest first, each with whom it waits for."""
+    kept = ("negotiation", "role", "product", "counterparty", "state", "waits_for", "why")
+    every = [negotiation(node, one.id) for one in node.contracts.negotiations() if not one.state.final]
+    return [{key: one[key] for key in kept} for one in every]
+
+
+def stepped(node: Node, outcome: Negotiation | Refused) -> Document | Refused:
+    """Return where a negotiation stands after a step of ours, or why there was none."""
+    return outcome if isinstance(outcome, Refused) else negotiation(node, outcome.id)
 
 
 def await_agreements(node: Node, negotiations: Sequence[str], *, timeout_s: float) -> list[Document]:

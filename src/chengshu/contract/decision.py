@@ -4,9 +4,10 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from chengshu.contract.model import Agreement, Document, Negotiation, Offer
+from chengshu.contract.model import Agreement, Document, Negotiation, Offer, Request
 from chengshu.identity.model import public_key_of, signs
 from chengshu.kernel.canonical import Digests, canonical, plain
 from chengshu.kernel.clock import iso
@@ -18,7 +19,25 @@ from chengshu.policy.model import NAMES, Recipient, differing
 from chengshu.policy.odrl import content, from_odrl
 from chengshu.policy.sameness import same_rules
 
+ENDED_BY_OPERATOR = "terminated-by-operator"
+"""The code that a termination has where its operator gives none."""
+
+MAX_CODE = 256
 _LABEL = b"chengshu agreement 1\n"
+
+
+class Decide(StrEnum):
+    """Who takes a node's own steps in negotiations and transfers: the node as soon as it may, or its operator, one verb at a time."""
+
+    AUTOMATIC = "automatic"
+    BY_HAND = "by-hand"
+
+
+class Objections(StrEnum):
+    """What an operator makes of what this node has against an agreement: it stands, or is set aside for this one negotiation."""
+
+    STAND = "STAND"
+    SET_ASIDE = "SET_ASIDE"
 
 
 def make_offer(dataset: str, policy: Mapping[str, Any], *, assigner: str, digests: Digests) -> Offer:
@@ -44,13 +63,46 @@ def grant(requested: Document, ours: Offer | None, *, consumer: str) -> Offer | 
             f"expected the offer as the catalog holds it, got one that differs in {modified}",
             would_pass=Text("The offer unmodified.", "未经修改的报价。"),
         )
-    if not ours.policy.admits(consumer):
-        return Refused(
-            NAMES[Recipient],
-            "expected a recipient that the offer names, got another party",
-            would_pass=Text("An offer that names this party as recipient.", "将该参与方列为接收方的报价。"),
+    return ours if ours.policy.admits(consumer) else _not_a_recipient()
+
+
+def concede(on_the_table: Document, ours: Offer | None, *, consumer: str) -> Offer | Refused:
+    """Return the offer that a provider agrees to of its own will, as it lies on the table, or why that could never be kept.
+
+    The rules may be other than the catalog's; an offer that carries none is the catalog's by its id. Raises Invalid where they say
+    something that this node does not understand, so that nobody signs what they cannot keep.
+    """
+    if ours is None or not content(on_the_table):
+        return grant(on_the_table, ours, consumer=consumer)
+    assigner = ours.document["assigner"]
+    conceded = Offer(str(on_the_table["@id"]), ours.dataset, {**on_the_table, "assigner": assigner})
+    return conceded if conceded.policy.admits(consumer) else _not_a_recipient()
+
+
+def ask_for(negotiation: Negotiation, policy: Document | None) -> Request:
+    """Return the consumer's counter-offer: the offer on the table under other terms.
+
+    Raises Invalid where there are none, or this node does not understand them.
+    """
+    if policy is None:
+        raise Invalid(
+            "contract.counter-offer",
+            "expected the terms that this node asks for, got none",
+            hint=Text("Name a policy, or accept the offer as it is.", "请给出策略，或直接接受该报价。"),
         )
-    return ours
+    from_odrl(policy)
+    envelope = {key: value for key, value in negotiation.offer.items() if key in {"@id", "@type", "target", "assigner"}}
+    return Request({**envelope, **content(policy)}, callback=None)
+
+
+def check_code(code: str) -> None:
+    """Raise Invalid for a termination's code that no message can carry."""
+    if not 0 < len(code) <= MAX_CODE:
+        raise Invalid(
+            "contract.code",
+            f"expected a code of 1 to {MAX_CODE} characters, got {len(code)}",
+            hint=Text("Put the words into the reason.", "请将说明文字写入理由。"),
+        )
 
 
 def draft_agreement(negotiation: Negotiation, offer: Offer, *, agreement_id: str, at: datetime) -> dict[str, Any]:
@@ -68,8 +120,7 @@ def draft_agreement(negotiation: Negotiation, offer: Offer, *, agreement_id: str
 
 def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer: str, digests: Digests) -> Refused | None:
     """Return why the consumer does not verify ``agreement``, or None where it is what was asked for, signed by a provider that signs."""
-    expected = (negotiation.dataset, negotiation.counterparty, consumer)
-    if (agreement.product, agreement.provider, agreement.consumer) != expected:
+    if agreement.product != negotiation.dataset or names_others(negotiation, agreement, consumer=consumer):
         return Refused(
             "agreement-parties",
             "expected an agreement on the requested product between the negotiating parties, got another",
@@ -83,6 +134,11 @@ def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer
             would_pass=Text("An agreement with the requested rules.", "规则与所请求报价一致的合约。"),
         )
     return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, digests=digests)
+
+
+def names_others(negotiation: Negotiation, agreement: Agreement, *, consumer: str) -> bool:
+    """Say whether ``agreement`` is between other parties than those that negotiate: whoever signed it would bind somebody else."""
+    return (agreement.provider, agreement.consumer) != (negotiation.counterparty, consumer)
 
 
 def refuse_signature(agreement: Agreement, signature: str | None, *, signer: str, digests: Digests) -> Refused | None:
@@ -124,6 +180,14 @@ def _raw(signature: str) -> bytes:
         return base64.b64decode(signature + "=" * (-len(signature) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""  # no signature at all is what a broken one is worth
+
+
+def _not_a_recipient() -> Refused:
+    return Refused(
+        NAMES[Recipient],
+        "expected a recipient that the offer names, got another party",
+        would_pass=Text("An offer that names this party as recipient.", "将该参与方列为接收方的报价。"),
+    )
 
 
 def _modified(requested: Document, ours: Offer) -> str | None:

@@ -32,7 +32,7 @@ class Outbox:
         content = from_json(payload["content"])
         if _is_moot(negotiation, content):
             return
-        peer_pid = self._courier.deliver(negotiation, content)
+        peer_pid = self._courier.deliver(negotiation, content, payload.get("message"))
         if peer_pid is not None:
             self._contracts.learn(negotiation.id, peer_pid)
 

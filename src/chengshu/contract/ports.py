@@ -47,6 +47,9 @@ class Peers(Protocol):
 class Courier(Protocol):
     """Carries one message of a negotiation to the counterparty."""
 
-    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
-        """Send ``content`` and return the counterparty's pid where its answer names it; raises as :class:`Peers`."""
+    def deliver(self, negotiation: Negotiation, content: Content, message_id: str | None) -> str | None:
+        """Send ``content`` as the message ``message_id``, its repeats too, and return the counterparty's pid where its answer names it.
+
+        Raises as :class:`Peers`.
+        """
         ...

@@ -1,11 +1,10 @@
 """The contract room's verbs: offer, request, receive, agree, terminate; and leave for one use under an agreement."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from sqlalchemy import Connection
 
 from chengshu.contract import store
+from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code
+from chengshu.contract.lookup import found, own, shared, with_peer
 from chengshu.contract.model import (
     Accept,
     Agreement,
@@ -17,10 +16,10 @@ from chengshu.contract.model import (
     Request,
     State,
     Terminate,
-    to_json,
 )
 from chengshu.contract.ports import Datasets, Evidence
-from chengshu.contract.steps import Steps, found, own, shared, with_peer
+from chengshu.contract.standing import Standing, standing
+from chengshu.contract.steps import Steps
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
@@ -33,15 +32,6 @@ from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
 from chengshu.policy.model import CountLimit, Use, UseState, evaluate
 from chengshu.policy.odrl import from_odrl
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a negotiation stands, for whom it waits and why; both None when nothing is awaited."""
-
-    negotiation: Negotiation
-    waits_for: str | None
-    why: Text | None
 
 
 class Contracts:
@@ -61,6 +51,7 @@ class Contracts:
         digests: Digests,
         clock: Clock,
         new_id: NewId,
+        decide: Decide = Decide.AUTOMATIC,
     ) -> None:
         self._database = database
         self._tasks = tasks
@@ -75,6 +66,7 @@ class Contracts:
             clock=clock,
             new_id=new_id,
             digests=digests,
+            decide=decide,
         )
 
     # --- offers ---------------------------------------------------------------------------------------------------------------------
@@ -109,6 +101,27 @@ class Contracts:
             self._steps.post(tx, negotiation, content)
         return negotiation.id
 
+    def offer(self, counterparty: str, *, dataset: str, policy: Document | None = None) -> str:
+        """Offer a product of ours to ``counterparty`` unasked, under ``policy`` or else as the catalog has it; return the negotiation's id.
+
+        Raises NotFound for an unknown party or product and Invalid for a policy that this node does not understand.
+        """
+        party = self._identity.get(counterparty)
+        with self._database.write() as tx:
+            content = Propose(self._steps.proposal(tx, dataset, policy), callback=self._identity.address)
+            negotiation = self._steps.open(tx, Role.PROVIDER, counterparty=party.did, content=content)
+            self._steps.post(tx, negotiation, content)
+        return negotiation.id
+
+    def counter(self, negotiation_id: str, *, policy: Document | None = None) -> Negotiation:
+        """Answer with a counter-offer: the consumer asks for ``policy``, the provider proposes it, or else what its catalog has.
+
+        Raises NotFound, Conflict for another state, Invalid for a policy that this node does not understand or where a consumer names none.
+        """
+        with self._database.write() as tx:
+            negotiation = own(tx, negotiation_id)
+            return self._steps.say(tx, negotiation, self._steps.counter(tx, negotiation, policy))
+
     def accept(self, negotiation_id: str) -> Negotiation:
         """Accept the provider's offer that waits for our decision; raises NotFound, Conflict for another state, Invalid as request."""
         with self._database.write() as tx:
@@ -116,10 +129,36 @@ class Contracts:
             from_odrl(negotiation.offer)
             return self._steps.say(tx, negotiation, Accept())
 
-    def terminate(self, negotiation_id: str, *, reason: str) -> Negotiation:
-        """End a negotiation with a reason that the counterparty is told; raises NotFound, and Conflict where it has ended."""
+    def agree(self, negotiation_id: str) -> Negotiation | Refused:
+        """Agree to the offer on the table, a changed one too, and send the signed agreement; return why where it could not be kept.
+
+        Raises NotFound, Conflict for another state, Invalid for terms that this node does not understand.
+        """
         with self._database.write() as tx:
-            return self._steps.say(tx, own(tx, negotiation_id), Terminate("terminated-by-operator", (reason,)))
+            negotiation = own(tx, negotiation_id)
+            return self._steps.agree(tx, negotiation, self._steps.conceded(tx, negotiation))
+
+    def verify(self, negotiation_id: str, *, objections: Objections = Objections.STAND) -> Negotiation | Refused:
+        """Confirm the provider's agreement with our signature; return what there is against it where that stands.
+
+        Raises NotFound, and Conflict for another state.
+        """
+        with self._database.write() as tx:
+            return self._steps.verify(tx, own(tx, negotiation_id), objections)
+
+    def finalize(self, negotiation_id: str) -> Negotiation | Refused:
+        """Put the agreement into force that the consumer confirmed; return why not where its signature is wanting.
+
+        Raises NotFound, and Conflict for another state.
+        """
+        with self._database.write() as tx:
+            return self._steps.finalize(tx, own(tx, negotiation_id))
+
+    def terminate(self, negotiation_id: str, *, reason: str, code: str = ENDED_BY_OPERATOR) -> Negotiation:
+        """End a negotiation and tell the counterparty why; raises NotFound, Conflict where it has ended, Invalid for the code."""
+        check_code(code)
+        with self._database.write() as tx:
+            return self._steps.say(tx, own(tx, negotiation_id), Terminate(code, (reason,)))
 
     # --- the counterparty's steps ---------------------------------------------------------------------------------------------------
 
@@ -136,7 +175,7 @@ class Contracts:
                 hint=Text("List the party with the address it calls back from.", "请按对方回调地址登记该参与方。"),
             )
         role = Role.PROVIDER if isinstance(content, Request) else Role.CONSUMER
-        message = self._digests.of(to_json(content))
+        message = self._steps.digest_of(content, None)
         with self._database.write() as tx:
             known = store.find_negotiation(tx, sender, role=role, peer_pid=peer_pid)
             if known is not None and store.has_received(tx, known.id, message):
@@ -144,22 +183,23 @@ class Contracts:
             if known is not None:
                 raise _pid_conflict()
             negotiation = self._steps.open(tx, role, counterparty=sender, content=content, peer_pid=peer_pid)
-            self._steps.remember(tx, negotiation, content)
+            self._steps.remember(tx, negotiation, content, None)
             self._steps.react(tx, negotiation, content)
         return negotiation
 
-    def receive(self, sender: str, *, own_pid: str, peer_pid: str, content: Content) -> Negotiation:
+    def receive(self, sender: str, *, own_pid: str, peer_pid: str, content: Content, message_id: str | None = None) -> Negotiation:
         """Take one message of a negotiation from ``sender`` and return the negotiation as it was before we react.
 
-        A repeat of a message changes nothing. Raises NotFound for a pid that is not ours or not of a negotiation with ``sender``,
-        Invalid where ``peer_pid`` is not the counterparty's, Conflict where the message does not follow from the state.
+        A repeat of a message changes nothing; ``message_id`` is its sender's own id of it, where it has one. Raises NotFound for a pid
+        that is not ours or not of a negotiation with ``sender``, Invalid where ``peer_pid`` is not the counterparty's, Conflict where the
+        message does not follow from the state.
         """
         with self._database.write() as tx:
             negotiation = with_peer(tx, shared(tx, sender, own_pid), peer_pid)
-            if store.has_received(tx, negotiation.id, self._digests.of(to_json(content))):
+            if store.has_received(tx, negotiation.id, self._steps.digest_of(content, message_id)):
                 return negotiation
             moved = self._steps.move(tx, negotiation, content, by=negotiation.role.other)
-            self._steps.remember(tx, moved, content)
+            self._steps.remember(tx, moved, content, message_id)
             self._steps.react(tx, moved, content, before=negotiation)
         return moved
 
@@ -200,17 +240,7 @@ class Contracts:
             negotiation = own(tx, negotiation_id)
             unsent = [task for task in self._tasks.waiting(tx) if task.lane == negotiation_id]
         name = self._identity.get(negotiation.counterparty).name_en
-        if unsent:
-            head = unsent[0]
-            what = f"{head.payload['content']['kind']}, {head.attempts}"
-            last = head.last_error or "-"
-            why = Text(f"not delivered yet ({what} attempts; last: {last})", f"消息尚未送达（{what} 次尝试；最近：{last}）")
-            return Standing(negotiation, name, why)
-        why_of = _AWAITED.get((negotiation.role, negotiation.state))
-        if why_of is None:
-            return Standing(negotiation, None, None)
-        ours = (negotiation.role, negotiation.state) == (Role.CONSUMER, State.OFFERED)
-        return Standing(negotiation, self._identity.did if ours else name, why_of)
+        return standing(negotiation, unsent[0] if unsent else None, own_id=self._identity.did, name=name)
 
     def agreement(self, agreement_id: str) -> Agreement:
         """Return an agreement, in force or not; raise NotFound where there is none."""
@@ -256,16 +286,6 @@ class Contracts:
         body = {"agreement": agreement_id, "product": agreement.product, "budget": "uses", "spent": 1, "used": used, "left": left}
         self._evidence.append(tx, "budget.spent", agreement_id, body)
         return used
-
-
-_AWAITED: Mapping[tuple[Role, State], Text] = {
-    (Role.CONSUMER, State.REQUESTED): Text("to answer our request", "答复我方请求"),
-    (Role.CONSUMER, State.OFFERED): Text("to accept or refuse the provider's offer", "接受或拒绝提供方的报价"),
-    (Role.CONSUMER, State.ACCEPTED): Text("to send the agreement", "发送合约"),
-    (Role.CONSUMER, State.VERIFIED): Text("to finalize the agreement", "完成合约"),
-    (Role.PROVIDER, State.OFFERED): Text("to answer our offer", "答复我方报价"),
-    (Role.PROVIDER, State.AGREED): Text("to verify and sign the agreement", "核验并签署合约"),
-}
 
 
 def _pid_conflict() -> Conflict:

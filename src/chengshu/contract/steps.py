@@ -7,19 +7,26 @@ from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.decision import (
+    Decide,
+    Objections,
+    ask_for,
+    concede,
     draft_agreement,
     grant,
     make_offer,
+    names_others,
     refuse_agreement,
     refuse_signature,
     signature_of,
 )
+from chengshu.contract.lookup import found, no_product
 from chengshu.contract.model import (
     EVIDENCE,
     Accept,
     Agree,
     Agreement,
     Content,
+    Document,
     Finalize,
     Negotiation,
     Offer,
@@ -35,13 +42,14 @@ from chengshu.contract.ports import Datasets, Evidence
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock
-from chengshu.kernel.errors import Conflict, Invalid, NotFound
+from chengshu.kernel.errors import Conflict
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
 from chengshu.policy.odrl import content as policy_content
+from chengshu.policy.odrl import from_odrl
 
 SEND = "contract.send"
 """The kind of task that sends one message to the counterparty."""
@@ -60,6 +68,7 @@ class Steps:
         clock: Clock,
         new_id: NewId,
         digests: Digests,
+        decide: Decide,
     ) -> None:
         self._tasks = tasks
         self._identity = identity
@@ -68,11 +77,28 @@ class Steps:
         self._clock = clock
         self._new_id = new_id
         self._digests = digests
+        self._decide = decide
 
     def offer(self, tx: Connection, dataset: str) -> Offer | None:
         """Return this node's own offer for a product as its policy stands, or None where there is no such product."""
         policy = self._datasets.policy_of(tx, dataset)
         return None if policy is None else make_offer(dataset, policy, assigner=self._identity.did, digests=self._digests)
+
+    def proposal(self, tx: Connection, dataset: str, policy: Document | None) -> Document:
+        """Return our offer for a product as a message carries it, under ``policy`` or else as the catalog has it; raises NotFound."""
+        ours = self.offer(tx, dataset)
+        if ours is None:
+            raise no_product()
+        if policy is not None:
+            from_odrl(policy)
+            ours = make_offer(dataset, policy, assigner=self._identity.did, digests=self._digests)
+        return {**ours.document, "target": dataset}
+
+    def counter(self, tx: Connection, negotiation: Negotiation, policy: Document | None) -> Request | Propose:
+        """Return our side's answer with other terms; a consumer's names the offer that it answers. Raises NotFound, Invalid."""
+        if negotiation.role is Role.PROVIDER:
+            return Propose(self.proposal(tx, negotiation.dataset, policy), callback=None)
+        return ask_for(negotiation, policy)
 
     def open(
         self, tx: Connection, role: Role, *, counterparty: str, content: Request | Propose, peer_pid: str | None = None
@@ -98,60 +124,105 @@ class Steps:
         return negotiation
 
     def react(self, tx: Connection, negotiation: Negotiation, content: Content, *, before: Negotiation | None = None) -> None:
-        """Decide on what came and put our answer into the outbox; some messages leave the decision to a person, or end the matter."""
-        match content:
-            case Request() | Accept():
-                self._decide(tx, negotiation)
-            case Propose(offer):
-                if before is not None and canonical(policy_content(before.offer)) == canonical(policy_content(offer)):
-                    self.say(tx, negotiation, Accept())
-            case Agree():
-                self._examine(tx, negotiation, content)
-            case Verify(signature):
-                self._conclude(tx, negotiation, signature)
-            case Finalize() | Terminate():
-                pass
+        """Keep what came and, unless every step is its operator's, decide on it and put our answer into the outbox.
 
-    def _decide(self, tx: Connection, negotiation: Negotiation) -> None:
-        ours = self.offer(tx, negotiation.dataset)
-        offer = grant(negotiation.offer, ours, consumer=negotiation.counterparty)
+        Raises Conflict where an agreement's id is in use and nobody but its sender can mend that.
+        """
+        refused = self._keep(tx, negotiation, content)
+        if self._decide is Decide.AUTOMATIC:
+            self._answer(tx, negotiation, content, refused, before)
+        elif refused is not None:
+            raise Conflict(f"negotiation.{refused.rule}", refused.message, hint=refused.would_pass)
+
+    def _keep(self, tx: Connection, negotiation: Negotiation, content: Content) -> Refused | None:
+        match content:
+            case Agree(document, signature):
+                agreement = Agreement(str(document["@id"]), negotiation.id, document, signature, None)
+                if not store.add_agreement(tx, agreement, digest=agreement.digest(self._digests)):
+                    return _AGREEMENT_KNOWN
+            case Verify(signature):
+                store.save_consumer_signature(tx, str(negotiation.agreement_id), signature)
+        return None
+
+    def _answer(
+        self, tx: Connection, negotiation: Negotiation, content: Content, refused: Refused | None, before: Negotiation | None
+    ) -> None:
+        """Take the step that follows, or end the negotiation with what is against it."""
+        outcome = refused if refused is not None else self._next(tx, negotiation, content, before)
+        if isinstance(outcome, Refused):
+            self._end(tx, negotiation, outcome)
+
+    def _next(self, tx: Connection, negotiation: Negotiation, content: Content, before: Negotiation | None) -> Negotiation | Refused | None:
+        """Take the step that follows; some messages leave the decision to a person, or end the matter."""
+        match content:
+            case Request():
+                return self.agree(tx, negotiation, grant(negotiation.offer, self._ours(tx, negotiation), consumer=negotiation.counterparty))
+            case Accept():
+                return self.agree(tx, negotiation, self.conceded(tx, negotiation))
+            case Propose(offer) if before is not None and _same(before.offer, offer):
+                return self.say(tx, negotiation, Accept())
+            case Agree():
+                return self.verify(tx, negotiation)
+            case Verify():
+                return self.finalize(tx, negotiation)
+            case Propose() | Finalize() | Terminate():
+                return None
+
+    def conceded(self, tx: Connection, negotiation: Negotiation) -> Offer | Refused:
+        """Return the offer on the table as the provider may agree to it, or why it may not; raises Invalid for terms unknown here."""
+        return concede(negotiation.offer, self._ours(tx, negotiation), consumer=negotiation.counterparty)
+
+    def agree(self, tx: Connection, negotiation: Negotiation, offer: Offer | Refused) -> Negotiation | Refused:
+        """Send the signed agreement on ``offer``, or return why there is none; raises Conflict where it does not follow."""
         if isinstance(offer, Refused):
-            self._end(tx, negotiation, offer)
-            return
+            return offer
         document = draft_agreement(negotiation, offer, agreement_id=self._new_id(), at=self._clock())
         draft = Agreement(document["@id"], negotiation.id, document, provider_signature=None, consumer_signature=None)
         signed = replace(draft, provider_signature=signature_of(draft, self._identity.signer, digests=self._digests))
+        moved = self.say(tx, negotiation, Agree(document, signed.provider_signature))
         store.add_agreement(tx, signed, digest=signed.digest(self._digests))
-        self.say(tx, negotiation, Agree(document, signed.provider_signature))
+        return moved
 
-    def _examine(self, tx: Connection, negotiation: Negotiation, content: Agree) -> None:
-        agreement = Agreement(str(content.agreement["@id"]), negotiation.id, content.agreement, content.signature, None)
-        refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, digests=self._digests)
-        signature = signature_of(agreement, self._identity.signer, digests=self._digests)
-        signed = replace(agreement, consumer_signature=signature)
-        if refused is None and not store.add_agreement(tx, signed, digest=signed.digest(self._digests)):
-            refused = Refused(
-                "agreement-known",
-                "expected an agreement id that is new here, got one in use",
-                would_pass=Text("An agreement with an id of its own.", "使用全新标识的合约。"),
-            )
-        if refused is not None:
-            self._end(tx, negotiation, refused)
-            return
-        self._log_signed(tx, signed)
-        self.say(tx, negotiation, Verify(signature))
+    def verify(self, tx: Connection, negotiation: Negotiation, objections: Objections = Objections.STAND) -> Negotiation | Refused:
+        """Confirm and sign the agreement that came, or return what there is against it; raises Conflict where it does not follow.
 
-    def _conclude(self, tx: Connection, negotiation: Negotiation, signature: str | None) -> None:
+        With objections set aside, other rules or another product than asked for are signed as they came, unless this node does not
+        understand them (Invalid); a wrong signature is never set aside. An agreement between others than the two who negotiate is
+        confirmed at most: it is neither signed nor kept, and allows nobody anything.
+        """
+        self.check(negotiation, Verify(None))
         agreement, _ = found(store.get_agreement(tx, str(negotiation.agreement_id)))
-        refused = refuse_signature(agreement, signature, signer=agreement.consumer, digests=self._digests)
-        if refused is not None:
-            self._end(tx, negotiation, refused)
-            return
+        refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, digests=self._digests)
+        if refused is not None and objections is Objections.STAND:
+            return refused
+        if names_others(negotiation, agreement, consumer=self._identity.did):
+            store.remove_agreement(tx, negotiation.id)
+            return self.say(tx, negotiation, Verify(None))
+        from_odrl(agreement.document)
+        forged = refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, digests=self._digests)
+        if forged is not None:
+            return forged
+        signature = signature_of(agreement, self._identity.signer, digests=self._digests)
         store.save_consumer_signature(tx, agreement.id, signature)
         self._log_signed(tx, replace(agreement, consumer_signature=signature))
-        self.say(tx, negotiation, Finalize())
+        return self.say(tx, negotiation, Verify(signature))
+
+    def finalize(self, tx: Connection, negotiation: Negotiation) -> Negotiation | Refused:
+        """Put the agreement into force that the consumer confirmed, or return why not; raises Conflict where it does not follow."""
+        self.check(negotiation, Finalize())
+        agreement, _ = found(store.get_agreement(tx, str(negotiation.agreement_id)))
+        refused = refuse_signature(agreement, agreement.consumer_signature, signer=agreement.consumer, digests=self._digests)
+        if refused is not None:
+            return refused
+        self._log_signed(tx, agreement)
+        return self.say(tx, negotiation, Finalize())
+
+    def _ours(self, tx: Connection, negotiation: Negotiation) -> Offer | None:
+        return self.offer(tx, negotiation.dataset)
 
     def _end(self, tx: Connection, negotiation: Negotiation, refused: Refused) -> None:
+        if negotiation.state is State.AGREED:
+            store.remove_agreement(tx, negotiation.id)
         reasons = (refused.message, refused.would_pass.en, refused.would_pass.zh)
         self.say(tx, negotiation, Terminate(refused.rule, reasons))
 
@@ -162,23 +233,37 @@ class Steps:
         return moved
 
     def post(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
-        """Put a message into the outbox: it is sent after the transaction."""
+        """Put a message into the outbox, with an id by which its repeats are known; it is sent after the transaction."""
         name = self._identity.get(negotiation.counterparty).name_en
-        payload = {"negotiation": negotiation.id, "content": to_json(content)}
+        payload = {"negotiation": negotiation.id, "content": to_json(content), "message": self._new_id()}
         self._tasks.defer(tx, SEND, payload, lane=negotiation.id, waits_for=name)
 
     def move(self, tx: Connection, negotiation: Negotiation, content: Content, *, by: Role) -> Negotiation:
         """Keep and prove the step that ``content`` from the side ``by`` is; raises Conflict where it does not follow from the state."""
-        moved = advance(negotiation, content, by=by, at=self._clock())
-        if isinstance(moved, Refused):
-            raise Conflict(f"negotiation.{moved.rule}", moved.message, hint=moved.would_pass)
+        moved = self.check(negotiation, content, by=by)
         store.save_negotiation(tx, moved, offer=self._digests.of(dict(moved.offer)))
         self._log(tx, moved, content)
         return moved
 
-    def remember(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
+    def check(self, negotiation: Negotiation, content: Content, *, by: Role | None = None) -> Negotiation:
+        """Return what the step that ``content`` is leads to, ours where nobody is named; raises Conflict where it does not follow."""
+        moved = advance(negotiation, content, by=by or negotiation.role, at=self._clock())
+        if isinstance(moved, Refused):
+            raise Conflict(f"negotiation.{moved.rule}", moved.message, hint=moved.would_pass)
+        return moved
+
+    def digest_of(self, content: Content, message_id: str | None) -> str:
+        """Return what a message that came is known again by.
+
+        Offers go to and fro: there, its words alone do not tell a repeat from the same words said a second time, but the sender's id of
+        the message does. Everything else is said once in a negotiation, under whatever id.
+        """
+        again = isinstance(content, Request | Propose) and content.callback is None and message_id is not None
+        return self._digests.of(to_json(content) | ({"message": message_id} if again else {}))
+
+    def remember(self, tx: Connection, negotiation: Negotiation, content: Content, message_id: str | None) -> None:
         """Keep the digest of a message that came, so that its repeat is recognised."""
-        message = self._digests.of(to_json(content))
+        message = self.digest_of(content, message_id)
         store.add_received(tx, negotiation.id, message=message, kind=type(content).__name__, at=self._clock())
 
     def _log(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
@@ -211,52 +296,13 @@ class Steps:
         self._evidence.append(tx, "agreement.signed", agreement.id, body)
 
 
-def own(tx: Connection, negotiation_id: str) -> Negotiation:
-    """Return the negotiation with our id; raise NotFound where there is none."""
-    negotiation = store.get_negotiation(tx, negotiation_id)
-    if negotiation is None:
-        raise _unknown()
-    return negotiation
+def _same(one: Document, other: Document) -> bool:
+    """Whether two offers are on the same product and have equal rules."""
+    return one["target"] == other["target"] and canonical(policy_content(one)) == canonical(policy_content(other))
 
 
-def shared(tx: Connection, sender: str, own_pid: str) -> Negotiation:
-    """Return the negotiation with our id if ``sender`` is its counterparty; raise NotFound otherwise, with the same words."""
-    negotiation = store.get_negotiation(tx, own_pid)
-    if negotiation is None or negotiation.counterparty != sender:
-        raise _unknown()
-    return negotiation
-
-
-def with_peer(tx: Connection, negotiation: Negotiation, peer_pid: str) -> Negotiation:
-    """Return the negotiation with the counterparty's pid, learnt here where its message overtakes its answer to ours; raises Invalid."""
-    if negotiation.peer_pid == peer_pid:
-        return negotiation
-    taken = store.find_negotiation(tx, negotiation.counterparty, role=negotiation.role, peer_pid=peer_pid)
-    if negotiation.peer_pid is not None or taken is not None:
-        raise Invalid(
-            "negotiation.pid",
-            "expected the pid that the counterparty gave this negotiation, got another",
-            hint=Text("Send the pid that the first answer named.", "请使用首次应答中给出的流程标识。"),
-        )
-    known = replace(negotiation, peer_pid=peer_pid)
-    store.save_peer_pid(tx, negotiation.id, peer_pid)
-    return known
-
-
-def found(row: tuple[Agreement, State] | None) -> tuple[Agreement, State]:
-    """Return the agreement that was looked for; raise NotFound where there is none."""
-    if row is None:
-        raise NotFound(
-            "contract.agreement-unknown",
-            "expected the id of an agreement of this node, got one that is not here",
-            hint=Text("List the agreements that are in force.", "请查看当前有效的合约。"),
-        )
-    return row
-
-
-def _unknown() -> NotFound:
-    return NotFound(
-        "negotiation.unknown",
-        "expected the id of a negotiation between these two parties, got one that is not",
-        hint=Text("Check the pid and who is asking.", "请核对流程标识与请求方。"),
-    )
+_AGREEMENT_KNOWN = Refused(
+    "agreement-known",
+    "expected an agreement id that is new here, got one in use",
+    would_pass=Text("An agreement with an id of its own.", "使用全新标识的合约。"),
+)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, func, select, update
+from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.contract.model import Agreement, Document, Negotiation, State
@@ -141,6 +141,11 @@ def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
 def save_consumer_signature(tx: Connection, agreement_id: str, signature: str | None) -> None:
     """Keep the consumer's signature of an agreement."""
     tx.execute(update(agreements).where(agreements.c.id == agreement_id).values(consumer_signature=signature))
+
+
+def remove_agreement(tx: Connection, negotiation: str) -> None:
+    """Forget the agreement that came in a negotiation and that this node has no part in."""
+    tx.execute(delete(agreements).where(agreements.c.negotiation == negotiation))
 
 
 def get_agreement(tx: Connection, agreement_id: str) -> tuple[Agreement, State] | None:

@@ -11,9 +11,9 @@ class DspCourier:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
 
-    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
+    def deliver(self, negotiation: Negotiation, content: Content, message_id: str | None) -> str | None:
         """Send one message and return the counterparty's pid where its answer names it."""
-        path, message = write(negotiation, content)
+        path, message = write(negotiation, content, message_id)
         answer = self._peers.post(negotiation.counterparty, path, message) or {}
         theirs = answer.get("providerPid" if "consumerPid" in message and negotiation.id == message["consumerPid"] else "consumerPid")
         return theirs if isinstance(theirs, str) and 0 < len(theirs) <= 512 else None

@@ -56,21 +56,22 @@ class Road:
         self.sender = ""
         self.sent: list[str] = []
 
-    def deliver(self, negotiation: Negotiation, content: Content) -> str | None:
+    def deliver(self, negotiation: Negotiation, content: Content, message_id: str | None) -> str | None:
         trip = self.weather.pop(0) if self.weather else "fine"
         if trip == "message lost":
             raise LOST
         assert self.to is not None
         self.sent.append(type(content).__name__)
-        answered = self._hand_over(self.to, negotiation, content)
+        answered = self._hand_over(self.to, negotiation, content, message_id)
         if trip == "answer lost":
             raise LOST
         return answered.id
 
-    def _hand_over(self, to: Contracts, negotiation: Negotiation, content: Content) -> Negotiation:
+    def _hand_over(self, to: Contracts, negotiation: Negotiation, content: Content, message_id: str | None) -> Negotiation:
         if isinstance(content, Request | Propose) and content.callback is not None:
             return to.receive_first(self.sender, peer_pid=negotiation.id, content=content)
-        return to.receive(self.sender, own_pid=str(negotiation.peer_pid), peer_pid=negotiation.id, content=content)
+        pids = {"own_pid": str(negotiation.peer_pid), "peer_pid": negotiation.id}
+        return to.receive(self.sender, **pids, content=content, message_id=message_id)
 
 
 @dataclass(frozen=True, slots=True)

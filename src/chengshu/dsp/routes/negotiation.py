@@ -28,10 +28,16 @@ def negotiation_routes(routes: APIRouter, door: Door, contracts: Contracts) -> N
     """Add the paths below ``/negotiations``."""
     way_in = _Negotiations(door, contracts)
     for path, read in _FIRST.items():
-        routes.post(f"{PATH}/negotiations{path}")(_first(way_in, read))
+        _post(routes, f"{PATH}/negotiations{path}", _first(way_in, read))
     for path, read in _LATER.items():
-        routes.post(f"{PATH}/negotiations/{{pid:path}}{path}")(_later(way_in, read))
+        _post(routes, f"{PATH}/negotiations/{{pid:path}}{path}", _later(way_in, read))
     routes.get(PATH + "/negotiations/{pid:path}")(way_in.state)
+
+
+def _post(routes: APIRouter, path: str, endpoint: Callable[..., Response]) -> None:
+    """Take messages at ``path``, and with a slash after it: some connectors put one there."""
+    routes.post(path)(endpoint)
+    routes.post(path + "/")(endpoint)
 
 
 def _first(way_in: "_Negotiations", read: Reader) -> Callable[[Call], Response]:
@@ -71,7 +77,8 @@ class _Negotiations:
             self._contracts.seen_by(sender, pid)  # a pid that is not the sender's looks unknown, whatever the message is like
             received = read(value)
             peer_pid = received.peer_of(pid)
-            moved = self._contracts.receive(sender, own_pid=pid, peer_pid=peer_pid, content=received.content)
+            content, message_id = received.content, translate.id_of(value)
+            moved = self._contracts.receive(sender, own_pid=pid, peer_pid=peer_pid, content=content, message_id=message_id)
             return translate.state_of(moved)
 
         return self._door.answer(Family.NEGOTIATION, call, act, pid=pid)

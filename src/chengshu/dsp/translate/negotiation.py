@@ -20,6 +20,7 @@ from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
 
 MAX_REASONS = 8
+MAX_ID = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,17 @@ def read_termination(value: dict[str, Any]) -> Received:
     return Received(message.consumer_pid, message.provider_pid, Terminate(None if message.code is None else clean(message.code), reasons))
 
 
-def write(negotiation: Negotiation, content: Content) -> tuple[str, dict[str, Any]]:
+def id_of(value: dict[str, Any]) -> str | None:
+    """Return a message's own id, None where it has none that could be one."""
+    name = value.get("@id")
+    return name if isinstance(name, str) and 0 < len(name) <= MAX_ID else None
+
+
+def write(negotiation: Negotiation, content: Content, message_id: str | None = None) -> tuple[str, dict[str, Any]]:
     """Return where a message goes (below the counterparty's address, or a whole URL below its callback address) and the message."""
     path, message = _written(negotiation, content)
-    document = {"@context": [CONTEXT], **message, **_pids(negotiation, content)}
+    named = {} if message_id is None else {"@id": message_id}
+    document = {"@context": [CONTEXT], **named, **message, **_pids(negotiation, content)}
     return (negotiation.callback or "").rstrip("/") + path, document
 
 
