@@ -223,7 +223,10 @@ _READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
 
 
 def _only(document: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    unknown = sorted(set(document) - set(known))
+    # In JSON-LD a member whose value is an empty array states nothing, whatever it is called, and connectors leave such ones behind; only
+    # an operator of a constraint means something even over nothing.
+    stated = [key for key, value in document.items() if value != [] or where == "constraint"]
+    unknown = sorted(set(stated) - set(known))
     if unknown:
         raise _unknown("key", unknown[0], f"in a {where} only {', '.join(sorted(known))}")
 

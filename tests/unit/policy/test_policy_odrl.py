@@ -166,6 +166,11 @@ def test_a_known_term_in_another_form_is_refused(document: dict[str, Any]) -> No
     assert caught.value.code == "policy.shape"
 
 
+def test_a_member_that_is_an_empty_array_states_nothing() -> None:
+    left_behind = {"permission": [{"action": "use", "constraints": [], "duty": []}], "prohibition": [], "obligation": []}
+    assert from_odrl(left_behind) == Policy(())
+
+
 def test_the_same_bound_twice_is_refused() -> None:
     document = with_constraint(ODRL + "dateTime", "lteq", {"@value": "2026-01-01T00:00:00Z", "@type": XSD + "dateTime"})
     document["permission"][0]["constraint"] *= 2
