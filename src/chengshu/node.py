@@ -10,6 +10,7 @@ from pathlib import Path
 from chengshu import config, migrations
 from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
 from chengshu.anchor.service import ANCHOR_TASK, Anchors, Place
+from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
 from chengshu.cleanroom.countersigning import Countersigner
@@ -27,7 +28,8 @@ from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier
-from chengshu.dsp.service import DspCatalog
+from chengshu.dsp.service import FORMAT, DspCatalog
+from chengshu.dsp.translate.pages import PageTokens
 from chengshu.evidence.alerts import Alerts
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.packs.export import Exports
@@ -157,7 +159,9 @@ def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_
     seal = Seal(suite, keys.data_key(suite))
     database = Database(folder / DATABASE)
     migrations.upgrade(database, close=lambda outcome, job: seal.close(outcome, job=job))
-    return _wired(folder, settings, database=database, signer=signer, seal=seal, plug=plug, clock=clock, new_id=new_id)
+    node = _wired(folder, settings, database=database, signer=signer, seal=seal, plug=plug, clock=clock, new_id=new_id)
+    node.catalog.list_all()
+    return node
 
 
 def _suite(settings: config.Settings, signer: Signer) -> Suite:
@@ -316,7 +320,8 @@ def _wired(
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK},
     )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
-    shown = DspCatalog(database, identity=identity, contracts=contracts, source=catalog)
+    listings = Listings(database, clock=clock, formats={FORMAT})
+    shown = DspCatalog(database, identity=identity, contracts=contracts, source=listings, tokens=PageTokens(seal.suite, seal.key))
     return Node(
         folder=folder,
         settings=settings,

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
+from chengshu.catalog.listing import OWN, Asked, Federated, Judge, Listed, Page, Shown
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
@@ -21,6 +22,7 @@ from chengshu.dsp.couriers import DspCourier
 from chengshu.dsp.messages.shapes import CONTEXT
 from chengshu.dsp.routes.protocol import router, unknown_paths
 from chengshu.dsp.service import DspCatalog
+from chengshu.dsp.translate.pages import PageTokens
 from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.credentials.token import TokenCredentials
@@ -61,11 +63,20 @@ class Products:
     def ids(self, _tx: Connection) -> list[str]:
         return sorted(self.policies)
 
-    def entries(self, tx: Connection) -> Sequence[Mapping[str, Any]]:
-        return [{"@id": name, "title": "Trajectories"} for name in self.ids(tx)]
+    def page(self, tx: Connection, asked: Asked, *, audience: str, judge: Judge) -> Page:
+        listed = [self._listed(name) for name in self.ids(tx)]
+        shown = [Shown(one, tuple(judge(one, audience))) for one in listed]
+        assert len(shown) <= asked.limit  # one page is all there is
+        return Page(tuple(one for one in shown if one.offers))
 
-    def entry(self, _tx: Connection, dataset_id: str) -> Mapping[str, Any] | None:
-        return {"@id": dataset_id, "title": "Trajectories"} if dataset_id in self.policies else None
+    def entry(self, _tx: Connection, dataset: str, *, audience: str) -> Listed | None:
+        return self._listed(dataset) if audience and dataset in self.policies else None
+
+    def federated(self, _tx: Connection) -> list[Federated]:
+        return []
+
+    def _listed(self, name: str) -> Listed:
+        return Listed(OWN, name, {"@id": name, "title": "Trajectories"}, (self.policies[name],))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +144,8 @@ def make_node(folder: Path, clock: StepClock, address: str) -> Node:
 
 def serve(node: Node, listener: socket.socket, stack: ExitStack) -> None:
     app = FastAPI(openapi_url=None)
-    catalog = DspCatalog(node.database, identity=node.identity, contracts=node.contracts, source=node.products)
+    tokens = PageTokens(INTERNATIONAL, INTERNATIONAL.new_data_key())
+    catalog = DspCatalog(node.database, identity=node.identity, contracts=node.contracts, source=node.products, tokens=tokens)
     app.include_router(router(contracts=node.contracts, catalog=catalog, credentials=node.credentials))
     app.include_router(unknown_paths())
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", timeout_graceful_shutdown=2))

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from chengshu.catalog import store
+from chengshu.catalog import listing_store, store
+from chengshu.catalog.listing import listing_of, words_of
 from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence
@@ -114,6 +115,7 @@ class Catalog:
             if former is not None:
                 store.save_state(tx, former, state=ProductState.SUPERSEDED)
             store.add(tx, product)
+            listing_store.put(tx, listing_of(product, store.grade_of(tx, product.id)))
             self._evidence.append(tx, "product.published", product.id, _publication(product))
             made = {"product": product.id, "version": product.version, "offer": offer["@id"], "policy_digest": product.policy_digest}
             self._evidence.append(tx, "offer.made", product.id, made)
@@ -134,6 +136,7 @@ class Catalog:
                 return too_wide
             before = store.grade_of(tx, product_id)
             store.save_grade(tx, product_id, grade=grade, reason=stated, at=self._clock())
+            listing_store.put(tx, listing_of(product, grade))
             body = {
                 "product": product_id,
                 "before": before.value,
@@ -151,6 +154,7 @@ class Catalog:
         """Take a product out of the catalog; its versions stay on record. Raises NotFound."""
         with self._database.write() as tx:
             product = store.save_state(tx, self.find(tx, product_id), state=ProductState.WITHDRAWN)
+            listing_store.remove(tx, product_id)
             self._evidence.append(tx, "product.withdrawn", product.id, {"product": product.id, "version": product.version})
         return product
 
@@ -177,7 +181,7 @@ class Catalog:
     def search(self, words: str) -> list[Product]:
         """Return the published products in whose id, names, description, owner or column names every word occurs, whatever the case."""
         wanted = words.casefold().split()
-        return [product for product in self.products() if all(word in _searchable(product.contract) for word in wanted)]
+        return [product for product in self.products() if all(word in words_of(product.contract) for word in wanted)]
 
     def datasets(self, access: Access) -> list[dict[str, Any]]:
         """Return every published product as a Dataset of the Dataspace Protocol 2025-1."""
@@ -187,14 +191,16 @@ class Catalog:
         """Return one published product as a Dataset of the Dataspace Protocol 2025-1; raise NotFound."""
         return _dataset(self.get(product_id), access)
 
-    def entries(self, tx: Connection) -> list[dict[str, Any]]:
-        """Return every published product as the description that a Dataset begins with, sorted by id, in the caller's transaction."""
-        return sorted((_entry(product) for product in store.find_all(tx)), key=lambda entry: str(entry["@id"]))
-
-    def entry(self, tx: Connection, dataset_id: str) -> dict[str, Any] | None:
-        """Return one published product as the description that a Dataset begins with, or None, in the caller's transaction."""
-        product = store.find(tx, dataset_id)
-        return None if product is None else _entry(product)
+    def list_all(self) -> int:
+        """List every published product that is not listed, as those of a node from before there were listings; return how many."""
+        with self._database.read() as tx:
+            if listing_store.count(tx) == store.count(tx):
+                return 0
+        with self._database.write() as tx:
+            missing = [product for product in store.find_all(tx) if listing_store.find(tx, product.id) is None]
+            for product in missing:
+                listing_store.put(tx, listing_of(product, store.grade_of(tx, product.id)))
+        return len(missing)
 
     def find(self, tx: Connection, product_id: str) -> Product:
         """Return the published version of a product within the caller's transaction; raise NotFound."""
@@ -298,18 +304,6 @@ def _publication(product: Product) -> dict[str, Any]:
 
 def _quarantine_body(product_id: str, version: str, report: QualityReport) -> dict[str, Any]:
     return {"product": product_id, "version": version, "file": report.file, "quality": report.summary()}
-
-
-def _searchable(contract: DataContract) -> str:
-    columns = (f"{column.name} {column.description}" for column in contract.columns)
-    parts = (contract.id, contract.table, contract.name.en, contract.name.zh, contract.owner, contract.description, *columns)
-    return " ".join(parts).casefold()
-
-
-def _entry(product: Product) -> dict[str, Any]:
-    contract = product.contract
-    about = {"title": contract.name.en, "title_zh": contract.name.zh, "description": contract.description, "version": product.version}
-    return {"@id": product.id, **about, "name": contract.table, "contract_digest": product.contract_digest, "rows": product.rows}
 
 
 def _dataset(product: Product, access: Access) -> dict[str, Any]:

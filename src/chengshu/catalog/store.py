@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueConstraint, delete, select, update
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueConstraint, delete, func, select, update
 
 from chengshu.catalog.model import Grade, Product, ProductState
 from chengshu.catalog.odcs import contract_of
@@ -91,6 +91,12 @@ def ids(tx: Connection) -> list[str]:
     """Return the id of every published product, in the order of publication."""
     rows = tx.execute(select(products.c.id).where(products.c.state == ProductState.PUBLISHED).order_by(products.c.seq))
     return [str(row.id) for row in rows]
+
+
+def count(tx: Connection) -> int:
+    """Return how many products are published."""
+    found = tx.execute(select(func.count()).select_from(products).where(products.c.state == ProductState.PUBLISHED))
+    return int(found.scalar_one())
 
 
 def save_state(tx: Connection, product: Product, *, state: ProductState) -> Product:

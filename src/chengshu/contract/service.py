@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from chengshu.contract import store
-from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code
+from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code, make_offer
 from chengshu.contract.lookup import found, own, shared, with_peer
 from chengshu.contract.model import (
     Accept,
@@ -78,6 +78,14 @@ class Contracts:
         """
         offer = self._steps.offer(tx, dataset)
         return [offer] if offer is not None and offer.policy.admits(audience) else []
+
+    def offer_under(self, dataset: str, policy: Document, *, audience: str) -> Offer | None:
+        """Return a product's offer under ``policy``; None where ``audience`` may not ask for it or this node does not understand it."""
+        offer = make_offer(dataset, policy, assigner=self._identity.did, digests=self._digests)
+        try:
+            return offer if offer.policy.admits(audience) else None
+        except Invalid:
+            return None
 
     # --- our own steps --------------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,15 @@
 """The way out: one signed HTTP exchange with another connector, bounded in time and size."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from chengshu.dsp.messages.catalog import Catalog, Dataset
 from chengshu.dsp.messages.shapes import CONTEXT, MAX_BYTES, parse, parse_json
+from chengshu.dsp.translate.pages import next_link
 from chengshu.dsp.translate.words import clean, segment
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.ports import CredentialSource
@@ -18,6 +20,8 @@ from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Fact, Invali
 from chengshu.kernel.text import Text
 
 TIMEOUT_S = 10.0
+CATALOG_PATH = "/catalog/request"
+MAX_PAGES = 5_000
 _TRY_LATER = frozenset({408, 425, 429})
 
 
@@ -48,18 +52,40 @@ class DspPeers:
         Raises NotFound for an unknown party or catalog entry; Unavailable for connection errors, time-outs, 5xx, and 404 outside of the
         catalog (the party may not have stored yet what we answer to); Denied for 401 and 403, Conflict for 409, else Invalid.
         """
-        return self._exchange("POST", did, path, canonical(dict(message)))
+        return self._exchange("POST", did, path, canonical(dict(message))).document
 
     def get(self, did: str, path: str) -> dict[str, Any] | None:
         """Return the JSON at ``path``, None where there is no body; raises as :meth:`post`, with NotFound for 404."""
-        return self._exchange("GET", did, path, b"")
+        return self._exchange("GET", did, path, b"").document
 
     def catalog(self, did: str) -> dict[str, Any]:
-        """Return the party's Catalog document as it came; raises as :meth:`post`, and Invalid where it is not one."""
-        request = {"@context": [CONTEXT], "@type": "CatalogRequestMessage"}
-        answer = self.post(did, "/catalog/request", request) or {}
-        parse(Catalog, answer)
-        return answer
+        """Return the first page of the party's catalog as it came; raises as :meth:`post`, and Invalid where it is no Catalog."""
+        return next(self.catalog_pages(did, most_pages=1))
+
+    def catalog_pages(self, did: str, *, wanted: Sequence[Mapping[str, Any]] = (), most_pages: int = MAX_PAGES) -> Iterator[dict[str, Any]]:
+        """Yield the party's Catalog documents page by page as they came, with ``wanted`` as its filter, at most ``most_pages`` of them.
+
+        Each page is asked for once the one before is dealt with. A link is followed below the party's own address only (Denied elsewhere),
+        and never twice (Invalid). Raises as :meth:`post`, and Invalid where an answer is no Catalog or there are more pages than MAX_PAGES.
+        """
+        request = {"@context": [CONTEXT], "@type": "CatalogRequestMessage"} | ({"filter": list(wanted)} if wanted else {})
+        path: str | None = CATALOG_PATH
+        followed: set[int] = set()
+        while path is not None:
+            if len(followed) == min(most_pages, MAX_PAGES):
+                if most_pages < MAX_PAGES:
+                    return
+                raise _broken(f"expected a catalog of at most {MAX_PAGES} pages, got a link to more")
+            if hash(path) in followed:
+                raise _broken("expected a link to a page that was not read yet, got one to a page that was")
+            followed.add(hash(path))  # the link itself may be long, and there may be many
+            received = self._exchange("POST", did, path, canonical(request))
+            answer = received.document or {}
+            parse(Catalog, answer)
+            yield answer
+            path = next_link(received.links, base=received.url)
+            if path is not None and not path.startswith(self._identity.get(did).address + "/"):
+                raise _elsewhere()
 
     def dataset(self, did: str, dataset_id: str) -> dict[str, Any]:
         """Return one of the party's Dataset documents as it came; raises as :meth:`get`, and Invalid where it is not one."""
@@ -67,31 +93,28 @@ class DspPeers:
         parse(Dataset, answer)
         return answer
 
-    def _exchange(self, method: str, did: str, path: str, body: bytes) -> dict[str, Any] | None:
+    def _exchange(self, method: str, did: str, path: str, body: bytes) -> "_Received":
         party = self._identity.get(did)
         url = path if path.startswith(("http://", "https://")) else party.address + path
         if not party.owns(url):
-            raise Denied(
-                "peer.address",
-                "expected an address with the scheme, host and port that the party is listed with, got another",
-                hint=Text("List the party with the address that it uses.", "请按对方实际使用的地址登记该参与方。"),
-            )
+            raise _elsewhere()
         request = self._client.build_request(method, url, content=body or None)
         signed = SignedRequest(method, request.url.raw_path.decode("ascii"), body)
         request.headers["Authorization"] = self._credentials.issue(did, signed)
         if body:
             request.headers["Content-Type"] = "application/json"
-        status, answer = self._sent(request, party.name_en)
+        status, answer, links = self._sent(request, party.name_en)
         if not 200 <= status < 300:
             raise _refusal(status, answer, method=method, path=path, name=party.name_en)
-        return parse_json(answer) if answer.strip() else None
+        return _Received(parse_json(answer) if answer.strip() else None, links, url)
 
-    def _sent(self, request: httpx.Request, name: str) -> tuple[int, bytes]:
+    def _sent(self, request: httpx.Request, name: str) -> tuple[int, bytes, str | None]:
         until = time.monotonic() + self._timeout_s
         try:
             response = self._client.send(request, stream=True)
             try:
-                return response.status_code, _bounded(response, until)
+                links = response.headers.get("Link")
+                return response.status_code, _bounded(response, until), links
             finally:
                 response.close()
         except (httpx.TransportError, httpx.InvalidURL) as error:
@@ -100,6 +123,23 @@ class DspPeers:
                 f"expected {name} to answer, got {silence_of(error)}",
                 hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """An answer: its document, the Link header, and the URL that answered."""
+
+    document: dict[str, Any] | None
+    links: str | None
+    url: str
+
+
+def _elsewhere() -> Denied:
+    return Denied(
+        "peer.address",
+        "expected an address with the scheme, host and port that the party is listed with, got another",
+        hint=Text("List the party with the address that it uses.", "请按对方实际使用的地址登记该参与方。"),
+    )
 
 
 def _bounded(response: httpx.Response, until: float) -> bytes:

@@ -155,6 +155,11 @@ class Policy:
         rule = self.rule(Recipient)
         return not isinstance(rule, Recipient) or did in rule.dids
 
+    def named(self) -> frozenset[str] | None:
+        """Return every party that :meth:`admits` could admit where the policy names them; None where it is more than a list of names."""
+        rule = self.rule(Recipient)
+        return rule.dids if isinstance(rule, Recipient) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Use:

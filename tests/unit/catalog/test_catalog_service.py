@@ -174,13 +174,10 @@ def test_a_product_is_a_dataset_of_the_protocol(room, document, source):
     assert room.catalog.dataset(product.id, access=ACCESS) == room.catalog.datasets(ACCESS)[0]
 
 
-def test_entries_and_policy_are_read_in_the_callers_transaction(room, document, source):
+def test_a_policy_is_read_in_the_callers_transaction(room, document, source):
     product = room.catalog.publish(document, source=source, policy=POLICY)
     with room.database.read() as tx:
         assert room.catalog.policy_of(tx, product.id) == product.policy
-        assert [entry["@id"] for entry in room.catalog.entries(tx)] == [product.id]
-        assert room.catalog.entry(tx, product.id) == room.catalog.entries(tx)[0]
-        assert room.catalog.entry(tx, "urn:none") is None
         assert room.catalog.policy_of(tx, "urn:none") is None
 
 

@@ -1,18 +1,21 @@
 """The catalog's messages."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator
 
 from chengshu.dsp.messages.policy import CatalogOffer
 from chengshu.dsp.messages.shapes import Id, Message, Shape
 
+FETCHED_AT: Final = "https://w3id.org/chengshu/dsp/fetchedAt"
+"""Our extension: when a nested catalog was fetched from its party; it may have changed since."""
+
 
 class CatalogRequestMessage(Message):
     """A request for the catalog; filters are each connector's own matter."""
 
     type: Literal["CatalogRequestMessage"] = Field(alias="@type")
-    filter: list[Any] | None = None
+    filter: list[Any] | dict[str, Any] | None = None
 
 
 class _DataService(Shape):
@@ -46,6 +49,7 @@ class Catalog(Message):
     participant_id: Id
     dataset: Annotated[list[_Entry], Field(min_length=1)] | None = None
     service: Annotated[list[_DataService], Field(min_length=1)] | None = None
+    catalog: Annotated[list[Any], Field(min_length=1)] | None = None
 
     @field_validator("service", mode="before")
     @classmethod

@@ -1,7 +1,9 @@
 """What every way in shares: the request as it came, who sent it, and answers that are documents or typed errors."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import gzip
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -17,6 +19,9 @@ from chengshu.kernel.text import Text
 
 VERSION = "2025-1"
 PATH = f"/{VERSION}"
+WORTH_PACKING = 1024
+GZIP_LEVEL = 4
+_NONE: Mapping[str, str] = {}
 _UNKNOWN_PID = "urn:chengshu:unknown"
 
 
@@ -34,6 +39,8 @@ class Call:
 
     request: SignedRequest
     authorization: str | None
+    query: str = ""
+    takes_gzip: bool = False
 
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object; raises Invalid."""
@@ -51,10 +58,26 @@ async def _call(request: Request) -> Call:
     path = request.scope.get("raw_path") or request.url.path.encode()
     query = request.scope.get("query_string", b"")
     whole = path + b"?" + query if query else path
-    return Call(SignedRequest(request.method, whole.decode("latin-1"), bytes(body)), request.headers.get("Authorization"))
+    return Call(
+        SignedRequest(request.method, whole.decode("latin-1"), bytes(body)),
+        request.headers.get("Authorization"),
+        query.decode("latin-1"),
+        _takes_gzip(request.headers.getlist("Accept-Encoding")),
+    )
 
 
 Called = Annotated[Call, Depends(_call)]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document with headers of its own."""
+
+    document: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Act = Callable[[str, dict[str, Any]], dict[str, Any] | Answer]
 
 
 class Door:
@@ -63,10 +86,11 @@ class Door:
     def __init__(self, credentials: CredentialSource) -> None:
         self._credentials = credentials
 
-    def answer(
-        self, family: Family, call: Call, act: Callable[[str, dict[str, Any]], dict[str, Any]], *, pid: str = "", status: int = 200
-    ) -> Response:
-        """Return what ``act`` makes of the sender and the message (empty for a GET), or the error of ``family`` that it left with."""
+    def answer(self, family: Family, call: Call, act: Act, *, pid: str = "", status: int = 200) -> Response:
+        """Return what ``act`` makes of the sender and the message (empty for a GET), or the error of ``family`` that it left with.
+
+        A long answer is compressed where the sender asks for it.
+        """
         value: dict[str, Any] = {}
         try:
             if len(call.request.body) > MAX_BYTES:
@@ -74,7 +98,9 @@ class Door:
             sender = self._credentials.verify(call.authorization, call.request)
             if call.request.method == "POST":
                 value = call.json()
-            return json_response(act(sender, value), status=status)
+            made = act(sender, value)
+            answer = made if isinstance(made, Answer) else Answer(made)
+            return _packed(json_response(answer.document, status=status, headers=answer.headers), call)
         except ChengshuError as error:
             return error_response(family, error, value, pid)
 
@@ -101,9 +127,29 @@ def _status(error: ChengshuError) -> int:
             return 400
 
 
-def json_response(document: dict[str, Any], *, status: int = 200) -> Response:
+def json_response(document: dict[str, Any], *, status: int = 200, headers: Mapping[str, str] = _NONE) -> Response:
     """Return a document as an answer."""
-    return Response(canonical(document), status_code=status, media_type="application/json")
+    return Response(canonical(document), status_code=status, media_type="application/json", headers=dict(headers))
+
+
+def _packed(response: Response, call: Call) -> Response:
+    if len(response.body) < WORTH_PACKING:
+        return response
+    response.headers["Vary"] = "Accept-Encoding"
+    if call.takes_gzip:
+        response.body = gzip.compress(bytes(response.body), compresslevel=GZIP_LEVEL, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
+
+
+def _takes_gzip(accepted: list[str]) -> bool:
+    """Whether Accept-Encoding (RFC 9110, 12.5.3) names gzip with a weight that is not zero; unasked, nothing is compressed."""
+    for one in ",".join(accepted).lower().split(","):
+        name, _, weight = one.partition(";")
+        if name.strip() in {"gzip", "x-gzip"}:
+            return not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
+    return False
 
 
 def no_such_path() -> NotFound:
