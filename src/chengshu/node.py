@@ -130,7 +130,8 @@ class Node:
             sys.stderr.write(f"{further.kind} [{further.code}]: {further.message}\n")
 
 
-def _own(_identity: Identity, credentials: CredentialSource) -> CredentialSource:
+def own_credentials(_identity: Identity, credentials: CredentialSource) -> CredentialSource:
+    """Return the node's own credentials: no plug-in."""
     return credentials
 
 
@@ -147,7 +148,7 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     return node
 
 
-def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id, plug: PlugCredentials = _own) -> Node:
+def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_id, plug: PlugCredentials = own_credentials) -> Node:
     """Open the node in ``folder``; raise NotFound when there is none and Invalid when its settings or key are wrong.
 
     ``plug`` puts other credentials in the place of the node's own.

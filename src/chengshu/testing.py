@@ -13,7 +13,7 @@ from chengshu import config
 from chengshu.api.app import create_app
 from chengshu.cli import verbs
 from chengshu.config import Cryptography
-from chengshu.node import Node, open_node
+from chengshu.node import Node, PlugCredentials, open_node, own_credentials
 
 START_S = 20.0
 
@@ -33,10 +33,10 @@ class Space:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def add(self, handle: str, *, clean_room: bool = False, witness: bool = False) -> Node:
+    def add(self, handle: str, *, clean_room: bool = False, witness: bool = False, plug: PlugCredentials = own_credentials) -> Node:
         """Create a node, serve it, and make it known to every node that is there already, and they to it.
 
-        With ``witness`` it cosigns the others' checkpoints.
+        With ``witness`` it cosigns the others' checkpoints; ``plug`` puts other credentials in the place of its own.
         """
         listener = _listener(0)
         folder = self._folder / handle
@@ -46,7 +46,7 @@ class Space:
         verbs.init(folder, birth)
         if witness:
             config.enable_witness(folder)
-        node = open_node(folder)
+        node = open_node(folder, plug=plug)
         card = verbs.describe(node)
         for other in self.nodes.values():
             verbs.add_peer(other, card)
