@@ -27,8 +27,8 @@ from chengshu.contract.outbox import Outbox
 from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
-from chengshu.dsp.couriers import DspCourier
-from chengshu.dsp.service import FORMAT, DspCatalog
+from chengshu.dsp.couriers import DspCourier, DspTransferCourier
+from chengshu.dsp.service import DspCatalog
 from chengshu.dsp.translate.pages import PageTokens
 from chengshu.evidence.alerts import Alerts
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
@@ -56,6 +56,11 @@ from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.kernel.text import Text
 from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
+from chengshu.transfer.carriers.http import HttpCarrier
+from chengshu.transfer.carriers.listed import listed_only
+from chengshu.transfer.flow.model import FORMATS
+from chengshu.transfer.flow.vault import Vault
+from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.streams.arrow import into_file
 from chengshu.witness.cosignatures import Cosignatures
@@ -68,6 +73,7 @@ from chengshu.witness.witnesses.http import HttpWitnesses
 KEYS = "keys"
 LOG = "log"
 WORK = "work"
+RECEIVED = "received"
 DATABASE = "node.db"
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
@@ -75,6 +81,9 @@ PROTOCOL_PATH = "/2025-1"
 LOG_PATH = "/log"
 WITNESS_PATH = "/witness"
 """Below a node's address: where its log is served, and where others have their checkpoints cosigned."""
+
+DATA_PATH = "/data/flows"
+"""Below a node's address: where products are pulled from and pushed to."""
 
 PlugCredentials = Callable[[Identity, CredentialSource], CredentialSource]
 """Makes, of a node's identity and its own credentials, those that it shall use: how a plug-in brings a scheme of its own."""
@@ -103,6 +112,7 @@ class Node:
     peers: DspPeers
     shown: DspCatalog
     transfers: Transfers
+    moving: Moving
     holder: Holder
     asker: Asker
     room: Cleanroom
@@ -220,6 +230,27 @@ def _wired(
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
     transfers = Transfers(database, products=catalog, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    moving = assemble(
+        Given(
+            database=database,
+            tasks=tasks,
+            identity=identity,
+            evidence=evidence,
+            products=catalog,
+            contracts=contracts,
+            transfers=transfers,
+            carrier=HttpCarrier(listed_only(identity)),
+            courier=DspTransferCourier(peers),
+            vault=Vault(seal.suite, seal.key),
+            digests=digests,
+            clock=clock,
+            new_id=new_id,
+            decide=Decide(settings.contract.decide),
+            url=settings.serve.address + DATA_PATH,
+            folder=folder / RECEIVED,
+            limit_bytes=MAX_PRODUCT_BYTES,
+        )
+    )
     receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)
     issuer = Issuer(
         database,
@@ -311,17 +342,23 @@ def _wired(
         SEND_TASK: settlements.send,
         ANCHOR_TASK: anchors.run,
         **outbox.handlers(),
+        **moving.handlers(),
     }
     worker = Worker(
         database,
         clock=clock,
         handlers=handlers,
-        on_failed={RUN_TASK: room.abandon, ANCHOR_TASK: anchors.abandon, **outbox.on_failed()},
+        on_failed={
+            RUN_TASK: room.abandon,
+            ANCHOR_TASK: anchors.abandon,
+            **outbox.on_failed(),
+            **moving.on_failed(),
+        },
         given_up=alerts.given_up,
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK},
     )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
-    listings = Listings(database, clock=clock, formats={FORMAT})
+    listings = Listings(database, clock=clock, formats=set(FORMATS))
     shown = DspCatalog(database, identity=identity, contracts=contracts, source=listings, tokens=PageTokens(seal.suite, seal.key))
     return Node(
         folder=folder,
@@ -347,6 +384,7 @@ def _wired(
         peers=peers,
         shown=shown,
         transfers=transfers,
+        moving=moving,
         holder=holder,
         asker=asker,
         room=room,

@@ -9,11 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from chengshu import __version__
+from chengshu.api.data import data_router
 from chengshu.api.log import log_router
 from chengshu.api.room import room_router
 from chengshu.api.witness import witness_router
 from chengshu.api.work import Workers
 from chengshu.dsp.routes.protocol import router, unknown_paths
+from chengshu.dsp.routes.transfer import transfer_router
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
 from chengshu.node import Node
 
@@ -32,6 +34,8 @@ def create_app(node: Node) -> FastAPI:
     """Return the node's application; its workers live exactly as long as it does."""
     app = FastAPI(title="Chengshu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
     app.include_router(router(contracts=node.contracts, catalog=node.shown, credentials=node.credentials))
+    app.include_router(transfer_router(processes=node.moving.processes, credentials=node.credentials))
+    app.include_router(data_router(node))
     app.include_router(room_router(node))
     app.include_router(log_router(node))
     app.include_router(witness_router(node))

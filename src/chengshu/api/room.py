@@ -16,7 +16,7 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import Node
-from chengshu.transfer.service import Sending
+from chengshu.transfer.sending import Sending
 from chengshu.transfer.streams.arrow import MEDIA_TYPE
 
 MAX_BODY_BYTES = 8 * 1024 * 1024

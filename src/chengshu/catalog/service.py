@@ -209,6 +209,11 @@ class Catalog:
             raise NotFound("product.unknown", f"expected the id of a published product, got {product_id}", hint=_LIST)
         return product
 
+    def version_of(self, tx: Connection, product_id: str) -> str | None:
+        """Return the digest of a published product's data within the caller's transaction; None where none of that id is published."""
+        product = store.find(tx, product_id)
+        return None if product is None else product.data_digest
+
     def ids(self, tx: Connection) -> list[str]:
         """Return the ids of every published product within the caller's transaction."""
         return store.ids(tx)

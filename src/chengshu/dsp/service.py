@@ -18,9 +18,7 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
 from chengshu.policy.odrl import from_odrl
-
-FORMAT = "HttpData-PULL"
-"""The distribution's format where a product names none."""
+from chengshu.transfer.flow.model import FORMATS
 
 REQUEST_PATH = "/catalog/request"
 MAX_PAGE_BYTES = 768 * 1024
@@ -112,9 +110,9 @@ class DspCatalog:
 
     def _rendered(self, one: Shown) -> dict[str, Any]:
         listed = one.listed
-        distribution = {"@type": "Distribution", "format": FORMAT, "accessService": self._service()}
+        distributions = [{"@type": "Distribution", "format": name, "accessService": self._service()} for name in FORMATS]
         offers = [dict(offer) for offer in one.offers]
-        return {"distribution": [distribution], **listed.document, "@type": "Dataset", "hasPolicy": offers}
+        return {"distribution": distributions, **listed.document, "@type": "Dataset", "hasPolicy": offers}
 
     def _service(self) -> dict[str, Any]:
         return {"@id": f"{self._identity.did}#dsp", "@type": "DataService", "endpointURL": self._identity.address}

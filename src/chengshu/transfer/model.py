@@ -22,6 +22,8 @@ class StopReason(StrEnum):
 
     RECEIVER_LEFT = "receiver-left"
     SENDING_FAILED = "sending-failed"
+    PROCESS_ENDED = "process-ended"
+    """Its transfer process was suspended or ended while it ran."""
 
 
 @dataclass(frozen=True, slots=True)

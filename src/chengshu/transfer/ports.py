@@ -16,6 +16,10 @@ class Products(Protocol):
         """Return a product's rows; raise Conflict or Invalid where its file is not the one published."""
         ...
 
+    def version_of(self, tx: Connection, product_id: str) -> str | None:
+        """Return the digest of a published product's data, None where none of that id is published."""
+        ...
+
     def grade_of(self, tx: Connection, product_id: str) -> Grade:
         """Return a product's grade in the caller's transaction."""
         ...

@@ -1,14 +1,11 @@
 """What can be asked of transfers."""
 
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
-from chengshu.kernel.canonical import Digests, RunningDigest
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Denied, NotFound
@@ -17,60 +14,9 @@ from chengshu.kernel.text import Text
 from chengshu.transfer import store
 from chengshu.transfer.model import Grant, GrantState, StopReason
 from chengshu.transfer.ports import Evidence, Products
-from chengshu.transfer.streams.arrow import rows_within, to_stream
+from chengshu.transfer.sending import Delivery, Sending
 
 GRANT_LIFE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What was handed over: its size and the digest of its bytes on the wire, never the rows."""
-
-    rows: int
-    digest: str
-
-
-class Sending:
-    """A product on its way out, piece by piece; whoever takes the pieces closes it, and how it ended is in the log then.
-
-    A piece counts as handed over once it has been taken: what the receiver's machine made of it, nobody on this side can see.
-    """
-
-    def __init__(self, transfers: "Transfers", grant: Grant, table: pa.Table, *, digests: Digests) -> None:
-        self._transfers = transfers
-        self._grant = grant
-        self._table = table
-        self._running = RunningDigest(digests)
-        self._pieces = self._running.over(to_stream(table))
-        self._taken = 0
-        self._bytes = 0
-        self._reason = StopReason.RECEIVER_LEFT
-        self._is_over = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._is_over:
-            raise StopIteration
-        self._reason = StopReason.SENDING_FAILED  # whatever ends it from here to the return is this side's doing
-        piece = next(self._pieces, None)
-        if piece is None:
-            self._transfers.complete(self._grant, delivery=Delivery(self._table.num_rows, self._running.digest()))
-            self._is_over = True
-            raise StopIteration
-        self._taken += 1
-        self._bytes += len(piece)
-        self._reason = StopReason.RECEIVER_LEFT
-        return piece
-
-    def close(self) -> None:
-        """Record that the transfer was broken off, unless the whole product went out; a second call changes nothing."""
-        if self._is_over:
-            return
-        self._is_over = True
-        delivery = Delivery(rows_within(self._table, pieces=self._taken), self._running.digest())
-        self._transfers.stop(self._grant, delivery=delivery, sent_bytes=self._bytes, reason=self._reason)
 
 
 class Transfers:
@@ -128,12 +74,26 @@ class Transfers:
         refused = self._products.grade_of(tx, product).refuses(is_open_to_all=False)
         return None if refused is None else refused.rule
 
+    def begin(self, tx: Connection, grant: Grant, *, transfer: str) -> Grant:
+        """Open a grant that a transfer process gives and takes at once, in the caller's transaction; nobody else can come with it."""
+        store.add(tx, grant, token_digest=f"transfer:{grant.id}")
+        self._evidence.append(tx, "transfer.started", grant.job, {**_body(grant), "transfer": transfer})
+        return grant
+
+    def begun(self, tx: Connection, *, job: str, product: str) -> bool:
+        """Say whether a product began to go out for a job before."""
+        return store.is_begun(tx, job=job, product=product)
+
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
         """Record that the whole product went out, and meter the use once, however often one job had to pull the product."""
         with self._database.write() as tx:
-            body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
-            self._evidence.append(tx, "transfer.completed", grant.job, body)
-            self._meter(tx, store.save_state(tx, grant, state=GrantState.COMPLETED), delivery)
+            self.completed(tx, grant, delivery=delivery)
+
+    def completed(self, tx: Connection, grant: Grant, *, delivery: Delivery) -> None:
+        """Record as :meth:`complete` does, in the caller's transaction."""
+        body = {**_body(grant), "rows": delivery.rows, "data_digest": delivery.digest}
+        self._evidence.append(tx, "transfer.completed", grant.job, body)
+        self._meter(tx, store.save_state(tx, grant, state=GrantState.COMPLETED), delivery)
 
     def stop(self, grant: Grant, *, delivery: Delivery, sent_bytes: int, reason: StopReason) -> None:
         """Record that a product did not go out whole; where rows of it did, meter the use, once as :meth:`complete` does.

@@ -68,6 +68,11 @@ def save_state(tx: Connection, grant: Grant, *, state: GrantState) -> Grant:
     return replace(grant, state=state)
 
 
+def is_begun(tx: Connection, *, job: str, product: str) -> bool:
+    """Say whether there is a grant for a job over one product."""
+    return tx.execute(select(grants.c.id).where(grants.c.job == job, grants.c.product == product)).first() is not None
+
+
 def save_delivery(tx: Connection, grant: Grant, *, rows: int, data_digest: str) -> None:
     """Keep the size and the digest of what went out under ``grant``."""
     tx.execute(update(grants).where(grants.c.id == grant.id).values(rows=rows, data_digest=data_digest))
