@@ -90,6 +90,7 @@ def test_a_pull_is_suspended_and_resumed_by_either_side_with_another_token(pair:
     node, own = (pair.consumer, pid) if by == "consumer" else (pair.provider, theirs)
     node.moving.processes.suspend(own, reason="maintenance")
     pair.settled(pid, State.SUSPENDED)
+    assert [log[-1] for log in (kinds(pair.consumer, pid), kinds(pair.provider, theirs))] == ["delivery.suspended"] * 2
     other, its = (pair.provider, theirs) if by == "consumer" else (pair.consumer, pid)
     assert other.moving.processes.process(its).reasons == ("maintenance",)
     with pytest.raises(Conflict):
@@ -116,6 +117,7 @@ def test_a_transfer_is_terminated_by_either_side_with_its_reason(pair: Pair, by:
     pair.settled(pid, State.TERMINATED)
     assert pair.consumer.moving.processes.process(pid).reasons == ("no longer needed",)
     assert pair.provider.moving.processes.process(theirs).reasons == ("no longer needed",)
+    assert kinds(pair.provider, theirs)[-1] == "delivery.terminated"
     with pytest.raises(Conflict):
         node.moving.processes.start(own)
 
