@@ -3,15 +3,21 @@
 import json
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
 
 FILE_NAME = "chengshu.toml"
+
+
+def _network(text: str) -> str:
+    ip_network(text)  # its ValueError is the message
+    return text
 
 
 class _Section(BaseModel):
@@ -32,11 +38,20 @@ class ServeSection(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8700, ge=1, le=65535)
     public_url: str | None = None
+    development: bool | None = None
 
     @property
     def address(self) -> str:
         """The base URL that other nodes use."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+
+class OutgoingSection(_Section):
+    """Whom this node calls beyond the public internet's https: hosts that parties may name, networks that are not public, authorities."""
+
+    hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}(:[0-9]{1,5})?$")], ...] = ()
+    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    certificates: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
 
 class CleanroomSection(_Section):
@@ -91,6 +106,7 @@ class Settings(_Section):
     node: NodeSection
     space: SpaceSection = SpaceSection()
     serve: ServeSection = ServeSection()
+    outgoing: OutgoingSection = OutgoingSection()
     cleanroom: CleanroomSection = CleanroomSection()
     contract: ContractSection = ContractSection()
     witness: WitnessSection = WitnessSection()
@@ -171,6 +187,10 @@ def _toml(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return str(value)
+        case list() | tuple():
+            return f"[{', '.join(_toml(one) for one in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{key} = {_toml(one)}' for key, one in value.items())}}}"
         case _:
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")  # JSON's escapes are TOML's, but for this one
 

@@ -52,6 +52,7 @@ from chengshu.kernel.crypto import SUITES, Signer, Suite, is_signed_by, suite_of
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Invalid
 from chengshu.kernel.ids import NewId, new_id
+from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.kernel.text import Text
 from chengshu.live.service import Directives, Permits
@@ -206,14 +207,17 @@ def _wired(
     digests = Digests(seal.suite)
     name = settings.node
     evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
-    identity = Identity(database, signer=signer, address=settings.serve.address + PROTOCOL_PATH, evidence=evidence, clock=clock)
+    identity = Identity(
+        database,
+        signer=signer,
+        address=settings.serve.address + PROTOCOL_PATH,
+        evidence=evidence,
+        clock=clock,
+        outgoing=_outgoing(folder, settings),
+    )
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
     secrets = SharedSecrets(folder / KEYS)
-    schemes: dict[Scheme, CredentialSource] = {
-        Scheme.TOKEN: TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id),
-        Scheme.STATIC: StaticCredentials(identity, secrets=secrets),
-    }
-    credentials = plug(identity, ChosenCredentials(identity, schemes=schemes))
+    credentials = plug(identity, _schemes(identity, secrets=secrets, digests=digests, clock=clock, new_id=new_id))
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     contracts = Contracts(
         database,
@@ -401,10 +405,30 @@ def _wired(
     )
 
 
+def _schemes(identity: Identity, *, secrets: SharedSecrets, digests: Digests, clock: Clock, new_id: NewId) -> ChosenCredentials:
+    schemes: dict[Scheme, CredentialSource] = {
+        Scheme.TOKEN: TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id),
+        Scheme.STATIC: StaticCredentials(identity, secrets=secrets),
+    }
+    return ChosenCredentials(identity, schemes=schemes)
+
+
+def _outgoing(folder: Path, settings: config.Settings) -> Outgoing:
+    """The policy of the settings; where they do not say, development mode is that of a node that only its own machine reaches."""
+    chosen, local = settings.outgoing, is_loopback(settings.serve.host) and outgoing_of(settings.serve.address).development
+    return Outgoing(
+        development=local if settings.serve.development is None else settings.serve.development,
+        own=settings.serve.address,
+        hosts=frozenset(chosen.hosts),
+        networks=networks_of(chosen.networks),
+        certificates=folder / chosen.certificates if chosen.certificates else None,
+    )
+
+
 def _witnessing(
     folder: Path, settings: config.Settings, *, database: Database, evidence: Evidence, identity: Identity, clock: Clock
 ) -> tuple[Witness, Cosignatures, Gossip]:
-    witnesses = HttpWitnesses()
+    witnesses = HttpWitnesses(identity.outgoing)
     policy = partial(_policy, folder / settings.witness.policy)
     cosigners = FileCosigners(folder / KEYS, name=f"{settings.node.handle}/witness")
 
@@ -423,7 +447,7 @@ def _witnessing(
         return found | further
 
     def tiles(log: KnownLog) -> RemoteTiles:
-        return LocalTiles(FileTiles(folder / LOG)) if log.url is None else HttpTiles(log.url)
+        return LocalTiles(FileTiles(folder / LOG)) if log.url is None else HttpTiles(log.url, outgoing=identity.outgoing)
 
     witness = Witness(database, cosigners=cosigners.load, key_of=key_of, evidence=evidence, clock=clock)
     cosignatures = Cosignatures(database, log=evidence, folder=folder / LOG, policy=policy, witnesses=witnesses, clock=clock)

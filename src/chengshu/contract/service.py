@@ -176,11 +176,14 @@ class Contracts:
         A repeat of the same message returns the negotiation that it opened. Raises Conflict where ``peer_pid`` is in use for another,
         Invalid for a callback address that is not the sender's own.
         """
-        if content.callback is None or not self._identity.get(sender).owns(content.callback):
+        if content.callback is None or not self._identity.may_name(sender, content.callback):
             raise Invalid(
                 "negotiation.callback",
                 "expected a callbackAddress with the scheme, host and port that this party is listed with, got another",
-                hint=Text("List the party with the address it calls back from.", "请按对方回调地址登记该参与方。"),
+                hint=Text(
+                    "List the party with the address it calls back from, or its host in [outgoing] hosts.",
+                    "请按对方回调地址登记该参与方，或将该主机列入 [outgoing] hosts。",
+                ),
             )
         role = Role.PROVIDER if isinstance(content, Request) else Role.CONSUMER
         message = self._steps.digest_of(content, None)

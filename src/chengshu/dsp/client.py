@@ -17,6 +17,7 @@ from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Fact, Invalid, NotFound, Unavailable
+from chengshu.kernel.outgoing import bounded
 from chengshu.kernel.text import Text
 
 TIMEOUT_S = 10.0
@@ -26,21 +27,13 @@ _TRY_LATER = frozenset({408, 425, 429})
 
 
 class DspPeers:
-    """Speaks to the parties on the trust list and to nobody else; no redirects, no proxies from the environment, no compression.
-
-    Refusing compression keeps a small answer from becoming a large one (decompression bombs).
-    """
+    """Speaks to the parties on the trust list and to nobody else, as :class:`chengshu.kernel.outgoing.Outgoing` allows it."""
 
     def __init__(self, identity: Identity, *, credentials: CredentialSource, timeout_s: float = TIMEOUT_S) -> None:
         self._identity = identity
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._client = httpx.Client(
-            timeout=timeout_s,
-            follow_redirects=False,
-            trust_env=False,
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        )
+        self._client = identity.outgoing.client(timeout_s=timeout_s, patience_s=timeout_s)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -96,7 +89,7 @@ class DspPeers:
     def _exchange(self, method: str, did: str, path: str, body: bytes) -> "_Received":
         party = self._identity.get(did)
         url = path if path.startswith(("http://", "https://")) else party.address + path
-        if not party.owns(url):
+        if not self._identity.may_name(did, url):
             raise _elsewhere()
         request = self._client.build_request(method, url, content=body or None)
         signed = SignedRequest(method, request.url.raw_path.decode("ascii"), body)
@@ -114,7 +107,7 @@ class DspPeers:
             response = self._client.send(request, stream=True)
             try:
                 links = response.headers.get("Link")
-                return response.status_code, _bounded(response, until), links
+                return response.status_code, bounded(response, limit=MAX_BYTES, until=until), links
             finally:
                 response.close()
         except (httpx.TransportError, httpx.InvalidURL) as error:
@@ -140,19 +133,6 @@ def _elsewhere() -> Denied:
         "expected an address with the scheme, host and port that the party is listed with, got another",
         hint=Text("List the party with the address that it uses.", "请按对方实际使用的地址登记该参与方。"),
     )
-
-
-def _bounded(response: httpx.Response, until: float) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise _broken("expected an answer without compression, got one with")
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise _broken(f"expected an answer of at most {MAX_BYTES} bytes, got more")
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("the answer as a whole took too long")
-    return bytes(body)
 
 
 def _refusal(status: int, answer: bytes, *, method: str, path: str, name: str) -> ChengshuError:

@@ -54,6 +54,15 @@ def tile_at(size: int, *, level: int | None, index: int) -> TileName | None:
     return TileName(level, index, width) if width > 0 else None
 
 
+def kept_tile(read: Callable[[str], bytes | None], name: TileName) -> tuple[str, bytes] | None:
+    """Return the path and bytes of a tile as ``read`` gives them, or of the full one that took its place; None without either."""
+    for candidate in (name, name.full):
+        data = read(candidate.path)
+        if data is not None:
+            return candidate.path, data
+    return None
+
+
 def encode_bundle(entries: Sequence[bytes]) -> bytes:
     """Return an entry bundle: each entry after its length as a big-endian uint16."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)

@@ -11,6 +11,7 @@ from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import PublicKey, Signer, suite_of
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
+from chengshu.kernel.outgoing import Outgoing, outgoing_of
 from chengshu.kernel.text import Text
 
 
@@ -20,12 +21,16 @@ class Identity:
     Ids are pinned by the operator, never fetched.
     """
 
-    def __init__(self, database: Database, *, signer: Signer, address: str, evidence: Evidence, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, signer: Signer, address: str, evidence: Evidence, clock: Clock, outgoing: Outgoing | None = None
+    ) -> None:
+        """``outgoing`` says whom this node calls; without one, only a node that is itself on loopback calls what is on loopback."""
         self._database = database
         self._evidence = evidence
         self._clock = clock
         self.signer = signer
         self.address = checked_address(address)
+        self.outgoing = outgoing or outgoing_of(self.address)
         self.did = did_key(signer.public_key)
 
     def add(
@@ -92,6 +97,10 @@ class Identity:
         """Say whether ``did`` is on the trust list."""
         with self._database.read() as tx:
             return store.get(tx, did) is not None
+
+    def may_name(self, did: str, url: str) -> bool:
+        """Say whether a party may make us call ``url``: one of its own origin, or of a host that the operator listed; raises NotFound."""
+        return self.get(did).owns(url) or self.outgoing.lists(url)
 
     def find(self, text: str) -> Party:
         """Return the party with this id, name or handle; raise NotFound where there is none."""

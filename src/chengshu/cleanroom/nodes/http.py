@@ -27,13 +27,13 @@ KeepStream = Callable[[Iterable[bytes], Path], None]
 
 
 class HttpNodes:
-    """Speaks to the parties on the trust list and to nobody else; no redirects, no proxies from the environment."""
+    """Speaks to the parties on the trust list and to nobody else, as :class:`chengshu.kernel.outgoing.Outgoing` allows it."""
 
     def __init__(self, identity: Identity, *, credentials: CredentialSource, keep_stream: KeepStream, timeout_s: float = TIMEOUT_S) -> None:
         self._identity = identity
         self._credentials = credentials
         self._keep_stream = keep_stream
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"})
+        self._client = identity.outgoing.client(timeout_s=timeout_s, accept="*/*")
 
     def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """Send JSON to a party's node and return its JSON answer.

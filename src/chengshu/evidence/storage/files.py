@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
-from chengshu.evidence.tiles import TILE_WIDTH, TileName
+from chengshu.evidence.tiles import TILE_WIDTH, TileName, kept_tile
 from chengshu.kernel.errors import Tampered, Unavailable
 from chengshu.kernel.text import Text
 
@@ -50,10 +51,10 @@ class FileTiles:
 
     def tile(self, name: TileName) -> tuple[str, bytes]:
         """Return the path and bytes of a tile, or of the full tile that took the partial one's place; raise Tampered if both are gone."""
-        for candidate in (name, name.full):
-            data = self.read(candidate.path)
-            if data is not None:
-                return candidate.path, data
+        return kept_tile(self.read, name) or self._none(name)
+
+    @staticmethod
+    def _none(name: TileName) -> NoReturn:
         raise Tampered(
             "evidence.file-missing",
             f"{name.path}: expected a file of the log, got none",

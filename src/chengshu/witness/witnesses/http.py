@@ -1,4 +1,4 @@
-"""Witnesses over HTTP (C2SP tlog-witness): bounded in time and size, no redirects, no proxies from the environment."""
+"""Witnesses over HTTP (C2SP tlog-witness): bounded in time and size, called as the outgoing policy allows."""
 
 import time
 from urllib.parse import quote
@@ -6,7 +6,8 @@ from urllib.parse import quote
 import httpx
 
 from chengshu.kernel.connections import silence_of
-from chengshu.kernel.errors import Unavailable
+from chengshu.kernel.errors import Denied, Invalid, Unavailable
+from chengshu.kernel.outgoing import Outgoing, bounded
 from chengshu.kernel.text import Text
 from chengshu.witness.ports import Reply
 
@@ -17,7 +18,8 @@ MAX_ANSWER_BYTES = 320 * 1024
 class HttpWitnesses:
     """Asks witnesses by their URL; a new connection for each call, so that a dead one is nobody else's."""
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, outgoing: Outgoing, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._outgoing = outgoing
         self._timeout_s = timeout_s
 
     def submit(self, url: str, body: bytes) -> Reply:
@@ -36,17 +38,15 @@ class HttpWitnesses:
     def _call(self, method: str, url: str, body: bytes | None) -> Reply:
         try:
             with (
-                httpx.Client(timeout=self._timeout_s, follow_redirects=False, trust_env=False) as client,
+                self._outgoing.client(timeout_s=self._timeout_s, patience_s=2 * self._timeout_s, accept="*/*") as client,
                 client.stream(method, url, content=body) as response,
             ):
-                data, until = bytearray(), time.monotonic() + 2 * self._timeout_s
-                for chunk in response.iter_bytes():
-                    data += chunk
-                    if len(data) > MAX_ANSWER_BYTES or time.monotonic() > until:
-                        raise _silent(f"more than {MAX_ANSWER_BYTES} bytes, or too slow an answer")
+                data = bounded(response, limit=MAX_ANSWER_BYTES, until=time.monotonic() + 2 * self._timeout_s)
                 return Reply(response.status_code, data.decode())
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise _silent(silence_of(error)) from error
+        except (Invalid, Denied) as error:
+            raise _silent(error.message) from error
 
 
 def _silent(got: str) -> Unavailable:
