@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection
 
 from chengshu.catalog.listing import OWN, Asked, Federated, Judge, Listed, Page, Shown
+from chengshu.contract.decision import Decide
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
@@ -31,7 +32,7 @@ from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata
-from chengshu.kernel.ids import new_id
+from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.policy.model import Basis, CountLimit, Environment, Form, Methods, OutputForm, Pay, Policy, Purpose, Recipient, Use
 
@@ -106,10 +107,10 @@ Start = Callable[..., Node]
 
 
 def starter(folder: Path, clock: StepClock, stack: ExitStack) -> Start:
-    def start(name: str, *, serving: bool = True) -> Node:
+    def start(name: str, *, serving: bool = True, **choices: Any) -> Node:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/2025-1"
-        node = make_node(folder / name, clock, address)
+        node = make_node(folder / name, clock, address, **choices)
         stack.callback(node.peers.close)
         stack.callback(node.database.engine.dispose)
         if serving:
@@ -121,7 +122,7 @@ def starter(folder: Path, clock: StepClock, stack: ExitStack) -> Start:
     return start
 
 
-def make_node(folder: Path, clock: StepClock, address: str) -> Node:
+def make_node(folder: Path, clock: StepClock, address: str, *, decide: Decide = Decide.AUTOMATIC, new_id: NewId = new_id) -> Node:
     signer = FileKeys(folder / "keys").create(INTERNATIONAL)
     database = Database(folder / "node.db")
     with database.write() as tx:
@@ -131,7 +132,15 @@ def make_node(folder: Path, clock: StepClock, address: str) -> Node:
     products, digests = Products(), Digests(INTERNATIONAL)
     tasks = Tasks(clock)
     contracts = Contracts(
-        database, tasks=tasks, identity=identity, evidence=evidence, datasets=products, digests=digests, clock=clock, new_id=new_id
+        database,
+        tasks=tasks,
+        identity=identity,
+        evidence=evidence,
+        datasets=products,
+        digests=digests,
+        clock=clock,
+        new_id=new_id,
+        decide=decide,
     )
     credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials, timeout_s=5)

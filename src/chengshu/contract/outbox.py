@@ -33,7 +33,7 @@ class Outbox:
         if _is_moot(negotiation, content):
             return
         peer_pid = self._courier.deliver(negotiation, content, payload.get("message"))
-        if peer_pid is not None:
+        if peer_pid is not None and negotiation.peer_pid is None:  # a later answer is no place for another pid: what counts came first
             self._contracts.learn(negotiation.id, peer_pid)
 
     def failed(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
