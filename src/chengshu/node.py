@@ -22,12 +22,14 @@ from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
+from chengshu.contract.agreements import TELL, Agreements
 from chengshu.contract.decision import Decide
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier, DspTransferCourier
+from chengshu.dsp.heralds import DspHeralds
 from chengshu.dsp.service import DspCatalog
 from chengshu.dsp.translate.pages import PageTokens
 from chengshu.evidence.alerts import Alerts
@@ -110,6 +112,7 @@ class Node:
     alerts: Alerts
     catalog: Catalog
     contracts: Contracts
+    agreements: Agreements
     peers: DspPeers
     shown: DspCatalog
     transfers: Transfers
@@ -232,6 +235,16 @@ def _wired(
     )
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
+    agreements = Agreements(
+        database,
+        tasks=tasks,
+        identity=identity,
+        evidence=evidence,
+        contracts=contracts,
+        heralds=DspHeralds(peers),
+        digests=digests,
+        clock=clock,
+    )
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
     transfers = Transfers(database, products=catalog, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     moving = assemble(
@@ -347,6 +360,7 @@ def _wired(
         ANCHOR_TASK: anchors.run,
         **outbox.handlers(),
         **moving.handlers(),
+        **agreements.handlers(),
     }
     worker = Worker(
         database,
@@ -357,13 +371,19 @@ def _wired(
             ANCHOR_TASK: anchors.abandon,
             **outbox.on_failed(),
             **moving.on_failed(),
+            **agreements.on_failed(),
         },
         given_up=alerts.given_up,
-        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK},
+        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL},
     )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
-    listings = Listings(database, clock=clock, formats=set(FORMATS))
-    shown = DspCatalog(database, identity=identity, contracts=contracts, source=listings, tokens=PageTokens(seal.suite, seal.key))
+    shown = DspCatalog(
+        database,
+        identity=identity,
+        contracts=contracts,
+        source=Listings(database, clock=clock, formats=set(FORMATS)),
+        tokens=PageTokens(seal.suite, seal.key),
+    )
     return Node(
         folder=folder,
         settings=settings,
@@ -385,6 +405,7 @@ def _wired(
         ),
         catalog=catalog,
         contracts=contracts,
+        agreements=agreements,
         peers=peers,
         shown=shown,
         transfers=transfers,

@@ -15,11 +15,13 @@ from fastapi import FastAPI
 from sqlalchemy import Connection
 
 from chengshu.catalog.listing import OWN, Asked, Federated, Judge, Listed, Page, Shown
+from chengshu.contract.agreements import TELL, Agreements
 from chengshu.contract.decision import Decide
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier
+from chengshu.dsp.heralds import DspHeralds
 from chengshu.dsp.messages.shapes import CONTEXT
 from chengshu.dsp.routes.protocol import router, unknown_paths
 from chengshu.dsp.service import DspCatalog
@@ -88,6 +90,7 @@ class Node:
     identity: Identity
     credentials: TokenCredentials
     contracts: Contracts
+    agreements: Agreements
     evidence: Evidence
     products: Products
     peers: DspPeers
@@ -145,17 +148,32 @@ def make_node(folder: Path, clock: StepClock, address: str, *, decide: Decide = 
     credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials, timeout_s=5)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
-    worker = Worker(
-        database, clock=clock, handlers=outbox.handlers(), on_failed=outbox.on_failed(), given_up=lambda _tx, _task, _error: None
+    agreements = Agreements(
+        database,
+        tasks=tasks,
+        identity=identity,
+        evidence=evidence,
+        contracts=contracts,
+        heralds=DspHeralds(peers),
+        digests=digests,
+        clock=clock,
     )
-    return Node(database, identity, credentials, contracts, evidence, products, peers, worker, tasks)
+    worker = Worker(
+        database,
+        clock=clock,
+        handlers=outbox.handlers() | agreements.handlers(),
+        on_failed=outbox.on_failed() | agreements.on_failed(),
+        given_up=lambda _tx, _task, _error: None,
+        patient={TELL},
+    )
+    return Node(database, identity, credentials, contracts, agreements, evidence, products, peers, worker, tasks)
 
 
 def serve(node: Node, listener: socket.socket, stack: ExitStack) -> None:
     app = FastAPI(openapi_url=None)
     tokens = PageTokens(INTERNATIONAL, INTERNATIONAL.new_data_key())
     catalog = DspCatalog(node.database, identity=node.identity, contracts=node.contracts, source=node.products, tokens=tokens)
-    app.include_router(router(contracts=node.contracts, catalog=catalog, credentials=node.credentials))
+    app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=catalog, credentials=node.credentials))
     app.include_router(unknown_paths())
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -22,13 +22,13 @@ from chengshu.cli import verbs
 from chengshu.cli.main import app
 from chengshu.evidence.model import KINDS
 from chengshu.kernel.canonical import Digests
-from chengshu.kernel.clock import system_clock
+from chengshu.kernel.clock import from_iso, system_clock
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.errors import Denied
 from chengshu.kernel.secret_files import put_secret
 from chengshu.live.model import Act
 from chengshu.node import Node, open_node
-from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose, Recipient
+from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose, Recipient, TimeWindow
 from chengshu.policy.odrl import content as policy_content
 from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
@@ -41,6 +41,7 @@ MEAN = "SELECT COUNT(*) AS n, AVG(speed) AS speed FROM road.counts"
 READS = {
     # a contract of its own on a chain, for nobody's log yet, and where it is in the node's settings; its use is an entry
     *(("anchor", word) for word in ("deploy", "list", "verify")),
+    *(("agreement", word) for word in ("list", "show")),
     *(("contract", word) for word in ("list", "negotiations", "show")),
     # these read the log, or write files about it (publishing: its own files); what is in it is in it already
     *(("evidence", word) for word in ("export", "fetch", "fsck", "list", "publish", "receipt", "reconcile", "verifier", "verify")),
@@ -142,6 +143,7 @@ def _walk(walk: Walk) -> None:
     walk.command("job", "run", "none.method", "--purpose", "study", "--input", "road/counts", on="firm", code=3)
     _refuse_a_stranger(walk, str(agreed["agreement"]))
     _value(walk)
+    _outlive(walk, str(agreed["agreement"]))
     walk.act("trouble", lambda: road.trouble(Denied("test.trouble", "expected nothing, got this", hint=KINDS["node.started"])))
     _permits(walk)
     _anchor(walk)
@@ -205,6 +207,25 @@ def _value(walk: Walk) -> None:
     asked = walk.command("job", "run", "small.worth", *words, on="firm", settled=walk.has("receipt.countersigned", "road", "firm", times=2))
     walk.command("statement", "make", asked["job"], on="room", settled=walk.has("payment.recorded", "road", "firm"))
     walk.command("product", "withdraw", "other", on="road")
+
+
+def _outlive(walk: Walk, agreement: str) -> None:
+    """An agreement that is amended, renewed, and ended; and one that runs out."""
+    road, firm = walk.nodes["road"], walk.nodes["firm"]
+    for version, verb, end, times in (("3.0.0", "amend", "2100", 3), ("4.0.0", "renew", "2101", 4)):
+        window = TimeWindow(None, from_iso(f"{end}-01-01T00:00:00Z"))
+        policy = walk.folder / f"{verb}.json"
+        rules = (Purpose(frozenset({"study"})), Recipient(frozenset({firm.identity.did})), window)
+        policy.write_text(json.dumps(to_odrl(Policy(rules))), encoding="utf-8")
+        walk.command("product", "publish", walk.folder / "counts.parquet", "--policy", policy, "--version", version, on="road")
+        superseded = walk.has("agreement.superseded", "road", "firm", times=times - 2)
+        agreement = walk.command("agreement", verb, agreement, on="firm", settled=superseded)["agreement"]
+    later = open_node(road.folder, clock=lambda: from_iso("2102-01-01T00:00:00Z"))
+    walk.act("run out", later.agreements.expire)
+    hang_up(later)
+    words = ["--code", "purpose-ended", "--reason", "the study is over"]
+    ended = walk.command("agreement", "terminate", agreement, *words, on="firm", settled=walk.has("agreement.terminated", "road", "firm"))
+    assert (ended["state"], firm.agreements.standing(agreement).life.phase) == ("TERMINATED", "TERMINATED")
 
 
 def _permits(walk: Walk) -> None:
@@ -301,6 +322,10 @@ LEAVES: dict[str, dict[str, list[str]]] = {
         "firm": ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"],
         "road": ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"],
     },
+    "agreement amend": {handle: ["agreement.signed", "negotiation.finalized", "agreement.superseded"] for handle in ("road", "firm")},
+    "agreement renew": {handle: ["agreement.signed", "negotiation.finalized", "agreement.superseded"] for handle in ("road", "firm")},
+    "agreement terminate": {handle: ["agreement.terminated"] for handle in ("road", "firm")},
+    "run out": {"road": ["agreement.expired"]},
     "contract terminate": {"firm": ["negotiation.terminated"]},
     "query": {
         "firm": ["job.submitted", "job.released", "receipt.countersigned"],

@@ -33,7 +33,7 @@ STATUS: dict[type[ChengshuError], int] = {
 def create_app(node: Node) -> FastAPI:
     """Return the node's application; its workers live exactly as long as it does."""
     app = FastAPI(title="Chengshu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
-    app.include_router(router(contracts=node.contracts, catalog=node.shown, credentials=node.credentials))
+    app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=node.shown, credentials=node.credentials))
     app.include_router(transfer_router(processes=node.moving.processes, credentials=node.credentials))
     app.include_router(data_router(node))
     app.include_router(room_router(node))

@@ -7,6 +7,7 @@ import typer
 
 from chengshu import __version__
 from chengshu.cli.commands import (
+    agreements,
     anchor,
     contracts,
     demo,
@@ -56,6 +57,7 @@ app.add_typer(nodes.app, name="node")
 app.add_typer(peers.app, name="peer")
 app.add_typer(products.app, name="product")
 app.add_typer(contracts.app, name="contract")
+app.add_typer(agreements.app, name="agreement")
 app.add_typer(jobs.app, name="job")
 app.add_typer(receipts.app, name="receipt")
 app.add_typer(permits.app, name="permit")

@@ -16,7 +16,7 @@ from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.policy.model import NAMES, Recipient, differing
-from chengshu.policy.odrl import content, from_odrl
+from chengshu.policy.odrl import REPLACES, content, from_odrl
 from chengshu.policy.sameness import same_rules
 
 ENDED_BY_OPERATOR = "terminated-by-operator"
@@ -114,6 +114,7 @@ def draft_agreement(negotiation: Negotiation, offer: Offer, *, agreement_id: str
         "assigner": offer.document["assigner"],
         "assignee": negotiation.counterparty,
         "timestamp": iso(at),
+        **({} if negotiation.replaces is None else {REPLACES: negotiation.replaces}),
         **content(offer.document),
     }
 
@@ -132,6 +133,12 @@ def refuse_agreement(negotiation: Negotiation, agreement: Agreement, *, consumer
             "agreement-modified",
             "expected the requested offer's rules unchanged, got others",
             would_pass=Text("An agreement with the requested rules.", "规则与所请求报价一致的合约。"),
+        )
+    if agreement.document.get(REPLACES) not in {None, negotiation.replaces}:
+        return Refused(
+            "agreement-modified",
+            "expected an agreement that replaces what was asked for and nothing else, got one that replaces another",
+            would_pass=Text("An agreement that replaces the one the negotiation names.", "仅替换协商所指明合约的合约。"),
         )
     return refuse_signature(agreement, agreement.provider_signature, signer=agreement.provider, digests=digests)
 

@@ -10,8 +10,8 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.machine import CONSUMER, EITHER, PROVIDER, Machine, Role, Step
 from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import Policy
+from chengshu.policy.odrl import REPLACES, from_odrl
 from chengshu.policy.odrl import content as policy_content
-from chengshu.policy.odrl import from_odrl
 
 Document = Mapping[str, Any]
 
@@ -35,18 +35,23 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The consumer asks for an offer; ``callback`` is set in the first message and only there."""
+    """The consumer asks for an offer; ``callback`` is set in the first message and only there.
+
+    ``replaces`` is the agreement that the new one is to take the place of; it counts in the first message.
+    """
 
     offer: Document
     callback: str | None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """The provider makes an offer; ``callback`` is set where it opens the negotiation and only there."""
+    """The provider makes an offer; ``callback`` is set where it opens the negotiation and only there; ``replaces`` as in a request."""
 
     offer: Document
     callback: str | None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,10 @@ class Agree:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """The consumer confirms the agreement, with its signature (None: a connector that does not sign)."""
+    """The consumer confirms the agreement, with its signature (None: a connector that does not sign), and what it sees replaced."""
 
     signature: str | None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,10 @@ class Negotiation:
     reasons: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    replaces: str | None = None
+    """The agreement that the one under negotiation is to take the place of."""
+    is_replacing_known: bool = False
+    """Whether the counterparty said that it knows so; a connector without this extension of ours never does."""
 
     @property
     def dataset(self) -> str:
@@ -220,7 +230,7 @@ def advance(negotiation: Negotiation, content: Content, *, by: Role, at: datetim
     state = MACHINE.next(negotiation.state, type(content), by=by)
     if isinstance(state, Refused):
         return state
-    moved = replace(negotiation, state=state, updated_at=at)
+    moved = replace(_heard(negotiation, content, by=by), state=state, updated_at=at)
     match content:
         case Request(offer) | Propose(offer):
             return replace(moved, offer=offer)
@@ -240,7 +250,20 @@ def to_json(content: Content) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any]) -> Content:
     """Return the content that :func:`to_json` wrote."""
     kind = next(kind for kind in CONTENTS if kind.__name__ == values["kind"])
-    read = {field.name: values[field.name] for field in fields(kind)}
+    read = {field.name: values[field.name] for field in fields(kind) if field.name in values}
     if "reasons" in read:
         read["reasons"] = tuple(read["reasons"])
     return kind(**read)
+
+
+def _heard(negotiation: Negotiation, content: Content, *, by: Role) -> Negotiation:
+    """Note where the counterparty says by itself which agreement is replaced."""
+    match content:
+        case Request() | Propose() | Verify():
+            named = content.replaces
+        case Agree(agreement):
+            named = agreement.get(REPLACES)
+        case _:
+            named = None
+    is_said = by is not negotiation.role and named is not None and named == negotiation.replaces
+    return replace(negotiation, is_replacing_known=True) if is_said else negotiation

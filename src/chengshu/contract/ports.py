@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from chengshu.contract.life import Termination
 from chengshu.contract.model import Content, Negotiation
 
 
@@ -52,4 +53,12 @@ class Courier(Protocol):
 
         Raises as :class:`Peers`.
         """
+        ...
+
+
+class Heralds(Protocol):
+    """Brings word of an agreement's end to the counterparty."""
+
+    def tell(self, counterparty: str, termination: Termination) -> bool:
+        """Send our termination; return False where the counterparty's connector has no such message. Raises as :class:`Peers`."""
         ...

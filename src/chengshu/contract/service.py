@@ -4,6 +4,8 @@ from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code, make_offer
+from chengshu.contract.life import Phase
+from chengshu.contract.lives import Lives
 from chengshu.contract.lookup import found, own, shared, with_peer
 from chengshu.contract.model import (
     Accept,
@@ -58,6 +60,7 @@ class Contracts:
         self._identity = identity
         self._digests = digests
         self._evidence = evidence
+        self._lives = Lives(own_id=identity.did, evidence=evidence, digests=digests, clock=clock)
         self._steps = Steps(
             tasks=tasks,
             identity=identity,
@@ -67,6 +70,7 @@ class Contracts:
             new_id=new_id,
             digests=digests,
             decide=decide,
+            lives=self._lives,
         )
 
     # --- offers ---------------------------------------------------------------------------------------------------------------------
@@ -89,11 +93,12 @@ class Contracts:
 
     # --- our own steps --------------------------------------------------------------------------------------------------------------
 
-    def request(self, counterparty: str, *, dataset: str, offer: Document) -> str:
+    def request(self, counterparty: str, *, dataset: str, offer: Document, replaces: str | None = None) -> str:
         """Ask ``counterparty`` for the contract that ``offer`` (as its catalog holds it) describes; return the negotiation's id.
 
-        The message is sent afterwards. Raises NotFound for a party that is not on the trust list and Invalid for an offer that is
-        another's or says something this node does not understand, so that nobody signs what they cannot keep.
+        The message is sent afterwards. ``replaces`` is the agreement that the new one is to take the place of. Raises NotFound for a
+        party that is not on the trust list, Invalid for an offer that is another's or says something this node does not understand, so
+        that nobody signs what they cannot keep, and Conflict for an agreement that cannot be replaced.
         """
         party = self._identity.get(counterparty)
         if not isinstance(offer.get("@id"), str) or offer.get("assigner", counterparty) != counterparty:
@@ -103,22 +108,27 @@ class Contracts:
                 hint=Text("Read the counterparty's catalog and pass one of its offers on unchanged.", "请读取对方目录并原样使用其报价。"),
             )
         from_odrl(offer)
-        content = Request(dict(offer) | {"@type": "Offer", "target": dataset}, callback=self._identity.address)
+        content = Request(dict(offer) | {"@type": "Offer", "target": dataset}, callback=self._identity.address, replaces=replaces)
         with self._database.write() as tx:
-            negotiation = self._steps.open(tx, Role.CONSUMER, counterparty=party.did, content=content)
-            self._steps.post(tx, negotiation, content)
-        return negotiation.id
+            return self._open(tx, Role.CONSUMER, party.did, content)
 
-    def offer(self, counterparty: str, *, dataset: str, policy: Document | None = None) -> str:
+    def offer(self, counterparty: str, *, dataset: str, policy: Document | None = None, replaces: str | None = None) -> str:
         """Offer a product of ours to ``counterparty`` unasked, under ``policy`` or else as the catalog has it; return the negotiation's id.
 
-        Raises NotFound for an unknown party or product and Invalid for a policy that this node does not understand.
+        Raises NotFound for an unknown party or product, Invalid for a policy that this node does not understand, and Conflict for an
+        agreement that cannot be replaced.
         """
         party = self._identity.get(counterparty)
         with self._database.write() as tx:
-            content = Propose(self._steps.proposal(tx, dataset, policy), callback=self._identity.address)
-            negotiation = self._steps.open(tx, Role.PROVIDER, counterparty=party.did, content=content)
-            self._steps.post(tx, negotiation, content)
+            content = Propose(self._steps.proposal(tx, dataset, policy), callback=self._identity.address, replaces=replaces)
+            return self._open(tx, Role.PROVIDER, party.did, content)
+
+    def _open(self, tx: Connection, role: Role, counterparty: str, content: Request | Propose) -> str:
+        negotiation = self._steps.open(tx, role, counterparty=counterparty, content=content)
+        refused = self._steps.refuse_replacing(tx, negotiation)
+        if refused is not None:
+            raise Conflict(f"contract.{refused.rule}", refused.message, hint=refused.would_pass)
+        self._steps.post(tx, negotiation, content)
         return negotiation.id
 
     def counter(self, negotiation_id: str, *, policy: Document | None = None) -> Negotiation:
@@ -263,26 +273,25 @@ class Contracts:
         return store.get_agreement(tx, agreement_id)
 
     def agreements(self) -> list[Agreement]:
-        """Return every agreement that is in force, oldest first."""
+        """Return every agreement that is in force now, oldest first; how the others stand is in :class:`Agreements`."""
         with self._database.read() as tx:
-            return [agreement for agreement, state in store.every_agreement(tx) if state is State.FINALIZED]
+            return [life.agreement for life in self._lives.every(tx) if life.phase is Phase.IN_FORCE]
 
     # --- use ------------------------------------------------------------------------------------------------------------------------
 
-    def permit_use(self, tx: Connection, agreement_id: str, use: Use) -> Agreement | Refused:
+    def permit_use(self, tx: Connection, agreement_id: str, use: Use, *, counted: bool = False) -> Agreement | Refused:
         """Return the agreement that allows ``use`` now, or the refusal that names the first rule against it.
 
-        Call it in the transaction that also records the use, so that two uses never share the last one of a count. Raises NotFound for
-        an unknown agreement.
+        An agreement that is not in force allows nothing, and the refusal says who or what ended it. A use that was ``counted`` already is
+        one of those that the count allowed. Call it in the transaction that also records the use, so that two uses never share the last
+        one of a count. Raises NotFound for an unknown agreement.
         """
         agreement, state = found(store.get_agreement(tx, agreement_id))
-        if state is not State.FINALIZED:
-            return Refused(
-                "agreement-not-in-force",
-                f"expected an agreement in state {State.FINALIZED}, got {state}",
-                would_pass=Text("An agreement that both sides concluded.", "双方均已完成签署的合约。"),
-            )
-        so_far = UseState(assignee=agreement.consumer, uses=store.count_uses(tx, agreement_id))
+        refused = self._lives.of(tx, agreement, state).refusal()
+        if refused is not None:
+            return refused
+        others = store.count_uses(tx, agreement_id) - (1 if counted else 0)
+        so_far = UseState(assignee=agreement.consumer, uses=max(others, 0))
         return evaluate(agreement.policy, use, so_far).refusal() or agreement
 
     def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:

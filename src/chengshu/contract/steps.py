@@ -19,6 +19,7 @@ from chengshu.contract.decision import (
     refuse_signature,
     signature_of,
 )
+from chengshu.contract.lives import Lives
 from chengshu.contract.lookup import found, no_product
 from chengshu.contract.model import (
     EVIDENCE,
@@ -48,8 +49,8 @@ from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
+from chengshu.policy.odrl import REPLACES, from_odrl
 from chengshu.policy.odrl import content as policy_content
-from chengshu.policy.odrl import from_odrl
 
 SEND = "contract.send"
 """The kind of task that sends one message to the counterparty."""
@@ -69,6 +70,7 @@ class Steps:
         new_id: NewId,
         digests: Digests,
         decide: Decide,
+        lives: Lives,
     ) -> None:
         self._tasks = tasks
         self._identity = identity
@@ -78,6 +80,7 @@ class Steps:
         self._new_id = new_id
         self._digests = digests
         self._decide = decide
+        self._lives = lives
 
     def offer(self, tx: Connection, dataset: str) -> Offer | None:
         """Return this node's own offer for a product as its policy stands, or None where there is no such product."""
@@ -118,6 +121,8 @@ class Steps:
             reasons=(),
             created_at=now,
             updated_at=now,
+            replaces=content.replaces,
+            is_replacing_known=peer_pid is not None and content.replaces is not None,
         )
         store.add_negotiation(tx, negotiation, offer=self._digests.of(dict(negotiation.offer)))
         self._log(tx, negotiation, content)
@@ -142,6 +147,8 @@ class Steps:
                     return _AGREEMENT_KNOWN
             case Verify(signature):
                 store.save_consumer_signature(tx, str(negotiation.agreement_id), signature)
+            case Request() | Propose():
+                return self.refuse_replacing(tx, negotiation)
         return None
 
     def _answer(
@@ -176,6 +183,9 @@ class Steps:
         """Send the signed agreement on ``offer``, or return why there is none; raises Conflict where it does not follow."""
         if isinstance(offer, Refused):
             return offer
+        ended = self.refuse_replacing(tx, negotiation)
+        if ended is not None:
+            return ended
         document = draft_agreement(negotiation, offer, agreement_id=self._new_id(), at=self._clock())
         draft = Agreement(document["@id"], negotiation.id, document, provider_signature=None, consumer_signature=None)
         signed = replace(draft, provider_signature=signature_of(draft, self._identity.signer, digests=self._digests))
@@ -193,6 +203,9 @@ class Steps:
         self.check(negotiation, Verify(None))
         agreement, _ = found(store.get_agreement(tx, str(negotiation.agreement_id)))
         refused = refuse_agreement(negotiation, agreement, consumer=self._identity.did, digests=self._digests)
+        ended = self.refuse_replacing(tx, negotiation)
+        if ended is not None:
+            return ended
         if refused is not None and objections is Objections.STAND:
             return refused
         if names_others(negotiation, agreement, consumer=self._identity.did):
@@ -205,17 +218,23 @@ class Steps:
         signature = signature_of(agreement, self._identity.signer, digests=self._digests)
         store.save_consumer_signature(tx, agreement.id, signature)
         self._log_signed(tx, replace(agreement, consumer_signature=signature))
-        return self.say(tx, negotiation, Verify(signature))
+        named = agreement.document.get(REPLACES)
+        return self.say(tx, negotiation, Verify(signature, replaces=named if isinstance(named, str) else None))
 
     def finalize(self, tx: Connection, negotiation: Negotiation) -> Negotiation | Refused:
         """Put the agreement into force that the consumer confirmed, or return why not; raises Conflict where it does not follow."""
         self.check(negotiation, Finalize())
         agreement, _ = found(store.get_agreement(tx, str(negotiation.agreement_id)))
-        refused = refuse_signature(agreement, agreement.consumer_signature, signer=agreement.consumer, digests=self._digests)
+        forged = refuse_signature(agreement, agreement.consumer_signature, signer=agreement.consumer, digests=self._digests)
+        refused = forged or self.refuse_replacing(tx, negotiation)
         if refused is not None:
             return refused
         self._log_signed(tx, agreement)
         return self.say(tx, negotiation, Finalize())
+
+    def refuse_replacing(self, tx: Connection, negotiation: Negotiation) -> Refused | None:
+        """Return why the agreement under negotiation cannot take the place of the one that it is to replace; None where it can."""
+        return None if negotiation.replaces is None else self._lives.refuse_replacing(tx, negotiation.replaces, negotiation)
 
     def _ours(self, tx: Connection, negotiation: Negotiation) -> Offer | None:
         return self.offer(tx, negotiation.dataset)
@@ -243,6 +262,8 @@ class Steps:
         moved = self.check(negotiation, content, by=by)
         store.save_negotiation(tx, moved, offer=self._digests.of(dict(moved.offer)))
         self._log(tx, moved, content)
+        if moved.state is State.FINALIZED:
+            self._lives.supersede(tx, moved)
         return moved
 
     def check(self, negotiation: Negotiation, content: Content, *, by: Role | None = None) -> Negotiation:

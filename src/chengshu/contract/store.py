@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, delete, func, select, update
+from sqlalchemy import JSON, Boolean, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.contract.model import Agreement, Document, Negotiation, State
@@ -37,6 +37,8 @@ negotiations = Table(
     Column("reasons", JSON, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
+    Column("replaces", String(512)),
+    Column("is_replacing_known", Boolean, nullable=False, default=False),
     UniqueConstraint("counterparty", "role", "peer_pid"),
 )
 
@@ -197,6 +199,8 @@ def _values(tx: Connection, negotiation: Negotiation, *, offer: str) -> dict[str
         "code": negotiation.code,
         "reasons": list(negotiation.reasons),
         "updated_at": iso(negotiation.updated_at),
+        "replaces": negotiation.replaces,
+        "is_replacing_known": negotiation.is_replacing_known,
     }
 
 
@@ -214,6 +218,8 @@ def _negotiation(row: Mapping[str, Any]) -> Negotiation:
         reasons=tuple(row["reasons"]),
         created_at=from_iso(row["created_at"]),
         updated_at=from_iso(row["updated_at"]),
+        replaces=row["replaces"],
+        is_replacing_known=bool(row["is_replacing_known"]),
     )
 
 

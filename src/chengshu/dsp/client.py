@@ -136,10 +136,10 @@ def _elsewhere() -> Denied:
 
 
 def _refusal(status: int, answer: bytes, *, method: str, path: str, name: str) -> ChengshuError:
-    code, reason = _reason(answer)
+    code, reason, named = _reason(answer)
     message = f"expected {name} to accept {method} {path.rsplit('/', 1)[-1]}, got status {status} ({code}): {reason}"
     hint = Text("The party's own reason is in the message.", "对方给出的原因见消息内容。")
-    facts: dict[str, Fact] = {"status": status, "peer_code": code}
+    facts: dict[str, Fact] = {"status": status, "peer_code": code, "peer_type": named}
     if status >= 500 or status in _TRY_LATER:
         return Unavailable("peer.trouble", message, hint=hint, facts=facts)
     if status == 404:
@@ -153,15 +153,20 @@ def _refusal(status: int, answer: bytes, *, method: str, path: str, name: str) -
     return Invalid("peer.refused", message, hint=hint, facts=facts)
 
 
-def _reason(answer: bytes) -> tuple[str, str]:
-    """The code and first reason of a typed error; a stranger's words are cut and cleaned, and none is fine."""
+def _reason(answer: bytes) -> tuple[str, str, str]:
+    """The code, first reason and type of a typed error; a stranger's words are cut and cleaned, and none is fine."""
     try:
         document = parse_json(answer)
     except Invalid:
-        return "no code", "no reason given"
+        return "no code", "no reason given", "no type"
     code, reasons = document.get("code"), document.get("reason")
     first = reasons[0] if isinstance(reasons, list) and reasons else None
-    return clean(code) if isinstance(code, str) else "no code", clean(first) if isinstance(first, str) else "no reason given"
+    kind = document.get("@type")
+    return (
+        clean(code) if isinstance(code, str) else "no code",
+        clean(first) if isinstance(first, str) else "no reason given",
+        clean(kind) if isinstance(kind, str) else "no type",
+    )
 
 
 def _broken(message: str) -> Invalid:

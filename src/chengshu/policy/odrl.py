@@ -16,7 +16,7 @@ Anything else is refused by name and never ignored. Documents are kept and echoe
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.errors import Invalid
@@ -43,10 +43,13 @@ from chengshu.policy.model import (
 CS = "https://w3id.org/chengshu/policy/"
 ODRL = "http://www.w3.org/ns/odrl/2/"
 XSD = "http://www.w3.org/2001/XMLSchema#"
+REPLACES: Final = "https://w3id.org/chengshu/dsp/replaces"
+"""In an agreement, beside its rules: the id of the agreement that this one takes the place of."""
+
 USE = "use"
 COMPENSATE = "compensate"
 
-_ENVELOPE = frozenset({"@context", "@id", "@type", "target", "assigner", "assignee", "timestamp", "permission"})
+_ENVELOPE = frozenset({"@context", "@id", "@type", "target", "assigner", "assignee", "timestamp", "permission", REPLACES})
 _PURPOSE, _RECIPIENT, _TIME, _COUNT = (ODRL + name for name in ("purpose", "recipient", "dateTime", "count"))
 _ENVIRONMENT, _OUTPUT, _GROUP = (CS + name for name in ("environment", "outputForm", "minimumGroup"))
 _METHOD, _QUERY, _BASIS = (CS + name for name in ("method", "query", "payBasis"))

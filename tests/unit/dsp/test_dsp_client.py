@@ -116,7 +116,7 @@ def test_every_status_has_its_kind_of_error(peers: DspPeers, server: Server, sta
     with pytest.raises(kind) as caught:
         peers.post(PEER, path, {})
     if status > 101:
-        assert caught.value.facts == {"status": status, "peer_code": "their.code"}
+        assert caught.value.facts == {"status": status, "peer_code": "their.code", "peer_type": "ContractNegotiationError"}
         assert "their [31m reason" in caught.value.message
 
 

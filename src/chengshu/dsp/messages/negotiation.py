@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from chengshu.dsp.messages.policy import Agreement, Offer
 from chengshu.dsp.messages.shapes import Address, Addressed, Id, Message
+from chengshu.policy.odrl import REPLACES
 
 SIGNATURE: Final = "https://w3id.org/chengshu/dsp/signature"
 """Our extension: the sender's Ed25519 signature over the agreement's digest; other connectors ignore it."""
@@ -19,6 +20,7 @@ class ContractRequestMessage(Message):
     provider_pid: Id | None = None
     offer: Offer
     callback_address: Address | None = None
+    replaces: Id | None = Field(default=None, alias=REPLACES)
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
@@ -35,6 +37,7 @@ class ContractOfferMessage(Message):
     consumer_pid: Id | None = None
     offer: Offer
     callback_address: Address | None = None
+    replaces: Id | None = Field(default=None, alias=REPLACES)
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
@@ -56,6 +59,7 @@ class ContractAgreementVerificationMessage(Addressed):
 
     type: Literal["ContractAgreementVerificationMessage"] = Field(alias="@type")
     signature: Annotated[str, Field(max_length=128)] | None = Field(default=None, alias=SIGNATURE)
+    replaces: Id | None = Field(default=None, alias=REPLACES)
 
 
 class ContractNegotiationEventMessage(Addressed):

@@ -8,7 +8,7 @@ from chengshu.dsp.messages.shapes import Id, Shape
 
 _OPERATORS = Literal["eq", "gt", "gteq", "lt", "lteq", "neq", "hasPart", "isA", "isAllOf", "isAnyOf", "isNoneOf", "isPartOf", "term-lteq"]
 _LOGICAL = ("and", "andSequence", "or", "xone")
-_DATE_TIME = r"^-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$"
+DATE_TIME = r"^-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$"
 
 
 class _Atomic(Shape):
@@ -72,7 +72,7 @@ class Agreement(_Policy):
     target: Id
     assigner: Id
     assignee: Id
-    timestamp: Annotated[str, Field(pattern=_DATE_TIME, max_length=64)]
+    timestamp: Annotated[str, Field(pattern=DATE_TIME, max_length=64)]
 
     @model_validator(mode="after")
     def _has_rules(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 
 from chengshu.dsp.messages.shapes import MAX_BYTES, parse_json
-from chengshu.dsp.translate.errors import catalog_error, process_error
+from chengshu.dsp.translate.errors import agreement_error, catalog_error, process_error
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.ports import CredentialSource
 from chengshu.kernel.canonical import canonical
@@ -31,6 +31,7 @@ class Family(StrEnum):
     CATALOG = "CatalogError"
     NEGOTIATION = "ContractNegotiationError"
     TRANSFER = "TransferError"
+    AGREEMENT = "https://w3id.org/chengshu/dsp/AgreementError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ def error_response(family: Family, error: ChengshuError, value: dict[str, Any], 
     """Return ``error`` as the typed error of ``family``; a process error names the pids of ``value`` where it has any, else ``pid``."""
     if family is Family.CATALOG:
         return json_response(catalog_error(error), status=_status(error))
+    if family is Family.AGREEMENT:
+        return json_response(agreement_error(error, agreement_id=pid), status=_status(error))
     consumer, provider = (_pid(value.get(name)) or pid or _UNKNOWN_PID for name in ("consumerPid", "providerPid"))
     return json_response(process_error(error, family, consumer_pid=consumer, provider_pid=provider), status=_status(error))
 

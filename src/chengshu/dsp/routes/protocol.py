@@ -2,7 +2,9 @@
 
 from fastapi import APIRouter, Response
 
+from chengshu.contract.agreements import Agreements
 from chengshu.contract.service import Contracts
+from chengshu.dsp.routes.agreement import agreement_routes
 from chengshu.dsp.routes.catalog import catalog_routes
 from chengshu.dsp.routes.door import PATH, VERSION, Door, Family, error_response, json_response, no_such_path
 from chengshu.dsp.routes.negotiation import negotiation_routes
@@ -12,7 +14,7 @@ from chengshu.identity.ports import CredentialSource
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
-def router(*, contracts: Contracts, catalog: DspCatalog, credentials: CredentialSource) -> APIRouter:
+def router(*, contracts: Contracts, agreements: Agreements, catalog: DspCatalog, credentials: CredentialSource) -> APIRouter:
     """Return the routes of the Dataspace Protocol 2025-1, to be included at the root of an application.
 
     Unknown senders, unknown pids and pids of others all get 404, so that nobody learns what exists; whatever is against the protocol or
@@ -23,6 +25,7 @@ def router(*, contracts: Contracts, catalog: DspCatalog, credentials: Credential
     routes.get("/.well-known/dspace-version")(_version)
     catalog_routes(routes, door, catalog)
     negotiation_routes(routes, door, contracts)
+    agreement_routes(routes, door, agreements)
     return routes
 
 
@@ -38,5 +41,5 @@ def _version() -> Response:
 
 
 def _nothing(rest: str) -> Response:
-    families = {"negotiations": Family.NEGOTIATION, "transfers": Family.TRANSFER}
+    families = {"negotiations": Family.NEGOTIATION, "transfers": Family.TRANSFER, "agreements": Family.AGREEMENT}
     return error_response(families.get(rest.split("/", 1)[0], Family.CATALOG), no_such_path(), {}, "")

@@ -18,6 +18,7 @@ from chengshu.dsp.translate.words import clean, segment
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
+from chengshu.policy.odrl import REPLACES
 
 MAX_REASONS = 8
 MAX_ID = 512
@@ -47,13 +48,13 @@ class Received:
 def read_request(value: dict[str, Any]) -> Received:
     """Return what a ContractRequestMessage says; raises Invalid."""
     message = parse(ContractRequestMessage, value)
-    return Received(message.consumer_pid, message.provider_pid, Request(value["offer"], message.callback_address))
+    return Received(message.consumer_pid, message.provider_pid, Request(value["offer"], message.callback_address, message.replaces))
 
 
 def read_offer(value: dict[str, Any]) -> Received:
     """Return what a ContractOfferMessage says; raises Invalid."""
     message = parse(ContractOfferMessage, value)
-    return Received(message.consumer_pid, message.provider_pid, Propose(value["offer"], message.callback_address))
+    return Received(message.consumer_pid, message.provider_pid, Propose(value["offer"], message.callback_address, message.replaces))
 
 
 def read_agreement(value: dict[str, Any]) -> Received:
@@ -65,7 +66,7 @@ def read_agreement(value: dict[str, Any]) -> Received:
 def read_verification(value: dict[str, Any]) -> Received:
     """Return what a ContractAgreementVerificationMessage says; raises Invalid."""
     message = parse(ContractAgreementVerificationMessage, value)
-    return Received(message.consumer_pid, message.provider_pid, Verify(message.signature))
+    return Received(message.consumer_pid, message.provider_pid, Verify(message.signature, message.replaces))
 
 
 def read_event(value: dict[str, Any]) -> Received:
@@ -109,16 +110,17 @@ def state_of(negotiation: Negotiation) -> dict[str, Any]:
 def _written(negotiation: Negotiation, content: Content) -> tuple[str, dict[str, Any]]:
     mine = f"/negotiations/{segment(negotiation.peer_pid or '')}"
     match content:
-        case Request(offer, callback):
-            message = {"@type": "ContractRequestMessage", "offer": dict(offer)}
+        case Request(offer, callback, replaces):
+            message = {"@type": "ContractRequestMessage", "offer": dict(offer), **_replacing(replaces)}
             return _opening(message, callback, first="/negotiations/request", later=f"{mine}/request")
-        case Propose(offer, callback):
-            message = {"@type": "ContractOfferMessage", "offer": dict(offer)}
+        case Propose(offer, callback, replaces):
+            message = {"@type": "ContractOfferMessage", "offer": dict(offer), **_replacing(replaces)}
             return _opening(message, callback, first="/negotiations/offers", later=f"{mine}/offers")
         case Agree(agreement, signature):
             return f"{mine}/agreement", {"@type": "ContractAgreementMessage", "agreement": dict(agreement), **_signed(signature)}
-        case Verify(signature):
-            return f"{mine}/agreement/verification", {"@type": "ContractAgreementVerificationMessage", **_signed(signature)}
+        case Verify(signature, replaces):
+            message = {"@type": "ContractAgreementVerificationMessage", **_signed(signature), **_replacing(replaces)}
+            return f"{mine}/agreement/verification", message
         case Accept() | Finalize():
             event = "ACCEPTED" if isinstance(content, Accept) else "FINALIZED"
             return f"{mine}/events", {"@type": "ContractNegotiationEventMessage", "eventType": event}
@@ -142,3 +144,7 @@ def _pids(negotiation: Negotiation, content: Content) -> dict[str, str]:
 
 def _signed(signature: str | None) -> dict[str, str]:
     return {} if signature is None else {SIGNATURE: signature}
+
+
+def _replacing(agreement_id: str | None) -> dict[str, str]:
+    return {} if agreement_id is None else {REPLACES: agreement_id}
