@@ -374,6 +374,7 @@ def _wired(
             **agreements.on_failed(),
         },
         given_up=alerts.given_up,
+        patience=outbox.patience() | moving.patience(),
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL},
     )
     witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)

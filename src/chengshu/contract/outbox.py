@@ -8,7 +8,7 @@ from chengshu.contract.ports import Courier
 from chengshu.contract.service import Contracts
 from chengshu.contract.steps import SEND
 from chengshu.kernel.errors import ChengshuError
-from chengshu.kernel.tasks import Handler, OnFailed
+from chengshu.kernel.tasks import MESSAGE_PATIENCE, Handler, OnFailed, Patience
 
 
 class Outbox:
@@ -25,6 +25,10 @@ class Outbox:
     def on_failed(self) -> dict[str, OnFailed]:
         """Return what the worker calls when it gives a task up."""
         return {SEND: self.failed}
+
+    def patience(self) -> dict[str, Patience]:
+        """Return how long the worker tries each kind of task."""
+        return {SEND: MESSAGE_PATIENCE}
 
     def send(self, payload: Mapping[str, Any]) -> None:
         """Send one message, unless the negotiation went on without it; raises as :class:`chengshu.contract.ports.Peers`."""

@@ -25,6 +25,20 @@ LONGEST_WAIT = timedelta(minutes=5)
 _NEVER: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a kind of task is attempted before it is given up for ``Unavailable``, and how long the waits between may become."""
+
+    attempts: int = MAX_ATTEMPTS
+    longest_wait: timedelta = LONGEST_WAIT
+
+
+_USUAL: Mapping[str, Patience] = {}
+
+MESSAGE_PATIENCE = Patience(attempts=64, longest_wait=timedelta(seconds=15))
+"""For a message of a process: a counterparty that is restarted, moved or repaired is waited for, a quarter of an hour in all."""
+
+
 class TaskState(StrEnum):
     """Where a task stands."""
 
@@ -108,7 +122,7 @@ class Worker:
 
     A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up, after ``given_up`` did. Several
     workers of one process may run side by side; a lane is never run by two of them at once. Tasks of a ``patient`` kind are never given
-    up for ``Unavailable``: whoever they wait for may be away for days.
+    up for ``Unavailable``: whoever they wait for may be away for days. ``patience`` is by kind, where it is not the usual.
     """
 
     def __init__(
@@ -120,6 +134,7 @@ class Worker:
         on_failed: Mapping[str, OnFailed],
         given_up: GivenUp,
         patient: Collection[str] = _NEVER,
+        patience: Mapping[str, Patience] = _USUAL,
     ) -> None:
         self._database = database
         self._given_up = given_up
@@ -127,6 +142,7 @@ class Worker:
         self._handlers = handlers
         self._on_failed = on_failed
         self._patient = patient
+        self._patience = patience
 
     def recover(self) -> None:
         """Take back the leases of a worker that died; call once, before the node's own workers start."""
@@ -159,7 +175,7 @@ class Worker:
         try:
             self._handlers[task.kind](task.payload)
         except Unavailable as error:
-            if task.kind in self._patient or task.attempts + 1 < MAX_ATTEMPTS:
+            if task.kind in self._patient or task.attempts + 1 < self._patience_for(task).attempts:
                 self._retry(task, error)
             else:
                 self._give_up(task, error)
@@ -171,8 +187,11 @@ class Worker:
             self._save(task, state=TaskState.DONE, leased_until=None, last_error=None)
 
     def _retry(self, task: Task, error: ChengshuError) -> None:
-        wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), LONGEST_WAIT)
+        wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), self._patience_for(task).longest_wait)
         self._save(task, due_at=iso(self._clock() + wait), leased_until=None, last_error=f"{error.code}: {error.message}")
+
+    def _patience_for(self, task: Task) -> Patience:
+        return self._patience.get(task.kind, Patience())
 
     def _give_up(self, task: Task, error: ChengshuError) -> None:
         with self._database.write() as tx:

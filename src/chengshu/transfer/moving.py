@@ -10,7 +10,7 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.ids import NewId
-from chengshu.kernel.tasks import Handler, OnFailed, Tasks
+from chengshu.kernel.tasks import MESSAGE_PATIENCE, Handler, OnFailed, Patience, Tasks
 from chengshu.transfer.flow.deliveries import Deliveries
 from chengshu.transfer.flow.leave import AgreementLeave
 from chengshu.transfer.flow.model import OWN
@@ -22,7 +22,7 @@ from chengshu.transfer.ports import Evidence, Products
 from chengshu.transfer.process.outbox import TransferOutbox
 from chengshu.transfer.process.ports import Courier
 from chengshu.transfer.process.service import TransferProcesses
-from chengshu.transfer.process.steps import Steps
+from chengshu.transfer.process.steps import SEND, Steps
 from chengshu.transfer.service import Transfers
 
 
@@ -67,6 +67,10 @@ class Moving:
     def handlers(self) -> dict[str, Handler]:
         """Return what the worker calls for each kind of task."""
         return {PUSH_TASK: self.deliveries.push, **self.outbox.handlers()}
+
+    def patience(self) -> dict[str, Patience]:
+        """Return how long the worker tries each kind of task."""
+        return {SEND: MESSAGE_PATIENCE}
 
     def on_failed(self) -> dict[str, OnFailed]:
         """Return what the worker calls when it gives a task up."""

@@ -1,0 +1,273 @@
+"""Two nodes as processes that are killed at random moments, and what must hold once they have come to rest.
+
+``python tests/nodes/crashing.py NODE [SABOTAGE]`` serves the node as ``chengshu serve`` does; with the name of a sabotage, with an outbox
+that is broken in that way, so that it can be shown that the checks find it.
+"""
+
+import http.client
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from small_space import PURPOSE, publish
+from sqlalchemy import select
+
+from chengshu.cli import verbs
+from chengshu.contract.model import State
+from chengshu.contract.store import received
+from chengshu.evidence.reconciling.reconcile import reconcile
+from chengshu.kernel.tasks import TaskState, tasks
+from chengshu.node import LOG, Node, open_node
+
+PRODUCT = "counts"
+VICTIMS = (("consumer",), ("provider",), ("consumer", "provider"))
+"""Who dies at once; as many negotiations as :data:`BATCH` are begun between two deaths."""
+
+BATCH = 50
+ALIVE_S = (0.2, 2.0)
+"""So long both nodes live between two deaths."""
+
+REST_S = 120.0
+"""So long they may take to come to rest once nobody is killed any more."""
+
+CONSUMED = ["negotiation.requested", "negotiation.agreed", "agreement.signed", "negotiation.verified", "negotiation.finalized"]
+PROVIDED = ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"]
+"""What one negotiation leaves in the log of each side."""
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass
+class Pair:
+    """A consumer and a provider, each served by a process of its own."""
+
+    consumer: Node
+    provider: Node
+    sabotage: str | None
+    stack: ExitStack
+    processes: dict[str, Process] = field(default_factory=dict)
+    kills: int = 0
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        return {"consumer": self.consumer, "provider": self.provider}
+
+    def serve(self, name: str) -> None:
+        """Start one node's process and wait until it answers."""
+        words = [self.nodes[name].folder, *([self.sabotage] if self.sabotage else [])]
+        command = [sys.executable, __file__, *map(str, words)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.stack.callback(_ended, process)
+        self.processes[name] = process
+        _until(lambda: _answers(self.nodes[name]) or process.poll() is not None)
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+
+    def kill(self, *names: str) -> None:
+        """Kill processes as a power cut does, and start them again."""
+        for name in names:
+            os.kill(self.processes[name].pid, signal.SIGKILL)
+        for name in names:
+            _ended(self.processes[name])
+            self.serve(name)
+        self.kills += len(names)
+
+
+def raised(folder: Path, stack: ExitStack, *, sabotage: str | None = None) -> Pair:
+    """Two nodes that know one another; the provider offers one product to the consumer."""
+    consumer, provider = _born(folder / "consumer", "consumer"), _born(folder / "provider", "provider")
+    for knower, known in ((consumer, provider), (provider, consumer)):
+        verbs.add_peer(knower, verbs.describe(known))
+        stack.callback(knower.peers.close)
+    publish(provider, PRODUCT, policy=verbs.offer_of(verbs.Terms(consumer.identity.did, [PURPOSE])))
+    pair = Pair(consumer, provider, sabotage, stack)
+    for name in pair.nodes:
+        pair.serve(name)
+    return pair
+
+
+def negotiate_and_kill(pair: Pair, *, count: int, seed: int, batch: int = BATCH, victims: Sequence[tuple[str, ...]] = VICTIMS) -> list[str]:
+    """Ask for ``count`` contracts while one or both nodes are killed again and again; return the consumer's ids."""
+    chance = random.Random(seed)  # noqa: S311  # which process dies and when, not a secret
+    (offer, *_) = pair.consumer.peers.dataset(pair.provider.identity.did, PRODUCT)["hasPolicy"]
+    asked: list[str] = []
+    while len(asked) < count:
+        begun = range(min(batch, count - len(asked)))
+        asked += [pair.consumer.contracts.request(pair.provider.identity.did, dataset=PRODUCT, offer=offer) for _ in begun]
+        time.sleep(chance.uniform(*ALIVE_S))
+        pair.kill(*chance.choice(victims))
+    return asked
+
+
+def come_to_rest(pair: Pair, *, patience_s: float = REST_S) -> None:
+    """Wait until nothing is to be sent any more and every negotiation has ended on both sides, or until patience ends."""
+    until = time.monotonic() + patience_s
+    while not all(_rests(node) for node in pair.nodes.values()) and time.monotonic() < until:
+        time.sleep(0.5)
+
+
+def faults(pair: Pair, asked: list[str]) -> list[str]:
+    """Everything that is not as it must be, in words; none where no message was lost or doubled and both sides agree."""
+    ours = {one.id: one for one in pair.consumer.contracts.negotiations()}
+    theirs = {one.peer_pid: one for one in pair.provider.contracts.negotiations()}
+    found = [f"{name}: {what}" for name, node in pair.nodes.items() for what in _waiting(node)]
+    if sorted(ours) != sorted(asked):
+        found.append(f"consumer: expected {len(asked)} negotiations, got {len(ours)}")
+    if set(theirs) != set(ours) or len(theirs) != len(pair.provider.contracts.negotiations()):
+        found.append(f"provider: expected the consumer's {len(ours)} negotiations, got {len(theirs)} of them")
+    logs = {name: _by_negotiation(node) for name, node in pair.nodes.items()}
+    messages = {name: _received(node) for name, node in pair.nodes.items()}
+    for pid, one in ours.items():
+        other = theirs.get(pid)
+        pids = {"consumer": pid, "provider": "" if other is None else other.id}
+        if other is None or (one.state, one.agreement_id) != (other.state, other.agreement_id) or one.state is not State.FINALIZED:
+            found.append(f"{pid}: expected FINALIZED on both sides, got {one.state} and {other.state if other else 'nothing'}")
+        for name, expected in (("consumer", CONSUMED), ("provider", PROVIDED)):
+            kinds = logs[name].get(pids[name], []) + logs[name].get(str(one.agreement_id), [])
+            if Counter(kinds) != Counter(expected):
+                found.append(f"{pid}: expected the {name}'s log to hold each step once, got {kinds}")
+        came = (messages["consumer"].get(pids["consumer"]), messages["provider"].get(pids["provider"]))
+        if came != (Counter(Agree=1, Finalize=1), Counter(Request=1, Verify=1)):
+            found.append(f"{pid}: expected each message to be taken once, got {came}")
+    return found + _reconciled(pair, len(asked))
+
+
+def _waiting(node: Node) -> list[str]:
+    with node.database.read() as tx:
+        rows = tx.execute(select(tasks.c.kind, tasks.c.state, tasks.c.last_error).where(tasks.c.state != TaskState.DONE)).all()
+    unfinished = [f"a task {row.kind} is {row.state}: {row.last_error}" for row in rows]
+    return unfinished + [f"{one.id} waits in {one.state}" for one in node.contracts.negotiations() if not one.state.final]
+
+
+def _rests(node: Node) -> bool:
+    with node.database.read() as tx:
+        pending = tx.execute(select(tasks.c.seq).where(tasks.c.state == TaskState.PENDING).limit(1)).first()
+    return pending is None and all(one.state.final for one in node.contracts.negotiations())
+
+
+def _by_negotiation(node: Node) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in node.evidence.entries(0, node.evidence.size()):
+        if entry.kind.startswith(("negotiation.", "agreement.")):
+            found.setdefault(entry.subject, []).append(entry.kind)
+    return found
+
+
+def _received(node: Node) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    with node.database.read() as tx:
+        for row in tx.execute(select(received.c.negotiation, received.c.kind)):
+            found.setdefault(row.negotiation, Counter())[row.kind] += 1
+    return found
+
+
+def _reconciled(pair: Pair, count: int) -> list[str]:
+    """What the two published logs, verified whole, do not say alike."""
+    for node in pair.nodes.values():
+        node.evidence.publish()
+    result = reconcile(pair.consumer.folder / LOG, pair.provider.folder / LOG)
+    if result.difference is not None:
+        return [result.difference.text().en]
+    return [] if result.contracts == count else [f"expected both logs to hold {count} contracts alike, got {result.contracts}"]
+
+
+def _born(folder: Path, handle: str) -> Node:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
+    return open_node(folder)
+
+
+def _answers(node: Node) -> bool:
+    line = http.client.HTTPConnection("127.0.0.1", node.settings.serve.port, timeout=1)
+    try:
+        line.request("GET", "/health")
+        return line.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        line.close()
+
+
+def _until(holds: Callable[[], bool], *, patience_s: float = 60.0) -> None:
+    last = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < last, "expected it to come about while waiting"
+        time.sleep(0.05)
+
+
+def _ended(process: Process) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+# --- outboxes that are broken on purpose
+
+SLOW_COMMIT_S = 0.05
+"""A slow disk makes the moment wide in which a message is out and what it says is not kept."""
+
+
+def _sabotage(name: str) -> None:
+    """Break this process's outbox in one of the ways in which outboxes are broken."""
+    from chengshu.contract.model import Role  # noqa: PLC0415
+    from chengshu.contract.outbox import Outbox  # noqa: PLC0415  # only a process that is to be broken needs them
+    from chengshu.contract.steps import Steps  # noqa: PLC0415
+    from chengshu.kernel.tasks import Worker  # noqa: PLC0415
+
+    match name:
+        case "done-before-sent":
+            run = Worker._run
+
+            def forgetful(self: Any, task: Any) -> None:
+                self._save(task, state=TaskState.DONE, leased_until=None)
+                run(self, task)
+
+            Worker._run = forgetful  # type: ignore[method-assign]  # the defect under test
+        case "sent-in-the-transaction":
+            outboxes: list[Outbox] = []
+            made, post = Outbox.__init__, Steps.post
+
+            def kept(self: Any, *args: Any, **more: Any) -> None:
+                made(self, *args, **more)
+                outboxes.append(self)
+
+            def eager(self: Any, tx: Any, negotiation: Any, content: Any, *args: Any, **more: Any) -> None:
+                post(self, tx, negotiation, content, *args, **more)
+                if negotiation.role is Role.PROVIDER:
+                    outboxes[-1]._courier.deliver(negotiation, content, None)
+                    time.sleep(SLOW_COMMIT_S)
+
+            Outbox.__init__, Steps.post = kept, eager  # type: ignore[method-assign]  # the defect under test
+        case _:
+            raise SystemExit(f"expected the name of a sabotage, got {name}")
+
+
+def _serve_here(folder: Path, sabotage: str | None) -> None:
+    import threading  # noqa: PLC0415  # what follows is needed by the served process alone
+
+    import uvicorn  # noqa: PLC0415
+
+    from chengshu.api.app import create_app  # noqa: PLC0415
+
+    if sabotage is not None:
+        _sabotage(sabotage)
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+    node = open_node(folder)
+    uvicorn.run(create_app(node), host=node.settings.serve.host, port=node.settings.serve.port, log_level="critical", access_log=False)
+
+
+if __name__ == "__main__":
+    _serve_here(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
