@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ KEY = "only-for-tests"
 TUNED_MS = 50
 
 _CONTEXTS = ("", "management", "protocol", "control", "version", "signaling")
+_ENDS = {"TERMINATED", "FINALIZED", "COMPLETED"}
 _READY = re.compile(r"Runtime \S+ ready")
 _MACHINES = ("negotiation.consumer", "negotiation.provider", "transfer", "dataplane")
 
@@ -136,11 +137,11 @@ class Edc:
         policy = {"@context": ODRL, **offer, "assigner": party, "target": asset}
         return str(self._post("/contractnegotiations", {**_counterparty(party, address), "policy": policy})["@id"])
 
-    def transfer(self, party: str, address: str, *, agreement: str, kind: str, destination: Mapping[str, str] | None = None) -> str:
-        """Ask another party for the data under an agreement and return our id of the transfer."""
-        asked = {**_counterparty(party, address), "contractId": agreement, "transferType": kind}
-        where = {} if destination is None else {"dataDestination": {"@type": "DataAddress", **destination}}
-        return str(self._post("/transferprocesses", {**asked, **where})["@id"])
+    def transfer(self, party: str, address: str, *, agreement: str, kind: str, events: str) -> str:
+        """Ask another party for the data under an agreement; return our id of the transfer, whose events are posted to ``events``."""
+        told = [{"@type": "CallbackAddress", "transactional": False, "uri": events, "events": ["transfer.process"]}]
+        asked = {**_counterparty(party, address), "contractId": agreement, "transferType": kind, "callbackAddresses": told}
+        return str(self._post("/transferprocesses", asked)["@id"])
 
     def negotiation(self, negotiation: str) -> dict[str, Any]:
         """Return a negotiation as it stands."""
@@ -148,13 +149,8 @@ class Edc:
 
     def negotiations(self) -> list[dict[str, Any]]:
         """Return every negotiation."""
-        found = self._post("/contractnegotiations/request", {"@type": "QuerySpec", "limit": 10_000})
-        return found if isinstance(found, list) else [found]
-
-    def transfers(self) -> list[dict[str, Any]]:
-        """Return every transfer."""
-        found = self._post("/transferprocesses/request", {"@type": "QuerySpec", "limit": 10_000})
-        return found if isinstance(found, list) else [found]
+        found: list[dict[str, Any]] = self._post("/contractnegotiations/request", {"@type": "QuerySpec", "limit": 100_000})
+        return found
 
     def transferred(self, transfer: str) -> dict[str, Any]:
         """Return a transfer as it stands."""
@@ -164,9 +160,12 @@ class Edc:
         """Return an agreement as this connector holds it."""
         return self._get(f"/contractagreements/{agreement}")
 
-    def end_transfer(self, transfer: str, *, reason: str) -> None:
-        """Terminate a transfer."""
-        self._post(f"/transferprocesses/{transfer}/terminate", {"@type": "TerminateTransfer", "reason": reason})
+    def steer_transfer(self, transfer: str, verb: str) -> None:
+        """Suspend, resume or terminate a transfer, as ``verb`` says."""
+        self._post(
+            f"/transferprocesses/{transfer}/{verb}",
+            {"@type": "SuspendTransfer" if verb == "suspend" else "TerminateTransfer", "reason": "a test"},
+        )
 
     def _post(self, path: str, document: Mapping[str, Any]) -> Any:
         context = {"@vocab": EDC, "edc": EDC, "odrl": "http://www.w3.org/ns/odrl/2/"}
@@ -210,16 +209,16 @@ class Edc:
         return settings
 
 
-def until(current: Any, *, wanted: str, wait_s: float = WAIT_S) -> dict[str, Any]:
-    """Ask until the process that ``current`` returns is in the state ``wanted``; an end elsewhere fails at once."""
+def until(current: Callable[[], dict[str, Any]], *wanted: str, wait_s: float = WAIT_S) -> dict[str, Any]:
+    """Ask until the process that ``current`` returns is in one of the states ``wanted``; an end elsewhere fails at once."""
     last = time.monotonic() + wait_s
     while True:
-        process: dict[str, Any] = current()
-        if process["state"] == wanted:
+        process = current()
+        state = process["state"]
+        if state in wanted:
             return process
-        ended = process["state"] in {"TERMINATED", "FINALIZED", "COMPLETED"}
-        assert not ended, f"expected {wanted}, got {process['state']}: {process.get('errorDetail')}"
-        assert time.monotonic() < last, f"expected {wanted} within {wait_s:g} s, got {process['state']}: {process.get('errorDetail')}"
+        assert state not in _ENDS, f"expected {' or '.join(wanted)}, got {state}: {process.get('errorDetail')}"
+        assert time.monotonic() < last, f"expected {' or '.join(wanted)} within {wait_s:g} s, got {state}: {process.get('errorDetail')}"
         time.sleep(0.05)
 
 

@@ -12,12 +12,12 @@ from chengshu.dsp.messages.transfer import EXTENT, PURPOSE
 from chengshu.dsp.translate import transfer as translate
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.machine import Role
-from chengshu.transfer.flow.model import Extent, address
+from chengshu.transfer.flow.model import Direction, Extent, address
 from chengshu.transfer.process.model import Complete, Content, Request, Start, State, Suspend, Terminate, TransferProcess
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PIDS = {"consumerPid": "urn:c", "providerPid": "urn:p"}
-ADDRESS = address("https://p/data", "secret")
+ADDRESS = address("https://p/data", "secret", direction=Direction.PULL)
 REQUIRED: dict[str, dict[str, Any]] = {
     "TransferRequestMessage": {"consumerPid": "urn:c", "agreementId": "urn:a", "format": "f", "callbackAddress": "http://c"},
     "TransferStartMessage": PIDS,

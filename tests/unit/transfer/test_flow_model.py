@@ -46,9 +46,31 @@ def test_a_format_says_which_way_it_goes_whatever_it_carries() -> None:
             direction_of(name)
 
 
-def test_an_address_that_we_give_is_read_back() -> None:
-    endpoint = endpoint_of(address("https://p/data/f", "secret"))
+@pytest.mark.parametrize("direction", Direction)
+def test_an_address_that_we_give_is_read_back(direction: Direction) -> None:
+    endpoint = endpoint_of(address("https://p/data/f", "secret", direction=direction))
     assert (endpoint.url, endpoint.header) == ("https://p/data/f", "Bearer secret")
+
+
+def test_an_address_that_we_give_says_all_in_the_properties_that_edc_keeps() -> None:
+    pushed = address("https://p/data/f", "secret", direction=Direction.PUSH)
+    kept = {one["name"]: one["value"] for one in pushed["endpointProperties"]}
+    assert pushed["endpointType"] == "HttpData"
+    assert tuple(kept[f"https://w3id.org/edc/v0.0.1/ns/{name}"] for name in ("baseUrl", "authKey", "authCode")) == (
+        "https://p/data/f",
+        "Authorization",
+        "Bearer secret",
+    )
+    bare = {name: value for name, value in address("https://p/data/f", "s", direction=Direction.PULL).items() if name != "endpoint"}
+    assert endpoint_of(bare).url == "https://p/data/f"
+
+
+@pytest.mark.parametrize("prefix", ["", "https://w3id.org/edc/v0.0.1/ns/"])
+def test_the_address_of_an_edc_data_plane_is_read(prefix: str) -> None:
+    properties = {"baseUrl": "https://c/sink", "authKey": "Authorization", "authCode": "Basic abc"}
+    listed = [{"@type": "EndpointProperty", "name": prefix + name, "value": value} for name, value in properties.items()]
+    endpoint = endpoint_of({"@type": "DataAddress", "endpointType": "HttpData", "endpointProperties": listed})
+    assert (endpoint.url, endpoint.header) == ("https://c/sink", "Basic abc")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +92,7 @@ def test_an_authorization_is_sent_as_its_type_says(authorization: str | None, sc
         {"endpointProperties": [{"name": "authorization", "value": "a\r\nHost: x"}]},
         {"endpointProperties": [{"name": "authorization", "value": 5}]},
         {"endpointProperties": [{"name": "authType", "value": "ü"}]},
+        {"endpointProperties": [{"name": "authKey", "value": "X-Api-Key"}, {"name": "authCode", "value": "k"}]},
     ],
 )
 def test_an_address_that_cannot_be_called_is_refused(change: dict[str, object]) -> None:

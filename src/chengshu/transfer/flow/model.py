@@ -19,6 +19,9 @@ FORMATS = (PULL, PUSH)
 """The formats of a distribution that this data plane serves; EDC calls them transfer types."""
 
 BEARER = "bearer"
+AUTHORIZATION = "Authorization"
+EDC = "https://w3id.org/edc/v0.0.1/ns/"
+"""Before the names of endpoint properties as Eclipse EDC sends them."""
 
 
 class Direction(StrEnum):
@@ -134,23 +137,34 @@ def direction_of(format_name: str) -> Direction:
     )
 
 
-def address(url: str, token: str) -> dict[str, Any]:
-    """Return the DataAddress (Dataspace Protocol 2025-1) of an HTTP endpoint that a bearer token opens."""
-    properties = {"authorization": token, "authType": BEARER}
+def address(url: str, token: str, *, direction: Direction) -> dict[str, Any]:
+    """Return the DataAddress (Dataspace Protocol 2025-1) of an HTTP endpoint that a bearer token opens.
+
+    It says everything twice: Eclipse EDC keeps the properties and nothing else, and its data plane pushes to the type ``HttpData`` with
+    the names of its own.
+    """
+    properties = {"endpoint": url, "authorization": token, "authType": BEARER}
+    if direction is Direction.PUSH:
+        properties |= {EDC + "baseUrl": url, EDC + "authKey": AUTHORIZATION, EDC + "authCode": f"Bearer {token}"}
     return {
         "@type": "DataAddress",
-        "endpointType": "https://w3id.org/idsa/v4.1/HTTP",
+        "endpointType": "https://w3id.org/idsa/v4.1/HTTP" if direction is Direction.PULL else "HttpData",
         "endpoint": url,
         "endpointProperties": [{"@type": "EndpointProperty", "name": name, "value": value} for name, value in properties.items()],
     }
 
 
 def endpoint_of(document: Document) -> Endpoint:
-    """Return what a DataAddress that came says; raise Invalid where it names no HTTP endpoint."""
-    url = document.get("endpoint")
+    """Return what a DataAddress that came says, in the protocol's members or EDC's; raise Invalid where it names no HTTP endpoint."""
     listed = document.get("endpointProperties") or []
-    properties = {one["name"]: one["value"] for one in listed if isinstance(one, dict) and {"name", "value"} <= one.keys()}
+    named = {one["name"]: one["value"] for one in listed if isinstance(one, dict) and {"name", "value"} <= one.keys()}
+    properties = {name.removeprefix(EDC): value for name, value in named.items() if isinstance(name, str)}
+    url = next((one for one in (document.get("endpoint"), properties.get("endpoint"), properties.get("baseUrl")) if one is not None), None)
     authorization, scheme = properties.get("authorization"), properties.get("authType")
+    if authorization is None and properties.get("authKey") == AUTHORIZATION:
+        authorization, scheme = properties.get("authCode"), AUTHORIZATION  # a whole header, to be sent as it came
+    if properties.get("authKey", AUTHORIZATION) != AUTHORIZATION:
+        raise _no_address()
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise _no_address()
     if not all(one is None or (isinstance(one, str) and one.isascii() and one.isprintable()) for one in (authorization, scheme)):

@@ -96,7 +96,8 @@ class DataFlows:
         """Return the address at which the other side comes to us, None where it does not come or the flow has ended."""
         if not flow.gives_address or flow.generation == 0 or flow.state in {FlowState.COMPLETED, FlowState.TERMINATED}:
             return None
-        return address(f"{self._url}/{flow.id}", self._vault.token(flow.id, generation=flow.generation))
+        token = self._vault.token(flow.id, generation=flow.generation)
+        return address(f"{self._url}/{flow.id}", token, direction=flow.direction)
 
     def push_again(self, tx: Connection, versions: dict[str, str]) -> int:
         """Send every lasting push whose product has another version than it sent last; return how many are on their way."""
