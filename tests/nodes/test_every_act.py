@@ -51,6 +51,7 @@ READS = {
     # sending a receipt again only puts the task back; the receipt is an entry since it was issued, and so is what comes of the sending
     *(("receipt", word) for word in ("list", "send", "show")),
     *(("statement", word) for word in ("list", "verify")),
+    *(("transfer", word) for word in ("list", "show")),
     # whose cosignatures are asked for stands in a policy file that its operator may as well edit; cosignatures stand beside checkpoints
     *(("witness", word) for word in ("add", "collect", "compare", "init", "list", "show", "status")),
     ("doctor",), ("peer", "list"), ("permit", "show"), ("product", "list"),
@@ -146,8 +147,9 @@ def _walk(walk: Walk) -> None:
     _outlive(walk, str(agreed["agreement"]))
     walk.act("trouble", lambda: road.trouble(Denied("test.trouble", "expected nothing, got this", hint=KINDS["node.started"])))
     _permits(walk)
+    gift = _deliver(walk, str(agreed["agreement"]))
     _anchor(walk)
-    _negotiate_otherwise(walk)
+    _negotiate_otherwise(walk, gift)
 
 
 def _make_another(walk: Walk) -> None:
@@ -260,6 +262,43 @@ def _permits(walk: Walk) -> None:
     walk.act("directive lift", lambda: road.directives.lift("d1", act))
 
 
+def _deliver(walk: Walk, for_the_room: str) -> str:
+    """Rows that leave: fetched, paused and resumed, completed, stopped and pushed; and those that the agreement keeps in the room."""
+    pq.write_table(pa.Table.from_pylist([{"speed": 1.0}]), walk.folder / "gift.parquet")
+    walk.command("product", "publish", walk.folder / "gift.parquet", "--rows", "--to", "firm", "--uses", 3, on="road")
+    agreed = walk.command(
+        "contract", "request", "road", "gift", on="firm", settled=walk.has("negotiation.finalized", "road", "firm", times=3)
+    )
+    both = ("road", "firm")
+
+    def request(*words: object, times: int) -> str:
+        started = walk.has("delivery.started", *both, times=times)
+        return str(walk.command("transfer", "request", agreed["agreement"], *words, on="firm", settled=started)["transfer"])
+
+    pid = request(times=1)
+    walk.command("transfer", "fetch", pid, walk.folder / "gift.arrows", on="firm", settled=walk.has("delivery.completed", *both))
+    pid = request("--lasting", times=2)
+    walk.command("transfer", "suspend", pid, "--reason", "works", on="firm", settled=walk.has("delivery.suspended", *both))
+    walk.command("transfer", "resume", pid, on="firm", settled=walk.has("delivery.started", *both, times=3))
+    walk.command("transfer", "complete", pid, on="firm", settled=walk.has("delivery.completed", *both, times=2))
+    pid = request(times=4)
+    walk.command("transfer", "stop", pid, "--reason", "not needed", on="firm", settled=walk.has("delivery.terminated", *both))
+    walk.command("transfer", "request", agreed["agreement"], "--push", on="firm", settled=walk.has("delivery.completed", *both, times=3))
+    walk.left |= {"transfer push": walk.left.pop("transfer request")}
+    walk.command("transfer", "request", for_the_room, on="firm", settled=walk.has("delivery.terminated", *both, times=2))
+    walk.left |= {"transfer request refused": walk.left.pop("transfer request")}
+    return str(agreed["agreement"])
+
+
+def _start_by_hand(walk: Walk, agreement: str) -> None:
+    road, firm = walk.nodes["road"], walk.nodes["firm"]
+    words = ["transfer", "request", agreement, "--wait", 0]
+    walk.command(*words, on="firm", settled=lambda: road.moving.processes.processes()[-1].state == "REQUESTED")
+    waiting = road.moving.processes.processes()[-1].id
+    assert road.moving.processes.standing(waiting).waits_for == road.identity.did
+    walk.command("transfer", "start", waiting, on="road", settled=lambda: firm.moving.processes.processes()[-1].state == "STARTED")
+
+
 def _anchor(walk: Walk) -> None:
     with anvil.running() as url:
         words = ["--url", url, "--account", anvil.account(url), "--node", str(walk.nodes["room"].folder)]
@@ -281,8 +320,8 @@ def _let_expire(walk: Walk, document: dict[str, Any], act: Act) -> None:
     hang_up(later)
 
 
-def _negotiate_otherwise(walk: Walk) -> None:
-    """A negotiation that two people take through every step by hand; then a request that nobody answers, taken back."""
+def _negotiate_otherwise(walk: Walk, gift: str) -> None:
+    """A negotiation and a transfer that people take through every step by hand; then a request that nobody answers, taken back."""
     road, firm = walk.nodes["road"], walk.nodes["firm"]
     (offer,) = firm.peers.dataset(road.identity.did, "counts")["hasPolicy"]
     for handle in ("road", "firm"):
@@ -305,6 +344,7 @@ def _negotiate_otherwise(walk: Walk) -> None:
     step("agree", ours, on="road", state="AGREED")
     step("verify", theirs, on="firm", state="VERIFIED")
     step("finalize", ours, on="road", state="FINALIZED")
+    _start_by_hand(walk, gift)
     walk.space.stop("road")
     waiting = firm.contracts.request(road.identity.did, dataset="counts", offer=offer)
     assert verbs.negotiation(firm, waiting)["state"] == "REQUESTED"
@@ -366,6 +406,24 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     "contract verify": {"road": ["negotiation.verified"], "firm": ["negotiation.verified", "agreement.signed"]},
     "contract finalize": {"road": ["negotiation.finalized", "agreement.signed"], "firm": ["negotiation.finalized"]},
     "trouble": {"road": ["alert.raised"]},
+    "transfer fetch": {
+        "firm": ["delivery.received", "delivery.completed"],
+        "road": ["budget.spent", "transfer.started", "transfer.completed", "use.metered", "delivery.completed"],
+    },
+    "transfer suspend": {"firm": ["delivery.suspended"], "road": ["delivery.suspended"]},
+    "transfer resume": {"firm": ["delivery.started"], "road": ["delivery.started"]},
+    "transfer complete": {"firm": ["delivery.completed"], "road": ["delivery.completed"]},
+    "transfer stop": {"firm": ["delivery.terminated"], "road": ["delivery.terminated"]},
+    "transfer push": {
+        "firm": ["delivery.requested", "delivery.received", "delivery.completed"],
+        "road": ["delivery.requested", "budget.spent", "transfer.started", "transfer.completed", "use.metered", "delivery.completed"],
+    },
+    "transfer request refused": {
+        "firm": ["delivery.requested", "delivery.terminated"],
+        "road": ["delivery.requested", "delivery.terminated"],
+    },
+    "transfer request": {"firm": ["delivery.requested"], "road": ["delivery.requested"]},
+    "transfer start": {"firm": ["delivery.started"], "road": ["delivery.started"]},
 }
 """What each act must leave in which node's log, whatever else it leaves."""
 

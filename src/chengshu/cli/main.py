@@ -20,6 +20,7 @@ from chengshu.cli.commands import (
     products,
     receipts,
     statements,
+    transfers,
     witness,
 )
 from chengshu.cli.options import examples
@@ -58,6 +59,7 @@ app.add_typer(peers.app, name="peer")
 app.add_typer(products.app, name="product")
 app.add_typer(contracts.app, name="contract")
 app.add_typer(agreements.app, name="agreement")
+app.add_typer(transfers.app, name="transfer")
 app.add_typer(jobs.app, name="job")
 app.add_typer(receipts.app, name="receipt")
 app.add_typer(permits.app, name="permit")

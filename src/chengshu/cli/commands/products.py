@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from chengshu.catalog.model import Acceptance, Grade
-from chengshu.cli import verbs
+from chengshu.cli import transferring, verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.node import Node, open_node
@@ -17,6 +17,7 @@ PUBLISH_EXAMPLES = examples(
     "chengshu product publish counts.parquet --purpose traffic-study --node road",
     "chengshu product publish counts.csv --contract counts.yaml --policy offer.json --node road",
     "chengshu product publish counts.parquet --purpose traffic-study --to 'Fleet operator' --uses 20 --group 10 --node road",
+    "chengshu product publish counts.parquet --rows --to 'Fleet operator' --uses 3 --node road",
 )
 LIST_EXAMPLES = examples("chengshu product list --node road", "chengshu product list --node road --json")
 GRADE_EXAMPLES = examples(
@@ -41,6 +42,7 @@ def publish(
     room: Annotated[str | None, typer.Option(help="The clean room that may compute on it; the only known one when left out.")] = None,
     uses: Annotated[int | None, typer.Option(help="How many uses one contract allows.")] = None,
     group: Annotated[int, typer.Option(help="The smallest group that an answer may be about.")] = 5,
+    rows: Annotated[bool, typer.Option("--rows", help="Offer the rows themselves, which leave for good, instead of answers.")] = False,
     road_map: Annotated[Path | None, typer.Option("--map", help="A Parquet file of lanes (xs, ys) to hold positions against.")] = None,
     map_proj: Annotated[str, typer.Option(help="With --map: where its local metres lie, as PROJ text.")] = "",
     map_offset: Annotated[tuple[float, float], typer.Option(help="With --map: its offset, east and north in metres.")] = (0.0, 0.0),
@@ -55,7 +57,13 @@ def publish(
 
     def work(_output: Output) -> Any:
         opened = open_node(node)
-        offer = verbs.read_json(policy) if policy else verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
+        if policy:
+            offer = verbs.read_json(policy)
+        elif rows:
+            recipients = [verbs.party_id(opened, one) for one in to or ()]
+            offer = transferring.rows_offer(purposes=purpose or (), recipients=recipients, uses=uses)
+        else:
+            offer = verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
         acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
         reference = verbs.MapReference(road_map, map_proj, map_offset) if road_map else None
         return verbs.publish(opened, file, contract=contract, version=version, policy=offer, acceptance=acceptance, road_map=reference)
