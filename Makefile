@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check wheel fix serve bench pins clean help
+.PHONY: demo test conformance check wheel fix serve bench pins clean help
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /: /'
@@ -44,11 +44,24 @@ $(VENV)/tools: $(VENV)/made
 	fi
 	@touch $@
 
+# The conformance kits are Java programs that Maven brings.
+$(VENV)/jdk: $(VENV)/made
+	@command -v javac > /dev/null || missing="default-jdk-headless"; command -v mvn > /dev/null || missing="$$missing maven"; \
+	if [ -n "$$missing" ]; then \
+		echo "installing $$missing (the conformance kits need it)"; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y $$missing; \
+		else sudo apt-get update -q && sudo apt-get install -q -y $$missing; fi; \
+	fi
+	@touch $@
+
 demo: $(VENV)/compiled ## set up and run the autonomous-driving pilot on six nodes
 	$(BIN)/chengshu demo
 
-test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools ## set up and run the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools ## set up and run the whole suite; the conformance kits have a target of their own
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
+
+conformance: $(VENV)/dev $(VENV)/jdk ## fetch the public conformance kits and hold a node against each; fails unless every enabled test passes
+	CI=1 $(BIN)/python -m pytest tests/conformance
 
 check: $(VENV)/dev ## style, types, layers, dependencies, change log
 	$(BIN)/ruff format --check src tests benchmarks
