@@ -23,7 +23,6 @@ from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
-from chengshu.policy.model import Recipient
 from chengshu.policy.odrl import from_odrl
 
 READ_BYTES = 1 << 20
@@ -275,7 +274,7 @@ class Catalog:
 
 def _too_wide(grade: Grade, policy: Mapping[str, Any]) -> Refused | None:
     """Why a product of this grade may not stand under an offer with this policy; a general one stands under any."""
-    return None if grade is Grade.GENERAL else grade.refuses(is_open_to_all=from_odrl(policy).rule(Recipient) is None)
+    return None if grade is Grade.GENERAL else grade.refuses(is_open_to_all=from_odrl(policy).is_open_to_all)
 
 
 def file_digest(path: Path, digests: Digests) -> str:

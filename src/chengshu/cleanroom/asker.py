@@ -20,7 +20,6 @@ from chengshu.kernel.errors import NotFound, Unavailable
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
-from chengshu.policy.model import MinimumGroup
 
 OUTCOME_TASK = "job.outcome"
 """The kind of task that asks the clean room how a job of this node ended, when somebody else needs to know."""
@@ -158,10 +157,9 @@ class Asker:
     def _minimum_group(self, agreement: str) -> int:
         """Return what an agreement asks for; 1 where there is none: one's own product, or an id that its holder will not know either."""
         try:
-            agreed = self._contracts.agreement(agreement).policy.rule(MinimumGroup)
+            return self._contracts.agreement(agreement).policy.least_group
         except NotFound:
             return 1
-        return agreed.k if isinstance(agreed, MinimumGroup) else 1
 
     def _find(self, job: str) -> dict[str, Any]:
         with self._database.read() as tx:

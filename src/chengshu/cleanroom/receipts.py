@@ -17,7 +17,6 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import NotFound
 from chengshu.kernel.tasks import Task, Tasks
 from chengshu.kernel.text import Text
-from chengshu.policy.model import CountLimit
 
 USE_RECEIPT_TASK = "use-receipt.send"
 """The kind of task that sends one use receipt to its consumer until it is countersigned or disputed."""
@@ -127,8 +126,7 @@ class Receipts:
 
 def limit_of(agreement: Agreement) -> int | None:
     """Return how many uses an agreement allows, or None where it sets no limit."""
-    rule = agreement.policy.rule(CountLimit)
-    return rule.uses if isinstance(rule, CountLimit) else None
+    return agreement.policy.most_uses
 
 
 def encoded(signature: bytes) -> str:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from chengshu.catalog.model import Column as ContractColumn
 from chengshu.catalog.model import DataContract, LogicalType
 from chengshu.cleanroom.model import MEASURE_AGGREGATES, Aggregate, Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.policy.model import MinimumGroup, Policy
+from chengshu.policy.model import Policy
 
 _TYPES = {
     LogicalType.STRING: ColumnType.TEXT,
@@ -24,23 +24,17 @@ def schema_of(contract: DataContract, *, handle: str, policy: Policy) -> Schema:
     nobody to protect, and 5 where it does.
     """
     fallback = 1 if contract.privacy_unit is None else 5
-    offered = policy.rule(MinimumGroup)
-    asked = offered.k if isinstance(offered, MinimumGroup) else 1
     return Schema(
         product=f"{handle}.{contract.table}",
         columns=tuple(_column(column) for column in contract.columns if column.logical_type in _TYPES),
         privacy_unit=contract.privacy_unit,
-        minimum_group=max(contract.minimum_group or fallback, asked),
+        minimum_group=max(contract.minimum_group or fallback, policy.least_group),
     )
 
 
 def terms_of(schema: Schema, policy: Policy | None) -> ProductTerms:
     """Return what a policy makes of a schema; None is the owner's own use, which the schema alone governs."""
-    group = None if policy is None else policy.rule(MinimumGroup)
-    return ProductTerms(
-        schema=schema,
-        minimum_group=group.k if isinstance(group, MinimumGroup) else 1,
-    )
+    return ProductTerms(schema=schema, minimum_group=1 if policy is None else policy.least_group)
 
 
 def _column(column: ContractColumn) -> Column:

@@ -15,7 +15,6 @@ from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
-from chengshu.policy.model import TimeWindow
 
 
 class Phase(StrEnum):
@@ -149,10 +148,9 @@ def window_of(agreement: Agreement) -> tuple[datetime | None, datetime | None]:
     A policy that this node no longer understands gives no time here; a use under it is refused by the policy itself.
     """
     try:
-        window = agreement.policy.rule(TimeWindow)
+        return agreement.policy.window
     except Invalid:
         return None, None
-    return (window.not_before, window.not_after) if isinstance(window, TimeWindow) else (None, None)
 
 
 def termination_from(document: Mapping[str, Any]) -> Termination:

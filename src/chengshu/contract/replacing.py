@@ -1,6 +1,6 @@
 """What a renewal is and what an amendment is: the same terms for longer, or other terms."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from chengshu.contract.life import window_of
 from chengshu.contract.model import Agreement, Document
@@ -8,22 +8,21 @@ from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import iso
 from chengshu.kernel.errors import Conflict
 from chengshu.kernel.text import Text
-from chengshu.policy.model import NAMES, Policy, TimeWindow, differing
+from chengshu.policy.model import differing
 from chengshu.policy.odrl import content, from_odrl, to_odrl
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def prolonged(agreement: Agreement, *, until: datetime) -> Document:
     """Return the rules of an agreement with a later end."""
-    start, _ = window_of(agreement)
-    policy = agreement.policy
-    others = tuple(rule for rule in policy.rules if not isinstance(rule, TimeWindow))
-    return to_odrl(Policy((*others, TimeWindow(start, until)), policy.duties))
+    return to_odrl(agreement.policy.lasting(until))
 
 
 def check_renewal(agreement: Agreement, offer: Document) -> None:
     """Raise Conflict where ``offer`` is anything but the agreement's own terms with a later end."""
     offered = from_odrl(offer)
-    others = [name for name in differing(agreement.policy, offered) if name != NAMES[TimeWindow]]
+    others = differing(agreement.policy.lasting(FOREVER), offered.lasting(FOREVER))  # the ends may differ, and nothing else
     if others:
         raise Conflict(
             "contract.not-a-renewal",
@@ -31,8 +30,7 @@ def check_renewal(agreement: Agreement, offer: Document) -> None:
             hint=Text("Other terms are an amendment: 'chengshu agreement amend ID'.", "条款不同属于变更：chengshu agreement amend ID。"),
         )
     _, end = window_of(agreement)
-    window = offered.rule(TimeWindow)
-    later = window.not_after if isinstance(window, TimeWindow) else None
+    _, later = offered.window
     if end is None or (later is not None and later <= end):
         wanted = "an agreement that ends some time" if end is None else f"a later end than {iso(end)}"
         raise Conflict(

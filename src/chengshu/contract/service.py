@@ -32,7 +32,8 @@ from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
-from chengshu.policy.model import CountLimit, Use, UseState, evaluate
+from chengshu.policy.evaluation import evaluate
+from chengshu.policy.model import Use, UseState
 from chengshu.policy.odrl import from_odrl
 
 
@@ -301,8 +302,8 @@ class Contracts:
         """
         agreement, _ = found(store.get_agreement(tx, agreement_id))
         used = store.add_use(tx, agreement_id, at=use.at, recipient=use.recipient, purpose=use.purpose)
-        limit = agreement.policy.rule(CountLimit)
-        left = limit.uses - used if isinstance(limit, CountLimit) else None
+        limit = agreement.policy.most_uses
+        left = limit - used if limit is not None else None
         body = {"agreement": agreement_id, "product": agreement.product, "budget": "uses", "spent": 1, "used": used, "left": left}
         self._evidence.append(tx, "budget.spent", agreement_id, body)
         return used

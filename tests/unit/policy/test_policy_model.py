@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chengshu.kernel.errors import Invalid
+from chengshu.policy.evaluation import evaluate, needs
 from chengshu.policy.model import (
     NAMES,
     Basis,
@@ -26,8 +27,6 @@ from chengshu.policy.model import (
     Use,
     UseState,
     differing,
-    evaluate,
-    needs,
 )
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

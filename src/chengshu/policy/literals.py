@@ -1,0 +1,79 @@
+"""The values of constraints as JSON: text as text, everything else as a typed literal, so that no number loses a digit on the way."""
+
+from datetime import datetime
+from typing import Any, assert_never
+
+from chengshu.kernel.clock import from_iso, iso
+from chengshu.policy.constraint import Value
+from chengshu.policy.terms import GEO, XSD, Kind
+from chengshu.policy.values import GEOJSON, WKT, Duration, Place, read_duration
+
+MAX_TEXT = 1024
+"""Characters of a code or an id."""
+
+
+def literal(value: Value) -> Any:
+    """Return a value as the right operand of a constraint."""
+    match value:
+        case datetime():
+            return _typed(iso(value), XSD + "dateTime")
+        case Duration():
+            return _typed(str(value), XSD + "duration")
+        case Place(text, form):
+            return _typed(text, GEO + form)
+        case int():
+            return _typed(str(value), XSD + "integer")
+        case str():
+            return str(value)
+        case _:
+            assert_never(value)
+
+
+def read_literal(kind: Kind, right: Any) -> Value:
+    """Return the value of a kind that a right operand states; raise ValueError that says what was expected, Invalid for no place."""
+    match kind:
+        case Kind.MOMENT:
+            return _moment(right)
+        case Kind.DURATION:
+            text = _untyped(right, XSD + "duration")
+            return read_duration(text)
+        case Kind.COUNT:
+            return _count(right)
+        case Kind.PLACE:
+            for form in (WKT, GEOJSON):
+                if isinstance(right, dict) and right.get("@type") == GEO + form:
+                    return Place(_untyped(right, GEO + form), form)
+            raise ValueError(f"expected a literal of the type {GEO}{WKT} or {GEOJSON}")
+        case _:
+            return _text(right)
+
+
+def _text(right: Any) -> str:
+    if not isinstance(right, str) or not 1 <= len(right) <= MAX_TEXT:
+        raise ValueError(f"expected a text of 1 to {MAX_TEXT} characters")
+    return right
+
+
+def _count(right: Any) -> int:
+    text = _untyped(right, XSD + "integer")
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and text == str(int(text))):
+        raise ValueError("expected a whole number of at most nine digits without leading zeros")
+    return int(text)
+
+
+def _moment(right: Any) -> datetime:
+    text = _untyped(right, XSD + "dateTime")
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("expected a time with an offset (RFC 3339)") from error
+
+
+def _typed(value: str, kind: str) -> dict[str, str]:
+    return {"@value": value, "@type": kind}
+
+
+def _untyped(right: Any, kind: str) -> str:
+    if not isinstance(right, dict) or set(right) != {"@value", "@type"} or right["@type"] != kind or not isinstance(right["@value"], str):
+        raise ValueError(f"expected a literal with @value (a string) and @type {kind}")
+    return right["@value"]
