@@ -5,9 +5,9 @@ import re
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
@@ -100,6 +100,34 @@ class AnchorSection(_Section):
     every_hours: float | None = Field(default=None, gt=0)
 
 
+class IssuerSection(_Section):
+    """An issuer of credentials, by its DID, and the types of credential that it is believed for."""
+
+    did: str = Field(pattern=r"^did:(web|key):[!-~]{1,500}$")
+    types: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,200}$")], ...] = Field(min_length=1)
+
+
+class IdentitySection(_Section):
+    """Claims by the Decentralized Claims Protocol: this node's own DID, the issuers it trusts, what it requires and asks for.
+
+    Without a ``did`` the protocol is switched off. ``scopes`` defaults to one for each required type.
+    """
+
+    did: str | None = Field(default=None, pattern=r"^did:web:[A-Za-z0-9._:%~-]{1,500}$")
+    issuers: tuple[IssuerSection, ...] = ()
+    required: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,200}$")], ...] = ()
+    scopes: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,300}$")], ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.did is not None and not self.required:
+            raise ValueError("expected the credential types that are required, got none: nobody would have to prove anything")
+        vouched = {one for issuer in self.issuers for one in issuer.types}
+        if not set(self.required) <= vouched:
+            raise ValueError("expected an issuer for each required type, got a type that nobody is trusted for")
+        return self
+
+
 class Settings(_Section):
     """The whole of ``chengshu.toml``; unknown keys are refused by name."""
 
@@ -107,6 +135,7 @@ class Settings(_Section):
     space: SpaceSection = SpaceSection()
     serve: ServeSection = ServeSection()
     outgoing: OutgoingSection = OutgoingSection()
+    identity: IdentitySection = IdentitySection()
     cleanroom: CleanroomSection = CleanroomSection()
     contract: ContractSection = ContractSection()
     witness: WitnessSection = WitnessSection()

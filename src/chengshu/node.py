@@ -40,9 +40,13 @@ from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
 from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
+from chengshu.identity.claims.fetching import Fetching
+from chengshu.identity.claims.verifier import TYPE_SCOPE, Trust, Verifier
 from chengshu.identity.credentials.chosen import ChosenCredentials
+from chengshu.identity.credentials.dcp import DcpCredentials
 from chengshu.identity.credentials.static import StaticCredentials
 from chengshu.identity.credentials.token import TokenCredentials
+from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.keys.file import FileKeys
 from chengshu.identity.keys.shared import SharedSecrets
 from chengshu.identity.model import Party, Scheme, public_key_of, signs
@@ -106,6 +110,7 @@ class Node:
     worker: Worker
     identity: Identity
     secrets: SharedSecrets
+    claims_key: DcpKey | None
     credentials: CredentialSource
     evidence: Evidence
     exports: Exports
@@ -219,8 +224,8 @@ def _wired(
         outgoing=_outgoing(folder, settings),
     )
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
-    secrets = SharedSecrets(folder / KEYS)
-    credentials = plug(identity, _schemes(identity, secrets=secrets, digests=digests, clock=clock, new_id=new_id))
+    claims_key = _claims_key(folder, settings.identity)
+    credentials = plug(identity, _schemes(folder, identity, claims_key, settings.identity, digests=digests, clock=clock, new_id=new_id))
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     contracts = Contracts(
         database,
@@ -393,7 +398,8 @@ def _wired(
         tasks=tasks,
         worker=worker,
         identity=identity,
-        secrets=secrets,
+        secrets=SharedSecrets(folder / KEYS),
+        claims_key=claims_key,
         credentials=credentials,
         evidence=evidence,
         alerts=alerts,
@@ -427,11 +433,36 @@ def _wired(
     )
 
 
-def _schemes(identity: Identity, *, secrets: SharedSecrets, digests: Digests, clock: Clock, new_id: NewId) -> ChosenCredentials:
+def _claims_key(folder: Path, chosen: config.IdentitySection) -> DcpKey | None:
+    return None if chosen.did is None else DcpKey(folder / KEYS, did=chosen.did)
+
+
+def _claims(identity: Identity, key: DcpKey, chosen: config.IdentitySection, *, clock: Clock, new_id: NewId) -> DcpCredentials:
+    believed: dict[str, frozenset[str]] = {}
+    for issuer in chosen.issuers:
+        believed[issuer.did] = believed.get(issuer.did, frozenset()) | frozenset(issuer.types)
+    scopes = chosen.scopes or tuple(f"{TYPE_SCOPE}:{one}:read" for one in chosen.required)
+    fetching = Fetching(identity.outgoing)
+    verifier = Verifier(fetching, own=key.did, trust=Trust(believed, frozenset(chosen.required), scopes), clock=clock)
+    return DcpCredentials(identity, key=key, fetching=fetching, verifier=verifier, clock=clock, new_id=new_id)
+
+
+def _schemes(
+    folder: Path,
+    identity: Identity,
+    claims_key: DcpKey | None,
+    chosen: config.IdentitySection,
+    *,
+    digests: Digests,
+    clock: Clock,
+    new_id: NewId,
+) -> ChosenCredentials:
     schemes: dict[Scheme, CredentialSource] = {
         Scheme.TOKEN: TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id),
-        Scheme.STATIC: StaticCredentials(identity, secrets=secrets),
+        Scheme.STATIC: StaticCredentials(identity, secrets=SharedSecrets(folder / KEYS)),
     }
+    if claims_key is not None:
+        schemes[Scheme.DCP] = _claims(identity, claims_key, chosen, clock=clock, new_id=new_id)
     return ChosenCredentials(identity, schemes=schemes)
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from chengshu import __version__
 from chengshu.api.data import data_router
+from chengshu.api.did import did_router
 from chengshu.api.log import log_router
 from chengshu.api.room import room_router
 from chengshu.api.witness import witness_router
@@ -38,6 +39,7 @@ def create_app(node: Node) -> FastAPI:
     app.include_router(data_router(node))
     app.include_router(room_router(node))
     app.include_router(log_router(node))
+    app.include_router(did_router(node))
     app.include_router(witness_router(node))
     app.add_exception_handler(ChengshuError, _answer_error)
 

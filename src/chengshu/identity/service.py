@@ -98,6 +98,14 @@ class Identity:
         with self._database.read() as tx:
             return store.get(tx, did) is not None
 
+    def scheme_of(self, did: str) -> Scheme | None:
+        """Return the scheme that a party is listed with, None for one that is not on the trust list; one's own is the signed token."""
+        if did == self.did:
+            return Scheme.TOKEN
+        with self._database.read() as tx:
+            party = store.get(tx, did)
+        return None if party is None else party.scheme
+
     def may_name(self, did: str, url: str) -> bool:
         """Say whether a party may make us call ``url``: one of its own origin, or of a host that the operator listed; raises NotFound."""
         return self.get(did).owns(url) or self.outgoing.lists(url)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Mapping
 
@@ -14,6 +15,7 @@ from chengshu.kernel.text import Text
 
 _TOKEN = re.compile(r"Bearer [A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*")
 _LONGEST = 64 * 1024
+_LOG = logging.getLogger(__name__)
 
 
 class ChosenCredentials:
@@ -28,7 +30,7 @@ class ChosenCredentials:
 
         Raises NotFound for a party that is not on the trust list, and Conflict where this node does not have its scheme.
         """
-        scheme = Scheme.TOKEN if audience == self._identity.did else self._identity.get(audience).scheme
+        scheme = self._identity.scheme_of(audience) or self._identity.get(audience).scheme
         if scheme not in self._schemes:
             raise Conflict(
                 "identity.scheme-off",
@@ -41,13 +43,20 @@ class ChosenCredentials:
         """Return the id of the party that sent ``request``.
 
         Raises Unidentified as the scheme does that the header has the form of, and ``identity.scheme`` where the party is listed with
-        another one, or this node does not have it.
+        another one, or this node does not have it. What is wrong with claims is for this node's log alone: outwards it is
+        ``identity.unproved``.
         """
         scheme = scheme_of(header)
         if scheme not in self._schemes:
             raise _other(f"got {scheme}, which is switched off here")
-        sender = self._schemes[scheme].verify(header, request)
-        listed = Scheme.TOKEN if sender == self._identity.did else self._identity.get(sender).scheme
+        try:
+            sender = self._schemes[scheme].verify(header, request)
+        except Unidentified as error:
+            if scheme is not Scheme.DCP:
+                raise
+            _LOG.warning("a request was refused: [%s] %s", error.code, error.message)
+            raise _unproved() from error
+        listed = self._identity.scheme_of(sender)
         if listed is not scheme:
             raise _other(f"which is {listed}, got {scheme}")
         return sender
@@ -67,6 +76,14 @@ def scheme_of(header: str | None) -> Scheme:
     except (ValueError, RecursionError):
         return Scheme.TOKEN
     return Scheme.DCP if isinstance(claims, dict) and "htm" not in claims else Scheme.TOKEN
+
+
+def _unproved() -> Unidentified:
+    return Unidentified(
+        "identity.unproved",
+        "expected a request that proves who sends it, got one that does not",
+        hint=Text("The reason is in the log of the node that was asked.", "原因见被请求节点的运行日志。"),
+    )
 
 
 def _other(got: str) -> Unidentified:
