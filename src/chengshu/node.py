@@ -40,27 +40,22 @@ from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
 from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
-from chengshu.identity.claims.fetching import Fetching
-from chengshu.identity.claims.verifier import TYPE_SCOPE, Trust, Verifier
-from chengshu.identity.credentials.chosen import ChosenCredentials
-from chengshu.identity.credentials.dcp import DcpCredentials
-from chengshu.identity.credentials.static import StaticCredentials
-from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.keys.dcp import DcpKey
-from chengshu.identity.keys.file import FileKeys
+from chengshu.identity.keys.file import FileKeys, suite_checked
 from chengshu.identity.keys.shared import SharedSecrets
-from chengshu.identity.model import Party, Scheme, public_key_of, signs
+from chengshu.identity.model import Party, public_key_of, signs
 from chengshu.identity.ports import CredentialSource
+from chengshu.identity.proving import Claims
+from chengshu.identity.proving import assemble as assemble_proving
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
-from chengshu.kernel.crypto import SUITES, Signer, Suite, is_signed_by, suite_of
+from chengshu.kernel.crypto import SUITES, Signer, is_signed_by
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import ChengshuError, Invalid
+from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks, Worker
-from chengshu.kernel.text import Text
 from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.carriers.http import HttpCarrier
@@ -175,29 +170,13 @@ def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_
     settings = config.load(folder)
     keys = FileKeys(folder / KEYS)
     signer = keys.load()
-    suite = _suite(settings, signer)
+    suite = suite_checked(signer, SUITES[settings.space.cryptography])
     seal = Seal(suite, keys.data_key(suite))
     database = Database(folder / DATABASE)
     migrations.upgrade(database, close=lambda outcome, job: seal.close(outcome, job=job))
     node = _wired(folder, settings, database=database, signer=signer, seal=seal, plug=plug, clock=clock, new_id=new_id)
     node.catalog.list_all()
     return node
-
-
-def _suite(settings: config.Settings, signer: Signer) -> Suite:
-    """The space's profile, once the node's key is found to be of its kind."""
-    expected, got = SUITES[settings.space.cryptography], suite_of(signer.public_key.algorithm)
-    if got is not expected:
-        raise Invalid(
-            "node.cryptography",
-            f"expected a key of the {expected.name} profile, as [space] cryptography says, got one of the {got.name} profile",
-            hint=Text(
-                "A node's profile is chosen when it is made: set it back, or make a new node with 'chengshu node init --cryptography'.",
-                "节点的密码体系在创建时确定：请改回设置，或用 chengshu node init --cryptography 新建节点。",
-            ),
-            facts={"expected": expected.name, "got": got.name},
-        )
-    return expected
 
 
 def _wired(
@@ -224,8 +203,8 @@ def _wired(
         outgoing=_outgoing(folder, settings),
     )
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
-    claims_key = _claims_key(folder, settings.identity)
-    credentials = plug(identity, _schemes(folder, identity, claims_key, settings.identity, digests=digests, clock=clock, new_id=new_id))
+    proving = assemble_proving(identity, folder / KEYS, claims=_claims(settings.identity), digests=digests, clock=clock, new_id=new_id)
+    credentials = plug(identity, proving.credentials)
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
     contracts = Contracts(
         database,
@@ -398,8 +377,8 @@ def _wired(
         tasks=tasks,
         worker=worker,
         identity=identity,
-        secrets=SharedSecrets(folder / KEYS),
-        claims_key=claims_key,
+        secrets=proving.secrets,
+        claims_key=proving.claims_key,
         credentials=credentials,
         evidence=evidence,
         alerts=alerts,
@@ -433,37 +412,13 @@ def _wired(
     )
 
 
-def _claims_key(folder: Path, chosen: config.IdentitySection) -> DcpKey | None:
-    return None if chosen.did is None else DcpKey(folder / KEYS, did=chosen.did)
-
-
-def _claims(identity: Identity, key: DcpKey, chosen: config.IdentitySection, *, clock: Clock, new_id: NewId) -> DcpCredentials:
-    believed: dict[str, frozenset[str]] = {}
+def _claims(chosen: config.IdentitySection) -> Claims | None:
+    if chosen.did is None:
+        return None
+    issuers: dict[str, frozenset[str]] = {}
     for issuer in chosen.issuers:
-        believed[issuer.did] = believed.get(issuer.did, frozenset()) | frozenset(issuer.types)
-    scopes = chosen.scopes or tuple(f"{TYPE_SCOPE}:{one}:read" for one in chosen.required)
-    fetching = Fetching(identity.outgoing)
-    verifier = Verifier(fetching, own=key.did, trust=Trust(believed, frozenset(chosen.required), scopes), clock=clock)
-    return DcpCredentials(identity, key=key, fetching=fetching, verifier=verifier, clock=clock, new_id=new_id)
-
-
-def _schemes(
-    folder: Path,
-    identity: Identity,
-    claims_key: DcpKey | None,
-    chosen: config.IdentitySection,
-    *,
-    digests: Digests,
-    clock: Clock,
-    new_id: NewId,
-) -> ChosenCredentials:
-    schemes: dict[Scheme, CredentialSource] = {
-        Scheme.TOKEN: TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id),
-        Scheme.STATIC: StaticCredentials(identity, secrets=SharedSecrets(folder / KEYS)),
-    }
-    if claims_key is not None:
-        schemes[Scheme.DCP] = _claims(identity, claims_key, chosen, clock=clock, new_id=new_id)
-    return ChosenCredentials(identity, schemes=schemes)
+        issuers[issuer.did] = issuers.get(issuer.did, frozenset()) | frozenset(issuer.types)
+    return Claims(chosen.did, issuers, frozenset(chosen.required), chosen.scopes)
 
 
 def _outgoing(folder: Path, settings: config.Settings) -> Outgoing:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from chengshu.identity.keys.pkcs8 import sm2_pem, sm2_private_key
-from chengshu.kernel.crypto import Algorithm, MemorySigner, Signer, Sm2MemorySigner, Suite
+from chengshu.kernel.crypto import Algorithm, MemorySigner, Signer, Sm2MemorySigner, Suite, suite_of
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.secret_files import others_may_read, put_secret
 from chengshu.kernel.text import Text
@@ -52,6 +52,22 @@ class FileKeys:
         if not self.data_path.exists():
             put_secret(self.data_path, suite.new_data_key())
         return _private(self.data_path)
+
+
+def suite_checked(signer: Signer, expected: Suite) -> Suite:
+    """Return the space's profile, once the node's key is found to be of its kind; raise Invalid where it is not."""
+    got = suite_of(signer.public_key.algorithm)
+    if got is not expected:
+        raise Invalid(
+            "node.cryptography",
+            f"expected a key of the {expected.name} profile, as [space] cryptography says, got one of the {got.name} profile",
+            hint=Text(
+                "A node's profile is chosen when it is made: set it back, or make a new node with 'chengshu node init --cryptography'.",
+                "节点的密码体系在创建时确定：请改回设置，或用 chengshu node init --cryptography 新建节点。",
+            ),
+            facts={"expected": expected.name, "got": got.name},
+        )
+    return expected
 
 
 def _private(path: Path) -> bytes:
