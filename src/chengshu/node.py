@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from chengshu import config, migrations
-from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
-from chengshu.anchor.service import ANCHOR_TASK, Anchors, Place
+from chengshu.anchor.service import ANCHOR_TASK, Anchors
 from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
@@ -33,17 +32,13 @@ from chengshu.dsp.heralds import DspHeralds
 from chengshu.dsp.service import DspCatalog
 from chengshu.dsp.translate.pages import PageTokens
 from chengshu.evidence.alerts import Alerts
-from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.packs.export import Exports
 from chengshu.evidence.service import Evidence
-from chengshu.evidence.storage.files import FileTiles
-from chengshu.evidence.storage.http import HttpTiles
-from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
-from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
+from chengshu.evidence.witnessing.quorum import QuorumPolicy
 from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.keys.file import FileKeys, suite_checked
 from chengshu.identity.keys.shared import SharedSecrets
-from chengshu.identity.model import Party, public_key_of, signs
+from chengshu.identity.model import public_key_of, signs
 from chengshu.identity.ports import CredentialSource
 from chengshu.identity.proving import Claims
 from chengshu.identity.proving import assemble as assemble_proving
@@ -65,12 +60,10 @@ from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.streams.arrow import into_file
+from chengshu.wiring import Places, anchoring, policy_at, witnessing
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
-from chengshu.witness.keys.file import FileCosigners
-from chengshu.witness.ports import KnownLog
 from chengshu.witness.service import Witness
-from chengshu.witness.witnesses.http import HttpWitnesses
 
 KEYS = "keys"
 LOG = "log"
@@ -133,7 +126,7 @@ class Node:
 
     def quorum_policy(self) -> QuorumPolicy | None:
         """Return the policy that names this node's witnesses, None where the operator made none; raise Invalid where it is wrong."""
-        return _policy(self.folder / self.settings.witness.policy)
+        return policy_at(self.folder / self.settings.witness.policy)
 
     def trouble(self, error: ChengshuError) -> None:
         """Tell the operator of an error that no request waits for, and write it into the log."""
@@ -334,7 +327,7 @@ def _wired(
         clock=clock,
         new_id=new_id,
     )
-    anchors = _anchoring(folder, settings.anchor, database=database, evidence=evidence, tasks=tasks, clock=clock)
+    anchors = anchoring(folder / KEYS, settings.anchor, database=database, evidence=evidence, tasks=tasks, clock=clock)
     handlers = {
         RUN_TASK: room.run,
         RECEIPT_TASK: room.send_receipt,
@@ -361,7 +354,9 @@ def _wired(
         patience=outbox.patience() | moving.patience(),
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL},
     )
-    witness, cosignatures, gossip = _witnessing(folder, settings, database=database, evidence=evidence, identity=identity, clock=clock)
+    witness, cosignatures, gossip = witnessing(
+        _places(folder), settings, database=database, evidence=evidence, identity=identity, clock=clock
+    )
     shown = DspCatalog(
         database,
         identity=identity,
@@ -433,60 +428,8 @@ def _outgoing(folder: Path, settings: config.Settings) -> Outgoing:
     )
 
 
-def _witnessing(
-    folder: Path, settings: config.Settings, *, database: Database, evidence: Evidence, identity: Identity, clock: Clock
-) -> tuple[Witness, Cosignatures, Gossip]:
-    witnesses = HttpWitnesses(identity.outgoing)
-    policy = partial(_policy, folder / settings.witness.policy)
-    cosigners = FileCosigners(folder / KEYS, name=f"{settings.node.handle}/witness")
-
-    def logs() -> list[KnownLog]:
-        others = [_log_of(party) for party in identity.list() if party.did != identity.did]
-        return [KnownLog(parse_vkey(evidence.vkey), None), *(log for log in others if log is not None)]
-
-    def key_of(origin: str) -> VerifierKey | None:
-        return next((log.key for log in logs() if log.url is not None and log.origin == origin), None)
-
-    def sources() -> dict[str, str]:
-        found = {one.name_en: one.address.removesuffix(PROTOCOL_PATH) + WITNESS_PATH for one in identity.list() if one.did != identity.did}
-        named = policy()
-        known = {url.rstrip("/") for url in found.values()}
-        further = {one.name: one.url for one in (named.witnesses if named else ()) if one.url and one.url.rstrip("/") not in known}
-        return found | further
-
-    def tiles(log: KnownLog) -> RemoteTiles:
-        return LocalTiles(FileTiles(folder / LOG)) if log.url is None else HttpTiles(log.url, outgoing=identity.outgoing)
-
-    witness = Witness(database, cosigners=cosigners.load, key_of=key_of, evidence=evidence, clock=clock)
-    cosignatures = Cosignatures(database, log=evidence, folder=folder / LOG, policy=policy, witnesses=witnesses, clock=clock)
-    gossip = Gossip(
-        database, sources=sources, logs=logs, held=witness.last, witnesses=witnesses, tiles=tiles, evidence=evidence, clock=clock
-    )
-    return witness, cosignatures, gossip
-
-
-def _anchoring(
-    folder: Path, chosen: config.AnchorSection, *, database: Database, evidence: Evidence, tasks: Tasks, clock: Clock
-) -> Anchors:
-    place = chain = None
-    if chosen.chain is not None and chosen.url is not None and chosen.contract is not None:
-        place = Place(chosen.chain, chosen.contract, host_of(chosen.url))
-        account = account_of(folder / KEYS, chosen.account)
-        chain = chain_at(chosen.chain, chosen.url, contract=chosen.contract, group=chosen.group, account=account)
-    every = None if chosen.every_hours is None else timedelta(hours=chosen.every_hours)
-    return Anchors(database, log=evidence, tasks=tasks, place=place, chain=chain, every=every, clock=clock)
-
-
-def _log_of(party: Party) -> KnownLog | None:
-    """The log of a party on the trust list: named by its handle, signed by the key of its id, served beside its protocol endpoints."""
-    if party.handle is None or not signs(party.did):
-        return None
-    key = VerifierKey(f"{party.handle}/log", public_key_of(party.did))
-    return KnownLog(key, party.address.removesuffix(PROTOCOL_PATH) + LOG_PATH)
-
-
-def _policy(path: Path) -> QuorumPolicy | None:
-    return read_policy(path) if path.exists() else None
+def _places(folder: Path) -> Places:
+    return Places(folder, folder / KEYS, folder / LOG, PROTOCOL_PATH, LOG_PATH, WITNESS_PATH)
 
 
 def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:

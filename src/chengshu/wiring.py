@@ -1,0 +1,100 @@
+"""Parts of the composition root that are a matter of their own: witnessing and anchoring."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from chengshu import config
+from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
+from chengshu.anchor.service import Anchors, Place
+from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
+from chengshu.evidence.service import Evidence
+from chengshu.evidence.storage.files import FileTiles
+from chengshu.evidence.storage.http import HttpTiles
+from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
+from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
+from chengshu.identity.model import Party, public_key_of, signs
+from chengshu.identity.service import Identity
+from chengshu.kernel.clock import Clock
+from chengshu.kernel.database import Database
+from chengshu.kernel.tasks import Tasks
+from chengshu.witness.cosignatures import Cosignatures
+from chengshu.witness.gossip import Gossip
+from chengshu.witness.keys.file import FileCosigners
+from chengshu.witness.ports import KnownLog
+from chengshu.witness.service import Witness
+from chengshu.witness.witnesses.http import HttpWitnesses
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a node keeps its keys and its log, and below which paths others reach its parts."""
+
+    folder: Path
+    keys: Path
+    log: Path
+    protocol_path: str
+    log_path: str
+    witness_path: str
+
+
+def witnessing(
+    places: Places, settings: config.Settings, *, database: Database, evidence: Evidence, identity: Identity, clock: Clock
+) -> tuple[Witness, Cosignatures, Gossip]:
+    """Return what cosigns others' checkpoints, what gathers cosignatures for this node's own, and what compares."""
+    witnesses = HttpWitnesses(identity.outgoing)
+    policy = partial(policy_at, places.folder / settings.witness.policy)
+    cosigners = FileCosigners(places.keys, name=f"{settings.node.handle}/witness")
+
+    def logs() -> list[KnownLog]:
+        others = [_log_of(party, places) for party in identity.list() if party.did != identity.did]
+        return [KnownLog(parse_vkey(evidence.vkey), None), *(log for log in others if log is not None)]
+
+    def key_of(origin: str) -> VerifierKey | None:
+        return next((log.key for log in logs() if log.url is not None and log.origin == origin), None)
+
+    def sources() -> dict[str, str]:
+        found = {
+            one.name_en: one.address.removesuffix(places.protocol_path) + places.witness_path
+            for one in identity.list()
+            if one.did != identity.did
+        }
+        named = policy()
+        known = {url.rstrip("/") for url in found.values()}
+        further = {one.name: one.url for one in (named.witnesses if named else ()) if one.url and one.url.rstrip("/") not in known}
+        return found | further
+
+    def tiles(log: KnownLog) -> RemoteTiles:
+        return LocalTiles(FileTiles(places.log)) if log.url is None else HttpTiles(log.url, outgoing=identity.outgoing)
+
+    witness = Witness(database, cosigners=cosigners.load, key_of=key_of, evidence=evidence, clock=clock)
+    cosignatures = Cosignatures(database, log=evidence, folder=places.log, policy=policy, witnesses=witnesses, clock=clock)
+    gossip = Gossip(
+        database, sources=sources, logs=logs, held=witness.last, witnesses=witnesses, tiles=tiles, evidence=evidence, clock=clock
+    )
+    return witness, cosignatures, gossip
+
+
+def anchoring(keys: Path, chosen: config.AnchorSection, *, database: Database, evidence: Evidence, tasks: Tasks, clock: Clock) -> Anchors:
+    """Return what anchors checkpoints on the chosen chain, if one is."""
+    place = chain = None
+    if chosen.chain is not None and chosen.url is not None and chosen.contract is not None:
+        place = Place(chosen.chain, chosen.contract, host_of(chosen.url))
+        account = account_of(keys, chosen.account)
+        chain = chain_at(chosen.chain, chosen.url, contract=chosen.contract, group=chosen.group, account=account)
+    every = None if chosen.every_hours is None else timedelta(hours=chosen.every_hours)
+    return Anchors(database, log=evidence, tasks=tasks, place=place, chain=chain, every=every, clock=clock)
+
+
+def _log_of(party: Party, places: Places) -> KnownLog | None:
+    """The log of a party on the trust list: named by its handle, signed by the key of its id, served beside its protocol endpoints."""
+    if party.handle is None or not signs(party.did):
+        return None
+    key = VerifierKey(f"{party.handle}/log", public_key_of(party.did))
+    return KnownLog(key, party.address.removesuffix(places.protocol_path) + places.log_path)
+
+
+def policy_at(path: Path) -> QuorumPolicy | None:
+    """Return the policy in a file, None where there is none."""
+    return read_policy(path) if path.exists() else None
