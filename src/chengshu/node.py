@@ -54,7 +54,6 @@ from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.live.service import Directives, Permits
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.carriers.http import HttpCarrier
-from chengshu.transfer.carriers.listed import listed_only
 from chengshu.transfer.flow.model import FORMATS
 from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.moving import Given, Moving, assemble
@@ -233,7 +232,7 @@ def _wired(
             products=catalog,
             contracts=contracts,
             transfers=transfers,
-            carrier=HttpCarrier(listed_only(identity)),
+            carrier=HttpCarrier(identity.outgoing, may_name=identity.may_name),
             courier=DspTransferCourier(peers),
             vault=Vault(seal.suite, seal.key),
             digests=digests,

@@ -8,6 +8,7 @@ from chengshu.evidence.service import Evidence
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.memory import give_back_now
 from chengshu.node import Node
+from chengshu.transfer.flow.service import PUSH_TASK
 
 IDLE_S = 0.1
 ASK_S = 0.5
@@ -15,6 +16,10 @@ COMPARE_S = 60.0
 ANCHOR_S = 30.0
 THREADS = 2
 GIVE_BACK_S = 5.0
+PUSH_S = 1.0
+SLOW = frozenset({PUSH_TASK})
+"""Kinds of task that last as long as their receiver pleases: one thread never takes them, so that messages always have one."""
+
 STOP_S = 2.0
 SOON_S = 0.05
 """So long the publisher lets entries gather while the log grows; one flush then serves them all."""
@@ -33,7 +38,9 @@ class Workers:
         self._node = node
         self._stopping = threading.Event()
         publisher = Publisher(node.evidence, stopping=self._stopping, trouble=node.trouble)
-        self._threads = [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(THREADS)]
+        self._threads = [threading.Thread(target=self._work, args=(SLOW,), name="worker-0", daemon=True)]
+        self._threads += [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(1, THREADS)]
+        self._threads.append(threading.Thread(target=self._push, name="pushes", daemon=True))
         self._threads.append(threading.Thread(target=publisher.run, name="publisher", daemon=True))
         self._threads.append(threading.Thread(target=self._gather, name="cosignatures", daemon=True))
         self._threads.append(threading.Thread(target=self._compare, name="gossip", daemon=True))
@@ -54,10 +61,18 @@ class Workers:
         for thread in self._threads:
             thread.join(timeout=max(0.0, until - time.monotonic()))
 
-    def _work(self) -> None:
+    def _work(self, leave_out: frozenset[str] = frozenset()) -> None:
         while not self._stopping.wait(IDLE_S):
             try:
-                self._node.worker.run_due()
+                self._node.worker.run_due(leave_out=leave_out)
+            except ChengshuError as error:
+                self._node.trouble(error)
+
+    def _push(self) -> None:
+        """Send products to whoever has them pushed for as long as it lasts, as soon as there is another version."""
+        while not self._stopping.wait(PUSH_S):
+            try:
+                self._node.moving.deliveries.push_changed()
             except ChengshuError as error:
                 self._node.trouble(error)
 

@@ -149,21 +149,21 @@ class Worker:
         with self._database.write() as tx:
             tx.execute(update(tasks).where(tasks.c.state == TaskState.PENDING).values(leased_until=None))
 
-    def run_due(self) -> int:
-        """Run every task that is due now and return how many ran."""
+    def run_due(self, *, leave_out: Collection[str] = _NEVER) -> int:
+        """Run every task that is due now, but for the kinds that are left to other workers, and return how many ran."""
         ran = 0
-        while (task := self._claim()) is not None:
+        while (task := self._claim(leave_out)) is not None:
             self._run(task)
             ran += 1
         return ran
 
-    def _claim(self) -> Task | None:
+    def _claim(self, leave_out: Collection[str]) -> Task | None:
         now = self._clock()
         with self._database.read() as tx:
-            if not _due(tx, now):
+            if all(task.kind in leave_out for task in _due(tx, now)):
                 return None
         with self._database.write() as tx:
-            due = _due(tx, now)
+            due = [task for task in _due(tx, now) if task.kind not in leave_out]
             if not due:
                 return None
             task = due[0]

@@ -99,6 +99,7 @@ def assemble(given: Given) -> Moving:
     )
     deliveries = Deliveries(
         given.database,
+        flows=flows,
         transfers=given.transfers,
         products=given.products,
         leave=leave,

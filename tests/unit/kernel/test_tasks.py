@@ -43,10 +43,10 @@ class Bench:
         with self.database.write() as tx:
             self.tasks.defer(tx, "note", {"name": name}, lane=lane, waits_for="somebody")
 
-    def run(self, *, patient: Collection[str] = ()) -> int:
+    def run(self, *, patient: Collection[str] = (), leave_out: Collection[str] = ()) -> int:
         handlers, gone = {"note": self._note}, {"note": self._gave_up}
         worker = Worker(self.database, clock=self.clock, handlers=handlers, on_failed=gone, given_up=self.tell, patient=patient)
-        return worker.run_due()
+        return worker.run_due(leave_out=leave_out)
 
     def tell(self, tx: Connection, task: Task, error: ChengshuError) -> None:
         """Note which task was given up, for which error, and that the transaction which ends it is still open."""
@@ -96,6 +96,13 @@ def test_unavailable_is_tried_again_later_and_holds_back_its_own_lane_alone(benc
     bench.clock.now += FIRST_WAIT
     bench.run()
     assert bench.ran == ["other", "stuck", "behind"]
+
+
+def test_a_worker_leaves_kinds_to_others_and_what_follows_them_in_their_lane(bench: Bench) -> None:
+    bench.defer("one")
+    bench.defer("two")
+    assert (bench.run(leave_out={"note"}), bench.ran) == (0, [])
+    assert (bench.run(leave_out={"other"}), bench.ran) == (2, ["one", "two"])
 
 
 def test_a_patient_kind_of_task_waits_for_as_long_as_it_takes_and_never_longer_between_attempts_than_it_says(bench: Bench) -> None:

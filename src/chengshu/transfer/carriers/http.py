@@ -7,6 +7,7 @@ import httpx
 
 from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Unavailable
+from chengshu.kernel.outgoing import Outgoing
 from chengshu.kernel.text import Text
 from chengshu.transfer.flow.model import Endpoint
 from chengshu.transfer.flow.ports import Incoming
@@ -14,16 +15,20 @@ from chengshu.transfer.flow.ports import Incoming
 TIMEOUT_S = 10.0
 _TRY_LATER = frozenset({408, 425, 429})
 
-MayCall = Callable[[str, str], None]
-"""Raises Denied where the party (by its id) may not have this node call that URL."""
+MayName = Callable[[str, str], bool]
+"""Says whether a party (by its id) may have this node call that URL; raises NotFound for a party that is not known."""
 
 
 class HttpCarrier:
-    """One GET for a pull and one POST for a push; an endpoint is a stranger's word, and is checked before every call."""
+    """One GET for a pull and one POST for a push; an endpoint is a stranger's word, and is checked before every call.
 
-    def __init__(self, may_call: MayCall, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._may_call = may_call
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"})
+    The connection itself is checked as :class:`chengshu.kernel.outgoing.Outgoing` has it.
+    """
+
+    def __init__(self, outgoing: Outgoing, *, may_name: MayName, timeout_s: float = TIMEOUT_S) -> None:
+        self._outgoing = outgoing
+        self._may_name = may_name
+        self._client = outgoing.client(timeout_s=timeout_s, accept="*/*")
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -31,7 +36,16 @@ class HttpCarrier:
 
     def check(self, party: str, endpoint: Endpoint) -> None:
         """Raise Denied where the party may not have this node call that endpoint."""
-        self._may_call(party, endpoint.url)
+        self._outgoing.check(endpoint.url)
+        if not self._may_name(party, endpoint.url):
+            raise Denied(
+                "transfer.endpoint-foreign",
+                "expected an endpoint with the scheme, host and port that the party is listed with, or on a listed host, got another",
+                hint=Text(
+                    "List the party with the address that it uses, or the host in [outgoing] hosts.",
+                    "请按对方实际使用的地址登记该参与方，或将该主机列入 [outgoing] hosts。",
+                ),
+            )
 
     @contextmanager
     def pull(self, party: str, endpoint: Endpoint, *, accept: str) -> Iterator[Incoming]:

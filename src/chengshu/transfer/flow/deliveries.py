@@ -18,7 +18,7 @@ from chengshu.transfer.flow import store
 from chengshu.transfer.flow.leave import Leave
 from chengshu.transfer.flow.model import DataFlow, FlowState, endpoint_of
 from chengshu.transfer.flow.ports import Carrier, Control
-from chengshu.transfer.flow.service import is_lasting, unknown_flow
+from chengshu.transfer.flow.service import DataFlows, is_lasting, unknown_flow
 from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.model import Grant, GrantState, StopReason
 from chengshu.transfer.ports import Evidence, Products
@@ -42,6 +42,7 @@ class Deliveries:
         self,
         database: Database,
         *,
+        flows: DataFlows,
         transfers: Transfers,
         products: Products,
         leave: Leave,
@@ -54,6 +55,7 @@ class Deliveries:
         new_id: NewId,
     ) -> None:
         self._database = database
+        self._flows = flows
         self._transfers = transfers
         self._products = products
         self._leave = leave
@@ -125,6 +127,18 @@ class Deliveries:
             if flow is not None and flow.state is FlowState.STARTED:
                 self._controls[flow.order.control].errored(tx, flow, code=error.code, reason=error.message)
 
+    def push_changed(self) -> int:
+        """Have every lasting push sent again whose product has another version than it sent last; return how many were."""
+        with self._database.read() as tx:
+            if not self._changed(tx):
+                return 0
+        with self._database.write() as tx:
+            changed = self._changed(tx)
+            for flow, version in changed:
+                store.save_pushed(tx, flow.id, version=version)
+                self._flows.send(tx, flow)
+        return len(changed)
+
     def delivered(self, flow: DataFlow, grant: Grant, delivery: Delivery) -> None:
         """Record a whole delivery; a finite flow is complete with it, in the same transaction."""
         with self._database.write() as tx:
@@ -166,6 +180,10 @@ class Deliveries:
             self._leave.spend(tx, order)
         store.save_pushed(tx, flow.id, version=self._products.version_of(tx, order.product) or "")
         return self._transfers.begin(tx, grant, transfer=flow.id)
+
+    def _changed(self, tx: Connection) -> list[tuple[DataFlow, str]]:
+        found = [(flow, sent, self._products.version_of(tx, flow.order.product)) for flow, sent in store.every_lasting_push(tx)]
+        return [(flow, version) for flow, sent, version in found if sent is not None and version is not None and version != sent]
 
     def _sending(self, flow: DataFlow, grant: Grant, encoding: Encoding, ledger: "_Pulled | _Pushed") -> Sending:
         try:

@@ -59,7 +59,7 @@ class DataFlows:
             raise _nowhere()
         flow = self._added(tx, DataFlow(flow_id, order, FlowState.STARTED, 0, callback))
         self._keep(tx, flow, remote)
-        self._send(tx, flow)
+        self.send(tx, flow)
         return flow
 
     def steer(self, tx: Connection, flow: DataFlow, verb: Verb, *, remote: Document | None = None) -> DataFlow:
@@ -78,7 +78,7 @@ class DataFlows:
         if verb is not Verb.RESUME:
             self._close(tx, moved)
             return moved
-        self._send(tx, moved)
+        self.send(tx, moved)
         return self._with_token(tx, moved) if moved.direction is Direction.PULL else moved
 
     def get(self, tx: Connection, flow_id: str) -> DataFlow:
@@ -99,15 +99,12 @@ class DataFlows:
         token = self._vault.token(flow.id, generation=flow.generation)
         return address(f"{self._url}/{flow.id}", token, direction=flow.direction)
 
-    def push_again(self, tx: Connection, versions: dict[str, str]) -> int:
-        """Send every lasting push whose product has another version than it sent last; return how many are on their way."""
-        changed = [
-            flow for flow, sent in store.every_lasting_push(tx) if versions.get(flow.order.product) not in {None, sent} and sent is not None
-        ]
-        for flow in changed:
-            store.save_pushed(tx, flow.id, version=versions[flow.order.product])
-            self._send(tx, flow)
-        return len(changed)
+    def send(self, tx: Connection, flow: DataFlow) -> None:
+        """Have a pushing flow's product sent, by a task in a lane of its own: the process's messages do not wait for it."""
+        if flow.gives_address or flow.order.role is Role.CONSUMER:
+            return
+        payload = {"flow": flow.id, "delivery": self._new_id()}
+        self._tasks.defer(tx, PUSH_TASK, payload, lane=f"{flow.id}/data", waits_for=flow.order.counterparty[:256])
 
     def _added(self, tx: Connection, flow: DataFlow) -> DataFlow:
         store.add(tx, flow)
@@ -133,13 +130,6 @@ class DataFlows:
     def _keep(self, tx: Connection, flow: DataFlow, remote: Document | None) -> None:
         if remote is not None and not flow.gives_address:
             store.save_address(tx, flow.id, address=self._vault.close(remote, flow=flow.id))
-
-    def _send(self, tx: Connection, flow: DataFlow) -> None:
-        """Have a pushing flow's product sent, by a task in a lane of its own: the process's messages do not wait for it."""
-        if flow.gives_address or flow.order.role is Role.CONSUMER:
-            return
-        payload = {"flow": flow.id, "delivery": self._new_id()}
-        self._tasks.defer(tx, PUSH_TASK, payload, lane=f"{flow.id}/data", waits_for=flow.order.counterparty[:256])
 
 
 def is_lasting(flow: DataFlow) -> bool:

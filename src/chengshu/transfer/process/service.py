@@ -115,7 +115,7 @@ class TransferProcesses:
         A repeat of the same request returns the process that it opened, as it is now. Raises Conflict where ``peer_pid`` is in use for
         another, Invalid for a callback address that is not the sender's own.
         """
-        if not self._identity.get(sender).owns(content.callback):
+        if not self._identity.may_name(sender, content.callback):
             raise Invalid(
                 "transfer.callback",
                 "expected a callbackAddress with the scheme, host and port that this party is listed with, got another",
