@@ -176,7 +176,11 @@ class Steps:
                 return None
 
     def conceded(self, tx: Connection, negotiation: Negotiation) -> Offer | Refused:
-        """Return the offer on the table as the provider may agree to it, or why it may not; raises Invalid for terms unknown here."""
+        """Return the offer on the table as the provider may agree to it, or why it may not.
+
+        Raises Conflict where agreeing does not follow from the state, and Invalid for terms unknown here.
+        """
+        self.check(negotiation, Agree({"@id": ""}, None))
         return concede(negotiation.offer, self._ours(tx, negotiation), consumer=negotiation.counterparty)
 
     def agree(self, tx: Connection, negotiation: Negotiation, offer: Offer | Refused) -> Negotiation | Refused:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, State, Terminate, Verify
+from chengshu.contract.model import Accept, Agree, Content, Finalize, Negotiation, Propose, Request, State, Terminate, Verify, to_json
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
 from chengshu.evidence.service import Evidence
@@ -333,3 +333,20 @@ def test_an_agreement_that_the_consumer_did_not_sign_never_comes_into_force(pair
     assert (ended.state, ended.code) == (State.TERMINATED, "agreement-signature")
     assert provider.contracts.agreements() == []
     assert "agreement.signed" not in [entry.kind for entry in provider.evidence.entries(0, 100)]
+
+
+class Confused:
+    """A courier whose counterparty names another pid in every answer."""
+
+    def deliver(self, _negotiation: Negotiation, _content: Content, message_id: str | None) -> str | None:
+        return f"urn:another:{message_id}"
+
+
+def test_a_later_answer_that_names_another_pid_changes_nothing(pair: tuple[Side, Side]) -> None:
+    consumer, provider = pair
+    pid = requested(consumer, provider)
+    consumer.worker.run_due()
+    before = consumer.contracts.negotiation(pid)
+    content = to_json(Request(before.offer, consumer.identity.address))
+    Outbox(contracts=consumer.contracts, courier=Confused()).send({"negotiation": pid, "content": content, "message": "7"})
+    assert consumer.contracts.negotiation(pid) == before
