@@ -32,6 +32,7 @@ class Identity:
         self.address = checked_address(address)
         self.outgoing = outgoing or outgoing_of(self.address)
         self.did = did_key(signer.public_key)
+        self._known: dict[str, Party] = {}
 
     def add(
         self,
@@ -87,16 +88,24 @@ class Identity:
 
     def get(self, did: str) -> Party:
         """Return the party with this id; raise NotFound where it is not on the trust list."""
-        with self._database.read() as tx:
-            party = store.get(tx, did)
+        party = self._listed(did)
         if party is None:
             raise _unknown("id")
         return party
 
     def knows(self, did: str) -> bool:
         """Say whether ``did`` is on the trust list."""
-        with self._database.read() as tx:
-            return store.get(tx, did) is not None
+        return self._listed(did) is not None
+
+    def _listed(self, did: str) -> Party | None:
+        """The party with this id. It is read once: what is listed stays listed, and as it is (:meth:`add` refuses anything else)."""
+        party = self._known.get(did)
+        if party is None:
+            with self._database.read() as tx:
+                party = store.get(tx, did)
+            if party is not None:
+                self._known[did] = party
+        return party
 
     def scheme_of(self, did: str) -> Scheme | None:
         """Return the scheme that a party is listed with, None for one that is not on the trust list; one's own is the signed token."""
