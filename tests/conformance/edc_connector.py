@@ -115,18 +115,18 @@ class Edc:
 
     def offer(self, asset: str, *, source: str, policy: Mapping[str, Any] | None = None) -> None:
         """Publish an asset that is read from the URL ``source``, under ``policy`` (ODRL without id and type; None: anyone may use it)."""
-        self._post("/assets", {"@id": asset, "properties": {"name": asset}, "dataAddress": _http_data(source)})
+        self.add_asset(asset, source=source)
         rules = {"@context": ODRL, "@type": "Set", **(policy or {"permission": [{"action": "use"}]})}
         self._post("/policydefinitions", {"@id": f"{asset}-policy", "policy": rules})
-        self._post(
-            "/contractdefinitions",
-            {
-                "@id": f"{asset}-definition",
-                "accessPolicyId": f"{asset}-policy",
-                "contractPolicyId": f"{asset}-policy",
-                "assetsSelector": [{"operandLeft": f"{EDC}id", "operator": "=", "operandRight": asset}],
-            },
-        )
+        self._define(asset, policy=f"{asset}-policy", assets=[{"operandLeft": f"{EDC}id", "operator": "=", "operandRight": asset}])
+
+    def add_asset(self, asset: str, *, source: str = "http://127.0.0.1:9/") -> None:
+        """Add an asset that is read from the URL ``source``; no definition offers it yet."""
+        self._post("/assets", {"@id": asset, "properties": {"name": asset}, "dataAddress": _http_data(source)})
+
+    def offer_all(self, *, policy: str) -> None:
+        """Offer every asset that no definition offers, now and from now on, under a policy that is there."""
+        self._define("all", policy=policy, assets=[])
 
     def catalog(self, party: str, address: str) -> dict[str, Any]:
         """Return another party's catalog as this connector reads and shows it."""
@@ -166,6 +166,10 @@ class Edc:
             f"/transferprocesses/{transfer}/{verb}",
             {"@type": "SuspendTransfer" if verb == "suspend" else "TerminateTransfer", "reason": "a test"},
         )
+
+    def _define(self, name: str, *, policy: str, assets: list[dict[str, str]]) -> None:
+        definition = {"accessPolicyId": policy, "contractPolicyId": policy, "assetsSelector": assets}
+        self._post("/contractdefinitions", {"@id": f"{name}-definition", **definition})
 
     def _post(self, path: str, document: Mapping[str, Any]) -> Any:
         context = {"@vocab": EDC, "edc": EDC, "odrl": "http://www.w3.org/ns/odrl/2/"}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pyarrow as pa
@@ -16,7 +17,7 @@ from tests.conformance.iam_mock import MockCredentials
 from chengshu.contract.model import State as Negotiated
 from chengshu.identity.model import Scheme
 from chengshu.node import Node
-from chengshu.policy.model import CountLimit, Form, OutputForm, Policy
+from chengshu.policy.model import CountLimit, Form, OutputForm, Policy, Purpose, Recipient, TimeWindow
 from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
 from chengshu.transfer.flow.model import PULL, PUSH, Extent
@@ -30,7 +31,10 @@ ASSET = "urn:asset:roads=1"
 """An id that goes into paths; not with a slash, which EDC's web server refuses there even encoded (400, ambiguous)."""
 
 CONTENT = b"road,vehicles\nring,20\ngate,20\n"
-OFFER = to_odrl(Policy((CountLimit(1000), OutputForm(Form.ROWS)), ()))
+OFFER = to_odrl(Policy((CountLimit(1000), OutputForm(Form.ROWS), Recipient(frozenset({NAME, "another"}))), ()))
+THEIRS = to_odrl(
+    Policy((CountLimit(1000), Purpose(frozenset({"traffic-study", "research"})), TimeWindow(None, datetime(2999, 1, 1, tzinfo=UTC))), ())
+)
 
 Sides = tuple[Node, Edc, Backend]
 
@@ -47,7 +51,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
         node = space.add("road", plug=MockCredentials)
         publish(node, "counts", policy=OFFER)
         node.identity.add(NAME, name_en="Connector", name_zh="连接器", address=edc.address, scheme=Scheme.STATIC)
-        edc.offer(ASSET, source=backend.source)
+        edc.offer(ASSET, source=backend.source, policy=THEIRS)
         yield node, edc, backend
     node.moving.close()
     hang_up(node)

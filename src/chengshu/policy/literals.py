@@ -1,5 +1,6 @@
 """The values of constraints as JSON: text as text, everything else as a typed literal, so that no number loses a digit on the way."""
 
+import json
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -48,6 +49,21 @@ def read_literal(kind: Kind, right: Any) -> Value:
             return _text(right)
 
 
+def members(right: Any) -> list[Any]:
+    """Return the members of a set.
+
+    In JSON-LD a set of one may be written as its member; Eclipse EDC writes a larger one of texts as the text of a JSON array.
+    """
+    if isinstance(right, list):
+        return right
+    try:
+        parts = json.loads(right) if isinstance(right, str) and right.startswith('[{"@value":') else None
+    except (ValueError, RecursionError):
+        parts = None  # a text that only begins like one
+    found = [part.get("@value") if isinstance(part, dict) else None for part in parts] if isinstance(parts, list) else []
+    return found if found and all(isinstance(one, str) for one in found) else [right]
+
+
 def _text(right: Any) -> str:
     if not isinstance(right, str) or not 1 <= len(right) <= MAX_TEXT:
         raise ValueError(f"expected a text of 1 to {MAX_TEXT} characters")
@@ -74,6 +90,9 @@ def _typed(value: str, kind: str) -> dict[str, str]:
 
 
 def _untyped(right: Any, kind: str) -> str:
+    """The text of a literal; one that lost its type on the way through another connector (Eclipse EDC) has the operand's own."""
+    if isinstance(right, str):
+        return right
     if not isinstance(right, dict) or set(right) != {"@value", "@type"} or right["@type"] != kind or not isinstance(right["@value"], str):
         raise ValueError(f"expected a literal with @value (a string) and @type {kind}")
     return right["@value"]

@@ -16,7 +16,7 @@ from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.policy.constraint import MAX_CONSTRAINTS, MAX_DEPTH, Condition, Constraint, Logical
 from chengshu.policy.duties import CLOCKS, Basis, Deed, Duty, DutyAction, Pay
-from chengshu.policy.literals import literal, read_literal
+from chengshu.policy.literals import literal, members, read_literal
 from chengshu.policy.model import Action, Permission, Policy, Prohibition, conditions
 from chengshu.policy.terms import CS, ODRL, XSD, Joint, Operand, Operator
 
@@ -152,7 +152,7 @@ def _read_atom(constraint: Mapping[str, Any]) -> Constraint:
     known = Operator(operator)
     if not known.listed:
         return Constraint(operand, known, _read_value(operand, right))
-    values = [_read_value(operand, one) for one in _list(right, "rightOperand")]
+    values = [_read_value(operand, one) for one in members(right)]
     if len(set(values)) != len(values):
         raise _shape("expected different values in the rightOperand, got one twice")
     return Constraint(operand, known, frozenset(values))

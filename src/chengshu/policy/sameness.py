@@ -5,11 +5,11 @@ IRIs of ODRL become compact (``odrl:count``), typed literals lose their type, an
 text of a JSON array. What is compared here is what all of these forms say alike; nothing is decided or signed on such a form.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from chengshu.kernel.canonical import canonical
+from chengshu.policy.literals import members
 
 _ODRL = ("http://www.w3.org/ns/odrl/2/", "odrl:")
 _WORDS = frozenset({"action", "leftOperand", "operator"})
@@ -33,7 +33,7 @@ def _uniform(value: Any, key: str) -> Any:
         case list():
             return [_uniform(part, "") for part in value]
         case str() if key == "rightOperand":
-            return _set(_listed(value))
+            return _set(members(value))
         case str() if key in _WORDS:
             return _word(value)
         case _:
@@ -45,15 +45,5 @@ def _word(name: str) -> str:
     return next((name.removeprefix(prefix) for prefix in _ODRL if name.startswith(prefix)), name)
 
 
-def _listed(text: str) -> list[Any]:
-    """The members of an array of texts that was itself written as text; any other text is one member."""
-    try:
-        parts = json.loads(text) if text.startswith('[{"@value":') else None
-    except (ValueError, RecursionError):
-        parts = None  # a text that only begins like one
-    members = [part.get("@value") if isinstance(part, dict) else None for part in parts] if isinstance(parts, list) else []
-    return members if members and all(isinstance(member, str) for member in members) else [text]
-
-
-def _set(members: list[Any]) -> Any:
-    return members[0] if len(members) == 1 else members
+def _set(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values

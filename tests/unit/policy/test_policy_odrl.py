@@ -183,12 +183,11 @@ LATEST = {
         {"permission": [{"action": "use", "constraint": None}]},
         {"permission": [{"action": "use", "constraint": [{"leftOperand": "x"}]}]},
         {"permission": [{"action": "use", "duty": [{"action": "compensate"}]}]},
-        with_constraint(ODRL + "purpose", "isAnyOf", "x"),
         with_constraint(ODRL + "purpose", "isAnyOf", []),
         with_constraint(ODRL + "purpose", "isAnyOf", ["x", "x"]),
         with_constraint(ODRL + "purpose", "isAnyOf", [1]),
         with_constraint(ODRL + "count", "lteq", 5),
-        with_constraint(ODRL + "count", "lteq", "5"),
+        with_constraint(ODRL + "count", "lteq", "05"),
         with_constraint(ODRL + "count", "lteq", {"@value": 5, "@type": XSD + "integer"}),
         with_constraint(ODRL + "count", "lteq", {"@value": "5.0", "@type": XSD + "integer"}),
         with_constraint(ODRL + "count", "lteq", {"@value": "05", "@type": XSD + "integer"}),
@@ -289,3 +288,18 @@ def test_terms_of_odrl_may_be_written_with_their_prefix_or_in_full() -> None:
         document = with_constraint(left, operator, right)
         document["permission"][0]["action"] = action
         assert from_odrl(document) == from_odrl(plain)
+
+
+@pytest.mark.parametrize(
+    ("left", "operator", "sent", "read"),
+    [
+        ("odrl:count", "lteq", "5", {"@value": "5", "@type": XSD + "integer"}),
+        ("odrl:dateTime", "lteq", "2027-01-01T00:00:00Z", {"@value": "2027-01-01T00:00:00Z", "@type": XSD + "dateTime"}),
+        ("odrl:purpose", "isAnyOf", "traffic", ["traffic"]),
+        ("odrl:purpose", "isAnyOf", '[{"@value":"traffic"},{"@value":"research"}]', ["research", "traffic"]),
+    ],
+)
+def test_what_eclipse_edc_sends_without_type_or_array_is_what_the_operand_makes_of_it(
+    left: str, operator: str, sent: str, read: Any
+) -> None:
+    assert from_odrl(with_constraint(left, operator, sent)) == from_odrl(with_constraint(ODRL + left.removeprefix("odrl:"), operator, read))
