@@ -35,7 +35,7 @@ from chengshu.transfer.process.model import Wanted
 KIT = "TCK_PARTICIPANT"
 SECRET = "only-between-the-kit-and-this-node"
 LOOK_S = 0.05
-WAIT_S = 10
+WAIT_S = 20
 USE = {"@type": "Offer", "permission": [{"action": "use"}]}
 ROWS = {"@type": "Offer", **to_odrl(Policy((OutputForm(Form.ROWS),)))}
 FORMAT = "HttpData-PULL"

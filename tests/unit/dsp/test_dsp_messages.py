@@ -13,6 +13,7 @@ from chengshu.dsp.messages import negotiation as messages
 from chengshu.dsp.messages.negotiation import SIGNATURE
 from chengshu.dsp.messages.shapes import CONTEXT, parse, parse_json
 from chengshu.dsp.translate import negotiation as translate
+from chengshu.dsp.translate import words
 from chengshu.dsp.translate.words import MAX_REASON, segment
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Invalid
@@ -216,6 +217,12 @@ def test_a_received_policy_is_kept_structurally_unchanged() -> None:
     assert canonical(dict(received.content.offer)) == canonical(odd)
 
 
+def test_a_reason_may_be_an_object_that_holds_a_text() -> None:
+    items = [{"message": "too\ndear"}, {"@value": "zu teuer", "@language": "de"}, {"message": 5}, {"other": "x"}, 7, None, ["y"]]
+    assert words.reasons_in(items) == ("too dear", "zu teuer")
+    assert words.reasons_in(None) == ()
+
+
 def test_reasons_from_strangers_are_cut_and_cleaned() -> None:
     value = document(
         "ContractNegotiationTerminationMessage", code="c\x1b[31m", reason=["a\nb\x00" + "x" * 1000, {"no": "text"}] + ["r"] * 50
@@ -225,7 +232,7 @@ def test_reasons_from_strangers_are_cut_and_cleaned() -> None:
     assert received.content.code == "c [31m"
     assert received.content.reasons[0].startswith("a b x")
     assert max(len(reason) for reason in received.content.reasons) <= MAX_REASON
-    assert len(received.content.reasons) <= translate.MAX_REASONS
+    assert len(received.content.reasons) <= words.MAX_REASONS
 
 
 def test_a_message_for_another_pid_than_the_paths_is_refused() -> None:

@@ -10,6 +10,7 @@ from chengshu.dsp.messages import transfer as messages
 from chengshu.dsp.messages.shapes import CONTEXT, parse
 from chengshu.dsp.messages.transfer import EXTENT, PURPOSE
 from chengshu.dsp.translate import transfer as translate
+from chengshu.dsp.translate import words
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.machine import Role
 from chengshu.transfer.flow.model import Direction, Extent, address
@@ -114,7 +115,7 @@ def test_reasons_of_strangers_are_cut_and_cleaned() -> None:
     content = translate.read_termination(document("TransferTerminationMessage", reason=reasons, code="c\nd")).content
     assert isinstance(content, Terminate)
     assert content.code == "c d"
-    assert len(content.reasons) <= translate.MAX_REASONS
+    assert len(content.reasons) <= words.MAX_REASONS
     assert all(reason.isprintable() and len(reason) <= 500 for reason in content.reasons)
 
 

@@ -5,12 +5,10 @@ from typing import Any
 from chengshu.contract.life import Life, Termination
 from chengshu.dsp.messages.agreement import STANDING, TERMINATION, AgreementTerminationMessage
 from chengshu.dsp.messages.shapes import CONTEXT, parse
-from chengshu.dsp.translate.words import clean, segment
+from chengshu.dsp.translate.words import clean, reasons_in, segment
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
-
-MAX_REASONS = 8
 
 
 def path_of(agreement_id: str) -> str:
@@ -35,7 +33,7 @@ def read_termination(value: dict[str, Any], *, sender: str, agreement_id: str) -
     message = parse(AgreementTerminationMessage, value)
     if message.agreement_id != agreement_id:
         raise _invalid("expected agreementId to be the agreement in the path, got another")
-    reasons = tuple(clean(item) for item in message.reason[:MAX_REASONS] if isinstance(item, str))
+    reasons = reasons_in(message.reason)
     try:
         at = from_iso(message.timestamp)
     except (ValueError, OverflowError) as error:

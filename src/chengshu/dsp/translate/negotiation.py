@@ -14,13 +14,12 @@ from chengshu.dsp.messages.negotiation import (
     ContractRequestMessage,
 )
 from chengshu.dsp.messages.shapes import CONTEXT, parse
-from chengshu.dsp.translate.words import clean, segment
+from chengshu.dsp.translate.words import clean, reasons_in, segment
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
 from chengshu.policy.odrl import REPLACES
 
-MAX_REASONS = 8
 MAX_ID = 512
 
 
@@ -78,7 +77,7 @@ def read_event(value: dict[str, Any]) -> Received:
 def read_termination(value: dict[str, Any]) -> Received:
     """Return what a ContractNegotiationTerminationMessage says; raises Invalid."""
     message = parse(ContractNegotiationTerminationMessage, value)
-    reasons = tuple(clean(item) for item in (message.reason or [])[:MAX_REASONS] if isinstance(item, str))
+    reasons = reasons_in(message.reason)
     return Received(message.consumer_pid, message.provider_pid, Terminate(None if message.code is None else clean(message.code), reasons))
 
 

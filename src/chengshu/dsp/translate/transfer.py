@@ -13,13 +13,11 @@ from chengshu.dsp.messages.transfer import (
     TransferSuspensionMessage,
     TransferTerminationMessage,
 )
-from chengshu.dsp.translate.words import clean, segment
+from chengshu.dsp.translate.words import clean, reasons_in, segment
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.transfer.flow.model import Extent
 from chengshu.transfer.process.model import Complete, Content, Request, Start, Suspend, Terminate, TransferProcess
-
-MAX_REASONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +118,5 @@ def _said(code: str | None, reasons: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _why(message: TransferSuspensionMessage | TransferTerminationMessage) -> tuple[str | None, tuple[str, ...]]:
-    reasons = tuple(clean(item) for item in (message.reason or [])[:MAX_REASONS] if isinstance(item, str))
+    reasons = reasons_in(message.reason)
     return None if message.code is None else clean(message.code), reasons
