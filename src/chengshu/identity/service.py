@@ -111,8 +111,7 @@ class Identity:
         """Return the scheme that a party is listed with, None for one that is not on the trust list; one's own is the signed token."""
         if did == self.did:
             return Scheme.TOKEN
-        with self._database.read() as tx:
-            party = store.get(tx, did)
+        party = self._listed(did)
         return None if party is None else party.scheme
 
     def may_name(self, did: str, url: str) -> bool:
