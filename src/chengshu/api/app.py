@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from chengshu import __version__
 from chengshu.api.data import data_router
@@ -15,7 +16,7 @@ from chengshu.api.log import log_router
 from chengshu.api.room import room_router
 from chengshu.api.witness import witness_router
 from chengshu.api.work import Workers
-from chengshu.dsp.routes.protocol import router, unknown_paths
+from chengshu.dsp.routes.protocol import no_route, router, unknown_paths
 from chengshu.dsp.routes.transfer import transfer_router
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
 from chengshu.node import Node
@@ -42,6 +43,7 @@ def create_app(node: Node) -> FastAPI:
     app.include_router(did_router(node))
     app.include_router(witness_router(node))
     app.add_exception_handler(ChengshuError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_no_route)
 
     @app.get("/health")
     def health() -> dict[str, Any]:
@@ -62,6 +64,12 @@ def _lifespan(node: Node) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         await run_in_threadpool(workers.stop)
 
     return lifespan
+
+
+def _answer_no_route(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself (a path that is not there, a method that no route takes)."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for these alone
+    return no_route(request.url.path) or JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
 def _answer_error(_request: Request, error: Exception) -> JSONResponse:

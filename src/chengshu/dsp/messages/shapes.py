@@ -25,7 +25,15 @@ def _with_context(value: list[str] | str) -> list[str] | str:
 
 
 Context = Annotated[list[str] | str, AfterValidator(_with_context)]
-Id = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("expected a text without the character NUL, which no database keeps alike")
+    return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_without_nul)]
 Address = Annotated[str, Field(min_length=1, max_length=1024)]
 
 

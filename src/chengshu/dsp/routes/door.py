@@ -1,8 +1,10 @@
 """What every way in shares: the request as it came, who sent it, and answers that are documents or typed errors."""
 
+import asyncio
 import gzip
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -19,6 +21,7 @@ from chengshu.kernel.text import Text
 
 VERSION = "2025-1"
 PATH = f"/{VERSION}"
+BODY_S = 30.0
 WORTH_PACKING = 1024
 GZIP_LEVEL = 4
 _NONE: Mapping[str, str] = {}
@@ -42,6 +45,7 @@ class Call:
     authorization: str | None
     query: str = ""
     takes_gzip: bool = False
+    is_whole: bool = True
 
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object; raises Invalid."""
@@ -49,13 +53,15 @@ class Call:
 
 
 async def _call(request: Request) -> Call:
-    """Read the body up to just above the limit, so that a large one is refused without being held."""
+    """Read the body up to just above the limit, so that a large one is refused without being held, a trickling one without waiting."""
     body = bytearray()
     more = True
-    while more and len(body) <= MAX_BYTES:
-        part = await request.receive()  # a sender that hangs up ends the body too: it then does not match its credential
-        body += part.get("body", b"")
-        more = part.get("more_body", False)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BODY_S):
+            while more and len(body) <= MAX_BYTES:
+                part = await request.receive()  # a sender that hangs up ends the body too: it then does not match its credential
+                body += part.get("body", b"")
+                more = part.get("more_body", False)
     path = request.scope.get("raw_path") or request.url.path.encode()
     query = request.scope.get("query_string", b"")
     whole = path + b"?" + query if query else path
@@ -64,6 +70,7 @@ async def _call(request: Request) -> Call:
         request.headers.get("Authorization"),
         query.decode("latin-1"),
         _takes_gzip(request.headers.getlist("Accept-Encoding")),
+        is_whole=not more,
     )
 
 
@@ -96,6 +103,10 @@ class Door:
         try:
             if len(call.request.body) > MAX_BYTES:
                 raise _too_large()
+            if not call.is_whole:
+                raise _too_slow()
+            if "%00" in call.request.path:
+                raise no_such_path()  # no id of ours has a NUL, and no database is asked for one
             sender = self._credentials.verify(call.authorization, call.request)
             if call.request.method == "POST":
                 value = call.json()
@@ -103,7 +114,14 @@ class Door:
             answer = made if isinstance(made, Answer) else Answer(made)
             return _packed(json_response(answer.document, status=status, headers=answer.headers), call)
         except ChengshuError as error:
-            return error_response(family, error, value, pid)
+            response = error_response(family, error, value, pid)
+            return response if call.is_whole else hanging_up(response)
+
+
+def hanging_up(response: Response) -> Response:
+    """Return an answer after which the line is closed: what a sender still sends would be read and thrown away for as long as it likes."""
+    response.headers["Connection"] = "close"
+    return response
 
 
 def error_response(family: Family, error: ChengshuError, value: dict[str, Any], pid: str) -> Response:
@@ -161,6 +179,14 @@ def no_such_path() -> NotFound:
         "dsp.path",
         "expected a path and method of the Dataspace Protocol 2025-1, got another",
         hint=Text("See /.well-known/dspace-version for the versions spoken here.", "请查看 /.well-known/dspace-version 了解所支持的版本。"),
+    )
+
+
+def _too_slow() -> Invalid:
+    return Invalid(
+        "message.too-slow",
+        f"expected the whole message within {BODY_S:g} seconds, got a part of it",
+        hint=Text("Send the message at once.", "请一次性发送完整消息。"),
     )
 
 

@@ -6,7 +6,7 @@ from chengshu.contract.agreements import Agreements
 from chengshu.contract.service import Contracts
 from chengshu.dsp.routes.agreement import agreement_routes
 from chengshu.dsp.routes.catalog import catalog_routes
-from chengshu.dsp.routes.door import PATH, VERSION, Door, Family, error_response, json_response, no_such_path
+from chengshu.dsp.routes.door import PATH, VERSION, Door, Family, error_response, hanging_up, json_response, no_such_path
 from chengshu.dsp.routes.negotiation import negotiation_routes
 from chengshu.dsp.service import DspCatalog
 from chengshu.identity.ports import CredentialSource
@@ -40,6 +40,11 @@ def _version() -> Response:
     return json_response({"protocolVersions": [{"version": VERSION, "path": PATH, "binding": "HTTPS"}]})
 
 
+def no_route(path: str) -> Response | None:
+    """Return the typed error for a path of the protocol that no route takes, whatever the method; None for any other path."""
+    return _nothing(path.removeprefix(PATH + "/")) if path.startswith(PATH + "/") else None
+
+
 def _nothing(rest: str) -> Response:
     families = {"negotiations": Family.NEGOTIATION, "transfers": Family.TRANSFER, "agreements": Family.AGREEMENT}
-    return error_response(families.get(rest.split("/", 1)[0], Family.CATALOG), no_such_path(), {}, "")
+    return hanging_up(error_response(families.get(rest.split("/", 1)[0], Family.CATALOG), no_such_path(), {}, ""))

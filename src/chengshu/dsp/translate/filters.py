@@ -144,7 +144,7 @@ def _equal(wanted: Wanted, member: Member, text: str) -> Wanted:
 
 
 def _text(place: str, value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_VALUE:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_VALUE or "\0" in value:
         raise _refused(f"at {clean(place)}: expected a text of 1 to {MAX_VALUE} characters, got {_kind(value)}")
     return value
 
