@@ -48,6 +48,7 @@ from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import iso, system_clock
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.databases.sqlite import SQLite
 from chengshu.kernel.errors import ChengshuError
 
 THREADS = 64
@@ -69,7 +70,7 @@ def act(number: int) -> Act:
 def fresh_log(root: Path) -> Iterator[tuple[Database, Evidence, Path]]:
     """A log in a folder of its own, which is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="evidence-", dir=root))
-    database = Database(folder / "node.db")
+    database = Database(SQLite(folder / "node.db"))
     metadata.create_all(database.engine)
     try:
         yield database, Evidence(database, MemorySigner.generate(), ORIGIN, folder / "log", system_clock), folder

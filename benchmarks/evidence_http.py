@@ -43,6 +43,7 @@ from chengshu.evidence.verify import verify_log
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.databases.sqlite import SQLite
 from chengshu.kernel.errors import ChengshuError
 
 VERSION = "v1.0.4"
@@ -159,7 +160,7 @@ class BareDoor(asyncio.Protocol):
 
 def serve(folder: Path, port: int, *, bare: bool) -> None:
     """Serve a new log in ``folder`` until killed; prints its key when it is published for the first time."""
-    database = Database(folder / "node.db")
+    database = Database(SQLite(folder / "node.db"))
     metadata.create_all(database.engine)
     evidence = Evidence(database, MemorySigner.generate(), OURS, folder / "log", system_clock)
     evidence.publish()

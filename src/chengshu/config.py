@@ -1,18 +1,21 @@
 """Everything an operator can choose: one ``chengshu.toml`` in the node's folder."""
 
 import json
+import os
 import re
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from chengshu.kernel.databases.postgresql_place import without_password
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.text import Text
 
 FILE_NAME = "chengshu.toml"
+DATABASE_URL = "CHENGSHU_DATABASE_URL"
 
 
 def _network(text: str) -> str:
@@ -52,6 +55,24 @@ class OutgoingSection(_Section):
     hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}(:[0-9]{1,5})?$")], ...] = ()
     networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     certificates: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
+class DatabaseSection(_Section):
+    """Where the node's database is: PostgreSQL at a URL without a password, or SQLite in the node's folder where there is none."""
+
+    url: str | None = None
+
+    @property
+    def chosen(self) -> str | None:
+        """The URL to use: the environment's ``CHENGSHU_DATABASE_URL``, which may hold a password, before the file's."""
+        return os.environ.get(DATABASE_URL) or self.url
+
+    @field_validator("url")
+    @classmethod
+    def _keeps_no_secret(cls, url: str | None) -> str | None:
+        if url is not None and without_password(url)[1] is not None:
+            raise ValueError("expected a URL without a password, which belongs into keys/database.password (mode 0600), got one with it")
+        return url
 
 
 class CleanroomSection(_Section):
@@ -136,6 +157,7 @@ class Settings(_Section):
     serve: ServeSection = ServeSection()
     outgoing: OutgoingSection = OutgoingSection()
     identity: IdentitySection = IdentitySection()
+    database: DatabaseSection = DatabaseSection()
     cleanroom: CleanroomSection = CleanroomSection()
     contract: ContractSection = ContractSection()
     witness: WitnessSection = WitnessSection()
@@ -171,6 +193,8 @@ def write(folder: Path, settings: Settings) -> Path:
     """Write ``settings`` as the folder's ``chengshu.toml`` and return its path."""
     lines: list[str] = []
     for section, values in settings.model_dump(exclude_none=True).items():
+        if not values:
+            continue
         lines.append(f"[{section}]")
         lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
         lines.append("")

@@ -38,7 +38,7 @@ from chengshu.evidence.witnessing.quorum import QuorumPolicy
 from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.keys.file import FileKeys, suite_checked
 from chengshu.identity.keys.shared import SharedSecrets
-from chengshu.identity.model import public_key_of, signs
+from chengshu.identity.model import did_key, public_key_of, signs
 from chengshu.identity.ports import CredentialSource
 from chengshu.identity.proving import Claims
 from chengshu.identity.proving import assemble as assemble_proving
@@ -47,6 +47,7 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
 from chengshu.kernel.crypto import SUITES, Signer, is_signed_by
 from chengshu.kernel.database import Database
+from chengshu.kernel.databases.chosen import database_of
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
@@ -69,6 +70,7 @@ LOG = "log"
 WORK = "work"
 RECEIVED = "received"
 DATABASE = "node.db"
+DATABASE_PASSWORD = "database.password"  # noqa: S105  # the name of a file below KEYS
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
 
@@ -146,7 +148,7 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     folder.mkdir(parents=True, exist_ok=True)
     FileKeys(folder / KEYS).create(SUITES[settings.space.cryptography])
     config.write(folder, settings)
-    node = open_node(folder, clock=clock, new_id=new_id)
+    node = _opened(folder, start=migrations.begin_anew, plug=own_credentials, clock=clock, new_id=new_id)
     with node.database.write() as tx:
         node.evidence.append(tx, "node.started", node.identity.did, {"handle": settings.node.handle})
     name = settings.node
@@ -159,12 +161,18 @@ def open_node(folder: Path, *, clock: Clock = system_clock, new_id: NewId = new_
 
     ``plug`` puts other credentials in the place of the node's own.
     """
+    return _opened(folder, start=migrations.begin_again, plug=plug, clock=clock, new_id=new_id)
+
+
+def _opened(folder: Path, *, start: Callable[[Database], None], plug: PlugCredentials, clock: Clock, new_id: NewId) -> Node:
     settings = config.load(folder)
     keys = FileKeys(folder / KEYS)
     signer = keys.load()
     suite = suite_checked(signer, SUITES[settings.space.cryptography])
     seal = Seal(suite, keys.data_key(suite))
-    database = Database(folder / DATABASE)
+    named = f"{settings.node.handle} {did_key(signer.public_key)}"
+    database = database_of(settings.database.chosen, file=folder / DATABASE, secret_file=folder / KEYS / DATABASE_PASSWORD, owner=named)
+    start(database)
     migrations.upgrade(database, close=lambda outcome, job: seal.close(outcome, job=job))
     node = _wired(folder, settings, database=database, signer=signer, seal=seal, plug=plug, clock=clock, new_id=new_id)
     node.catalog.list_all()

@@ -22,13 +22,14 @@ from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Tampered, Unavailable
+from databases import database_at
 
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def open_log(root: Path, clock: Clock = lambda: START) -> tuple[Database, Evidence]:
-    database = Database(root / "node.db")
+    database = database_at(root / "node.db")
     metadata.create_all(database.engine)
     return database, Evidence(database, SIGNER, "node.example/log", root / "log", clock)
 
@@ -45,10 +46,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
-from chengshu.kernel.database import Database
+from databases import database_at
 
 root, life = Path(sys.argv[1]), sys.argv[2]
-database = Database(root / "node.db")
+database = database_at(root / "node.db")
 signer = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 evidence = Evidence(database, signer, "node.example/log", root / "log", lambda: datetime.now(UTC))
 
@@ -226,10 +227,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
+from databases import database_at
 
 root, count = Path(sys.argv[1]), int(sys.argv[2])
-database = Database(root / f"{count}.db")
+database = database_at(root / f"{count}.db")
 metadata.create_all(database.engine)
 evidence = Evidence(database, MemorySigner.generate(), "node.example/log", root / f"log{count}", lambda: datetime.now(UTC))
 with database.write() as tx:

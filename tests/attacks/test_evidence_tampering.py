@@ -20,6 +20,7 @@ from chengshu.evidence.verify import verify_log
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import ChengshuError, Tampered
+from databases import database_at
 
 KEY_SEED = bytes(range(32))
 SHA256 = TreeHash(INTERNATIONAL.new_hash)
@@ -28,7 +29,7 @@ ORIGIN = "node.example/log"
 
 
 def open_log(root: Path) -> tuple[Database, Evidence]:
-    database = Database(root / "node.sqlite")
+    database = database_at(root / "node.sqlite")
     metadata.create_all(database.engine)
     return database, Evidence(database, SIGNER, ORIGIN, root / "log", lambda: datetime(2026, 3, 1, tzinfo=UTC))
 
@@ -202,7 +203,7 @@ def test_history_rewritten_in_every_file_does_not_fit_the_signed_root(copied: tu
 
 def test_history_rewritten_with_a_new_key_does_not_pass_for_the_old_log(copied: tuple[Path, str], tmp_path: Path) -> None:
     folder, vkey = copied
-    database = Database(tmp_path / "other.sqlite")
+    database = database_at(tmp_path / "other.sqlite")
     metadata.create_all(database.engine)
     other = Evidence(database, MemorySigner.generate(), ORIGIN, tmp_path / "other", lambda: datetime(2026, 3, 1, tzinfo=UTC))
     fill(database, other, 5)
@@ -263,11 +264,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
-from chengshu.kernel.database import Database
+from databases import database_at
 
 root, name, count, publish_every = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 signer = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-database = Database(root / "node.sqlite")
+database = database_at(root / "node.sqlite")
 evidence = Evidence(database, signer, "node.example/log", root / "log", lambda: datetime.now(UTC))
 for number in range(count):
     with database.write() as tx:

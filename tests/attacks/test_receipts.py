@@ -31,10 +31,11 @@ from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import iso, system_clock
 from chengshu.kernel.crypto import INTERNATIONAL
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Conflict, Denied, Invalid, Tampered
 from chengshu.node import KEYS, LOG, Node
 from chengshu.testing import Space
+from databases import database_at
 
 LIMIT = 1000
 DIGESTS = Digests(INTERNATIONAL)
@@ -314,7 +315,7 @@ def test_no_other_answer_than_the_consumers_signature_is_taken_for_one(own_stree
 
 def rebuilt(node: Node, folder: Path, *, without: Callable[[bytes], bool]) -> Path:
     """The log that a node would publish if some entries had never been: same key, good signature, a tree that fits."""
-    database = Database(folder / "other.db")
+    database = database_at(folder / "other.db")
     metadata.create_all(database.engine)
     log = Evidence(database, FileKeys(node.folder / KEYS).load(), f"{node.settings.node.handle}/log", folder / LOG, system_clock)
     table = metadata.tables["evidence_entries"]

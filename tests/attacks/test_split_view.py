@@ -21,7 +21,7 @@ from chengshu.evidence.witnessing.counted import Counted, count
 from chengshu.evidence.witnessing.mirror import WITNESSED, LocalTiles, mirror
 from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
 from chengshu.kernel.crypto import MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import ChengshuError, Invalid, Tampered, Unavailable
 from chengshu.kernel.text import Text
 from chengshu.witness.cosignatures import Cosignatures
@@ -29,6 +29,7 @@ from chengshu.witness.gossip import Agreement, Gossip
 from chengshu.witness.model import NO_PROOF, SPLIT_VIEW, Answer, Outcome, Submission
 from chengshu.witness.ports import KnownLog, Reply
 from chengshu.witness.service import Witness
+from databases import database_at
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ORIGIN = "liar/log"
@@ -48,7 +49,7 @@ class History:
 
     def __init__(self, folder: Path, *, signer: MemorySigner = LOG_KEY, word: str = "true") -> None:
         folder.mkdir(parents=True)
-        self.database = Database(folder / "node.sqlite")
+        self.database = database_at(folder / "node.sqlite")
         metadata.create_all(self.database.engine)
         self.folder = folder / "log"
         self.evidence = Evidence(self.database, signer, ORIGIN, self.folder, lambda: NOW)
@@ -81,7 +82,7 @@ class Observer:
 
     def __init__(self, folder: Path, number: int, log_key: MemorySigner = LOG_KEY) -> None:
         folder.mkdir()
-        self.database = Database(folder / "node.sqlite")
+        self.database = database_at(folder / "node.sqlite")
         metadata.create_all(self.database.engine)
         self.evidence = Evidence(self.database, key(number + 100), f"w{number}/log", folder / "log", lambda: NOW)
         self.cosigner = Ed25519Cosigner(f"w{number}/witness", key(number))

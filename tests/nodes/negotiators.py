@@ -37,6 +37,7 @@ from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.policy.model import Basis, CountLimit, Environment, Form, Methods, OutputForm, Pay, Policy, Purpose, Recipient, Use
+from databases import database_at
 
 ROOM = "did:key:z6MkroomroomroomRoom"
 
@@ -127,7 +128,7 @@ def starter(folder: Path, clock: StepClock, stack: ExitStack) -> Start:
 
 def make_node(folder: Path, clock: StepClock, address: str, *, decide: Decide = Decide.AUTOMATIC, new_id: NewId = new_id) -> Node:
     signer = FileKeys(folder / "keys").create(INTERNATIONAL)
-    database = Database(folder / "node.db")
+    database = database_at(folder / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
     evidence = Evidence(database, signer, "node.example/log", folder / "log", clock)

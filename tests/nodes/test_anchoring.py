@@ -27,9 +27,10 @@ from chengshu.cli.main import app
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.verify import verify_log
 from chengshu.identity.keys.file import FileKeys
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Tampered, Unavailable
 from chengshu.node import KEYS, LOG, Node, open_node
+from databases import database_at
 
 Body = Mapping[str, Any]
 
@@ -94,7 +95,7 @@ def rewritten(original: Anchored, folder: Path, change: Callable[[int, str, Body
     Every time is kept, so that the roots before the first change are as they were.
     """
     folder.mkdir(exist_ok=True)
-    database = Database(folder / "node.db")
+    database = database_at(folder / "node.db")
     metadata.create_all(database.engine)
     wished = [(one, change(one.index, one.kind, one.body)) for one in original.node.evidence.entries(0, original.node.evidence.size())]
     times = iter([one.at for one, body in wished if body is not None])

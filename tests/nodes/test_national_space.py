@@ -1,6 +1,5 @@
 """A whole space of the national profile: it negotiates, computes, settles, and its logs verify; the other profile is kept out by name."""
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from small_space import PURPOSE, agree, ask, counts, hang_up, publish, until
+from sqlalchemy import select
 
 from chengshu import config
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import MethodQuestion
+from chengshu.cleanroom.store import asked_jobs, room_jobs
 from chengshu.cli import doctor, verbs
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.identity.keys.file import FileKeys
@@ -106,10 +107,9 @@ def test_every_digest_in_every_log_is_sm3(worked: Worked) -> None:
 def test_an_outcome_is_kept_sealed_and_bound_to_its_job(worked: Worked, reached: object) -> None:
     assert callable(reached)
     node: Node = reached(worked)
-    table = "room_jobs" if node is worked.room else "asked_jobs"
-    with sqlite3.connect(node.folder / "node.db") as connection:
-        ((job, sealed),) = connection.execute(f"SELECT id, outcome FROM {table}").fetchall()  # noqa: S608  # one of two names above
-    connection.close()
+    table = room_jobs if node is worked.room else asked_jobs
+    with node.database.read() as tx:
+        ((job, sealed),) = tx.execute(select(table.c.id, table.c.outcome)).all()
     key = FileKeys(node.folder / KEYS).data_key(NATIONAL)
     assert b"RELEASED" in NATIONAL.open(key, sealed, context=b"chengshu outcome 1\n" + job.encode())
     assert b"RELEASED" not in sealed

@@ -4,11 +4,10 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, UniqueConstraint, select
 from sqlalchemy import Text as LongText
-from sqlalchemy.dialects.sqlite import insert
 
 from chengshu.anchor.model import Anchor, State
 from chengshu.kernel.clock import from_iso, iso
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import add_or_save, metadata
 
 _KEY = ("digest", "chain", "contract")
 
@@ -43,6 +42,9 @@ def get(tx: Connection, digest: str, *, chain: str, contract: str) -> Anchor | N
 def save(tx: Connection, anchor: Anchor) -> None:
     """Keep an anchor in place of what was kept of it before."""
     values = {
+        "digest": anchor.digest,
+        "chain": anchor.chain,
+        "contract": anchor.contract,
         "origin": anchor.origin,
         "size": str(anchor.size),
         "body": anchor.body,
@@ -54,8 +56,7 @@ def save(tx: Connection, anchor: Anchor) -> None:
         "block_at": None if anchor.block_at is None else iso(anchor.block_at),
         "error": anchor.error,
     }
-    statement = insert(anchors).values(digest=anchor.digest, chain=anchor.chain, contract=anchor.contract, **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=values))
+    add_or_save(tx, anchors, values, key=_KEY)
 
 
 def every(tx: Connection) -> list[Anchor]:

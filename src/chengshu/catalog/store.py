@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueC
 from chengshu.catalog.model import Grade, Product, ProductState
 from chengshu.catalog.odcs import contract_of
 from chengshu.kernel.clock import from_iso, iso
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import LONG, metadata
 
 products = Table(
     "products",
@@ -24,7 +24,7 @@ products = Table(
     Column("policy_digest", String(80), nullable=False),
     Column("path", String(4096), nullable=False),
     Column("data_digest", String(80), nullable=False),
-    Column("rows", Integer, nullable=False),
+    Column("rows", LONG, nullable=False),
     Column("quality", JSON, nullable=False),
     Column("state", String(16), nullable=False, index=True),
     Column("published_at", String(32), nullable=False),

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from itertools import count as counting
 from itertools import islice
 
-from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, bindparam, func, insert, literal, select
+from sqlalchemy import Column, Connection, LargeBinary, Table, bindparam, func, insert, literal, select
 
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import LONG, metadata
 
 evidence_entries = Table(
     "evidence_entries",
     metadata,
-    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("index", LONG, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
 )
 

@@ -5,7 +5,6 @@ own, in the order in which they asked. The first of a group begins the transacti
 and waits; the one that finds nobody waiting commits for all. Nobody is answered before the commit that carries the act.
 """
 
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -13,14 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from chengshu.kernel.databases.ports import Writing
 from chengshu.kernel.errors import Conflict, Unavailable
 from chengshu.kernel.text import Text
 
 GROUP_ACTS = 512
 GROUP_S = 0.05
 """A group takes nobody in once it has so many acts or is so old, so that the first of it does not wait for ever."""
-
-OpenConnection = Callable[[], sqlite3.Connection]
 
 
 @dataclass(slots=True)
@@ -96,7 +94,7 @@ class Turns:
 class _Group:
     """The acts of one transaction, and what became of it."""
 
-    connection: sqlite3.Connection
+    writing: Writing
     began: float
     acts: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
@@ -109,22 +107,18 @@ class _Group:
         """Commit, or see to it that nothing remains."""
         try:
             if self.failure is None:
-                self.connection.execute("COMMIT")
+                self.writing.commit()
         except BaseException as error:  # noqa: BLE001  # whatever it is, every act of the group must learn of it
             self.failure = error
-        try:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            self.failure = self.failure or error
+        if self.failure is not None:
+            self.writing.abandon()
 
 
 class SharedCommits:
-    """Acts on one SQLite connection that share commits; safe to use from any thread, MUST NOT be carried across a fork."""
+    """Acts on one writing connection that share commits; safe to use from any thread, MUST NOT be carried across a fork."""
 
-    def __init__(self, connect: OpenConnection, *, patience_s: float) -> None:
-        """``connect`` gives the writing connection; it is asked before every group and may give the same one again."""
-        self._connect = connect
+    def __init__(self, writing: Writing, *, patience_s: float) -> None:
+        self._writing = writing
         self._patience_s = patience_s
         self._turns = Turns()
         self._group: _Group | None = None
@@ -141,11 +135,13 @@ class SharedCommits:
         try:
             yield
         except BaseException:
-            self._bound(group, "ROLLBACK TO act")
+            self._undo(group)
             self._leave(group)
             raise
-        self._bound(group, "RELEASE act")
+        refused = self._keep(group)
         self._leave(group)
+        if refused is not None:
+            raise CommitLost(refused)
 
     def when_idle(self, do: Callable[[], None]) -> None:
         """Run ``do`` while no act runs; do nothing when one does."""
@@ -166,20 +162,31 @@ class SharedCommits:
             self._turns.hand_on()
             raise
         group.acts += 1
-        self._bound(group, "SAVEPOINT act")
+        try:
+            group.writing.set_savepoint()
+        except Exception as error:  # noqa: BLE001  # the act runs into it by itself, and _leave tells everybody
+            group.failure = group.failure or error
         return group
 
     def _begin(self) -> _Group:
-        connection = self._connect()
-        connection.execute("BEGIN IMMEDIATE")
-        self._group = _Group(connection, time.monotonic())
+        self._writing.begin()
+        self._group = _Group(self._writing, time.monotonic())
         return self._group
 
-    def _bound(self, group: _Group, statement: str) -> None:
-        """Set an act's bounds. Where SQLite has ended the whole transaction by itself (a full disk), the group has failed."""
+    def _keep(self, group: _Group) -> Exception | None:
+        """Add an act to its group's transaction; where that is refused to it alone, it is undone, and the reason returned."""
         try:
-            group.connection.execute(statement)
-        except sqlite3.Error as error:
+            group.writing.release_savepoint()
+        except Exception as error:  # noqa: BLE001  # told by _leave or by act
+            self._undo(group)
+            return error
+        return None
+
+    def _undo(self, group: _Group) -> None:
+        """Take an act back. Where that cannot be, for the database has ended the whole transaction by itself, the group has failed."""
+        try:
+            group.writing.undo_to_savepoint()
+        except Exception as error:  # noqa: BLE001  # whatever it is, every act of the group must learn of it
             group.failure = group.failure or error
 
     def _leave(self, group: _Group) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, Text, select, update
 
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import LONG, metadata
 from chengshu.live.model import Act, PermitState, Verb
 
 permits = Table(
@@ -33,7 +33,7 @@ permit_transitions = Table(
     Column("actor", String(256), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),
-    Column("entry", Integer, nullable=False),
+    Column("entry", LONG, nullable=False),
 )
 
 published_zones = Table(
@@ -51,7 +51,7 @@ directives = Table(
     Column("document", JSON, nullable=False),
     Column("digest", String(80), nullable=False),
     Column("issued_by", String(256), nullable=False),
-    Column("lifted_ms", Integer),
+    Column("lifted_ms", LONG),
 )
 
 admissions = Table(

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, text
+from sqlalchemy import column, inspect, select, table
 
 from chengshu.kernel.database import Database
+from chengshu.kernel.errors import Conflict, NotFound
+from chengshu.kernel.text import Text
 
 _HERE = Path(__file__).parent
 _REVISION = re.compile(r"^revision(?:: [^=\n]+)? = [\"']([^\"']+)[\"']$", re.MULTILINE)
@@ -19,17 +21,45 @@ def upgrade(database: Database, *, close: Callable[[Mapping[str, Any], str], byt
 
     ``close`` seals one job's outcome: databases from before outcomes were sealed get theirs sealed.
     """
-    if _present(database) == newest():
+    if present(database) == newest():
         return
-    # only a database that changes needs the tool: a serving process is 10 MB smaller without it
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415  # large, and only a database that changes needs it
+    from alembic.config import Config  # noqa: PLC0415  # large, and only a database that changes needs it
 
     settings = Config()
     settings.attributes["close"] = close
     settings.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     settings.attributes["database"] = database
     command.upgrade(settings, "head")
+
+
+def begin_anew(database: Database) -> None:
+    """Make the place of a new node's database; raise Conflict where it holds a node already."""
+    database.create()
+    if present(database):
+        raise Conflict(
+            "database.taken",
+            f"expected a place for a new node's database, got {database.name}, which holds one",
+            hint=Text("Name another schema or database in the URL.", "请在 URL 中指定其他模式或数据库。"),
+        )
+
+
+def begin_again(database: Database) -> None:
+    """Find the database of a node that was made before; raise NotFound for a server's schema without one.
+
+    A node that began anew there would disown its own log.
+    """
+    if not database.backend.begins_empty and not present(database):
+        raise NotFound(
+            "database.empty",
+            f"expected this node's database, got nothing in {database.name}",
+            hint=Text(
+                "Restore it there, or mend 'url' under [database] in chengshu.toml (or CHENGSHU_DATABASE_URL): it may name another place."
+                " A node whose creation broke off is created again in an empty folder.",
+                "请在该处恢复数据库，或修正 chengshu.toml 中 [database] 的 url（或 CHENGSHU_DATABASE_URL）。"
+                "若创建节点时中断，请在空目录中重新创建。",
+            ),
+        )
 
 
 def newest() -> set[str]:
@@ -39,8 +69,9 @@ def newest() -> set[str]:
     return {found for script in scripts for found in _REVISION.findall(script)} - followed
 
 
-def _present(database: Database) -> set[str]:
+def present(database: Database) -> set[str]:
+    """Return the revisions that the database is at: one, or none where it is empty."""
     with database.read() as tx:
         if not inspect(tx).has_table("alembic_version"):
             return set()
-        return set(tx.execute(text("SELECT version_num FROM alembic_version")).scalars())
+        return set(tx.execute(select(column("version_num")).select_from(table("alembic_version"))).scalars())

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, Column, Connection, Integer, String, Table, func, select
 
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import LONG, metadata
 from chengshu.kernel.money import Fen
 
 statements = Table(
@@ -25,8 +25,8 @@ postings = Table(
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("statement", String(64), nullable=False, index=True),
     Column("account", String(256), nullable=False, index=True),
-    Column("debit_fen", Integer, nullable=False),
-    Column("credit_fen", Integer, nullable=False),
+    Column("debit_fen", LONG, nullable=False),
+    Column("credit_fen", LONG, nullable=False),
     CheckConstraint(
         "debit_fen >= 0 AND credit_fen >= 0 AND (debit_fen = 0) <> (credit_fen = 0)",
         name="one_side",
@@ -74,7 +74,7 @@ def post(tx: Connection, statement: str, *, payer: str, payments: Mapping[str, F
 def balance(tx: Connection, account: str) -> Fen:
     """Return the credits of an account less its debits."""
     total = select(func.coalesce(func.sum(postings.c.credit_fen - postings.c.debit_fen), 0)).where(postings.c.account == account)
-    return Fen(tx.execute(total).scalar_one())
+    return Fen(int(tx.execute(total).scalar_one()))  # a sum is a Decimal in PostgreSQL
 
 
 def imbalance(tx: Connection) -> int:

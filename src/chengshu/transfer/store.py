@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Column, Connection, Integer, String, Table, select, update
+from sqlalchemy import Column, Connection, String, Table, select, update
 
 from chengshu.kernel.clock import from_iso, iso
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import LONG, metadata
 from chengshu.transfer.model import Grant, GrantState
 
 grants = Table(
@@ -19,7 +19,7 @@ grants = Table(
     Column("recipient", String(256), nullable=False),
     Column("state", String(16), nullable=False),
     Column("expires_at", String(32), nullable=False),
-    Column("rows", Integer),
+    Column("rows", LONG),
     Column("data_digest", String(80)),
 )
 

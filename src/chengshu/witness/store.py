@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, UniqueConstraint, func, select
 from sqlalchemy import Text as LongText
-from sqlalchemy.dialects.sqlite import insert
 
 from chengshu.kernel.clock import from_iso, iso
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import add_if_absent, add_or_save, metadata
 from chengshu.witness.model import Held, SplitView
 
 witnessed_logs = Table(
@@ -65,9 +64,8 @@ def get(tx: Connection, origin: str) -> Held | None:
 
 def save(tx: Connection, held: Held) -> None:
     """Keep what was cosigned in place of what was before."""
-    values = {"size": str(held.size), "root": held.root, "note": held.note, "at": iso(held.at)}
-    statement = insert(witnessed_logs).values(origin=held.origin, **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["origin"], set_=values))
+    values = {"origin": held.origin, "size": str(held.size), "root": held.root, "note": held.note, "at": iso(held.at)}
+    add_or_save(tx, witnessed_logs, values, key=["origin"])
 
 
 def every(tx: Connection) -> list[Held]:
@@ -78,17 +76,17 @@ def every(tx: Connection) -> list[Held]:
 def add_view(tx: Connection, view: SplitView) -> bool:
     """Keep two notes that do not fit; return False where they were kept before."""
     held, shown = view.digests
-    statement = insert(split_views).values(
-        origin=view.origin,
-        code=view.code,
-        held=view.held,
-        shown=view.shown,
-        held_digest=held,
-        shown_digest=shown,
-        seen_at=view.seen_at,
-        found_at=iso(view.found_at),
-    )
-    return bool(tx.execute(statement.on_conflict_do_nothing()).rowcount)
+    values = {
+        "origin": view.origin,
+        "code": view.code,
+        "held": view.held,
+        "shown": view.shown,
+        "held_digest": held,
+        "shown_digest": shown,
+        "seen_at": view.seen_at,
+        "found_at": iso(view.found_at),
+    }
+    return add_if_absent(tx, split_views, values)
 
 
 def count_views(tx: Connection, origin: str, code: str) -> int:
@@ -111,9 +109,8 @@ def asked(tx: Connection) -> dict[str, Asked]:
 
 def save_asked(tx: Connection, one: Asked) -> None:
     """Keep how a witness answered."""
-    values = {"size": str(one.size), "tried_at": iso(one.tried_at), "error": one.error}
-    statement = insert(asked_witnesses).values(name=one.name, **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+    values = {"name": one.name, "size": str(one.size), "tried_at": iso(one.tried_at), "error": one.error}
+    add_or_save(tx, asked_witnesses, values, key=["name"])
 
 
 def _held(row: Any) -> Held:

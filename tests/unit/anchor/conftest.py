@@ -19,6 +19,7 @@ from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.tasks import Tasks, Worker
+from databases import database_at
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -67,7 +68,7 @@ def anchoring(tmp_path: Path) -> Iterator[Opening]:
     """Open anchors of a log in a folder: the same folder again is the same node, started anew."""
 
     def opening(chain: Chain, *, every: timedelta | None = None) -> Anchoring:
-        database = Database(tmp_path / "node.db")
+        database = database_at(tmp_path / "node.db")
         metadata.create_all(database.engine)
         made: list[Anchoring] = []
 

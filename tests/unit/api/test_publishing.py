@@ -9,8 +9,9 @@ import pytest
 from chengshu.api.work import CALM_S, SOON_S, TROUBLED_S, Publisher
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import ChengshuError, NotFound
+from databases import database_at
 
 
 class Desk:
@@ -20,10 +21,10 @@ class Desk:
         self.root = root
         signer = MemorySigner.generate()
         self.ours, self.theirs = (
-            Evidence(Database(root / "node.db"), signer, "node.example/log", root / "log", lambda: datetime(2026, 3, 1, tzinfo=UTC))
+            Evidence(database_at(root / "node.db"), signer, "node.example/log", root / "log", lambda: datetime(2026, 3, 1, tzinfo=UTC))
             for _ in range(2)
         )
-        self.database = Database(root / "node.db")
+        self.database = database_at(root / "node.db")
         metadata.create_all(self.database.engine)
         self.told: list[ChengshuError] = []
         self.stopping = threading.Event()

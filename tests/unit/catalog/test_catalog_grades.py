@@ -17,11 +17,12 @@ from chengshu.evidence.model import Entry
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Invalid, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import Policy, Purpose, Recipient
 from chengshu.policy.odrl import to_odrl
+from databases import database_at
 
 DIGESTS = Digests(INTERNATIONAL)
 NOW = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -34,7 +35,7 @@ class Shelf:
     """A catalog that can be told to publish the same small table again under another version and offer."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(folder / "node.sqlite")
+        self.database = database_at(folder / "node.sqlite")
         metadata.create_all(self.database.engine)
         self.evidence = Evidence(self.database, MemorySigner.generate(), "node.example/log", folder / "log", lambda: NOW)
         ids = (f"urn:offer:{number}" for number in count())

@@ -12,9 +12,10 @@ from chengshu.catalog.service import Access, Catalog, file_digest
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.refusal import Refused
+from databases import database_at
 
 DIGESTS = Digests(INTERNATIONAL)
 NOW = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -27,7 +28,7 @@ class Room:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.database = Database(folder / "node.sqlite")
+        self.database = database_at(folder / "node.sqlite")
         metadata.create_all(self.database.engine)
         self.evidence = Evidence(self.database, MemorySigner.generate(), "node.example/log", folder / "log", lambda: NOW)
         ids = iter(f"urn:offer:{number}" for number in range(1000))

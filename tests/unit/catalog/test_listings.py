@@ -26,6 +26,7 @@ from chengshu.catalog.listing import (
 )
 from chengshu.catalog.listings import MAX_LOOKS, Listings
 from chengshu.kernel.database import Database, metadata
+from databases import database_at
 
 ANNA, BORIS = "did:key:zAnna", "did:key:zBoris"
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
@@ -54,7 +55,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def opened(folder: Path) -> Database:
-    database = Database(folder / "node.db")
+    database = database_at(folder / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
     return database

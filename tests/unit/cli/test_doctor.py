@@ -1,16 +1,16 @@
 """What the doctor finds in a node that somebody has touched, and that looking changes nothing."""
 
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from chengshu.cli import verbs
 from chengshu.cli.doctor import Complaint, examine
-from chengshu.node import DATABASE, KEYS, LOG, Node, open_node
+from chengshu.evidence.store import evidence_entries
+from chengshu.node import KEYS, LOG, Node, open_node
 
 
 @pytest.fixture
@@ -38,9 +38,10 @@ def test_a_sound_log_is_called_sound(node: Node) -> None:
 
 
 def test_one_bit_changed_in_the_database_is_found_before_anything_is_appended(node: Node) -> None:
-    with closing(sqlite3.connect(node.folder / DATABASE)) as database, database:
-        [(data,)] = database.execute('SELECT data FROM evidence_entries WHERE "index" = 3')
-        database.execute('UPDATE evidence_entries SET data = ? WHERE "index" = 3', (bytes([data[0] ^ 1, *data[1:]]),))
+    with node.database.write() as tx:
+        third = evidence_entries.c.index == 3
+        data = tx.execute(select(evidence_entries.c.data).where(third)).scalar_one()
+        tx.execute(update(evidence_entries).where(third).values(data=bytes([data[0] ^ 1, *data[1:]])))
     found = about("log", node)
     assert found.bad
     assert found.found.en == "expected entry 3 as it was published, got another one in the database"

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 from sqlalchemy import event
 from chengshu.cli import main as command
-from chengshu.kernel.database import Database
+from databases import database_at
 
 def interrupted(*_):
     raise KeyboardInterrupt
 
 def play():
-    database = Database(Path({str(tmp_path / "node.db")!r}))
+    database = database_at(Path({str(tmp_path / "node.db")!r}))
     event.listen(database.engine, "reset", interrupted)
     with database.read():
         pass

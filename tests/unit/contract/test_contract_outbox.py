@@ -26,6 +26,7 @@ from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.kernel.text import Text
 from chengshu.policy.model import Environment, Policy, Purpose
 from chengshu.policy.odrl import to_odrl
+from databases import database_at
 
 POLICY = to_odrl(Policy((Purpose(frozenset({"research"})), Environment("did:room"))))
 LOST = Unavailable("peer.unreachable", "expected an answer, got none", hint=Text("Wait.", "请等待。"))
@@ -86,7 +87,7 @@ class Side:
 
 def side(folder: Path, clock: StepClock, weather: list[str]) -> Side:
     folder.mkdir()
-    database = Database(folder / "node.db")
+    database = database_at(folder / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
     signer = MemorySigner.generate()

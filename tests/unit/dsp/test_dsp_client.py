@@ -18,9 +18,10 @@ from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Unavailable
 from chengshu.kernel.ids import new_id
+from databases import database_at
 
 PEER = did_key(MemorySigner.generate().public_key)
 
@@ -81,7 +82,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def peers(tmp_path: Path, server: Server) -> Iterator[DspPeers]:
-    database = Database(tmp_path / "node.db")
+    database = database_at(tmp_path / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
     signer = MemorySigner.generate()

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
+from databases import database_at
 
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -35,7 +36,7 @@ class Log:
 
 
 def open_log(root: Path) -> Log:
-    database = Database(root / "node.sqlite")
+    database = database_at(root / "node.sqlite")
     metadata.create_all(database.engine)
     looks = iter(range(10_000_000))
     evidence = Evidence(database, SIGNER, "node.example/log", root / "log", lambda: START + timedelta(seconds=next(looks)))

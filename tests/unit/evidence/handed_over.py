@@ -17,6 +17,7 @@ from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner, Signer
 from chengshu.kernel.database import Database, metadata
+from databases import database_at
 
 SIGNER = MemorySigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 digest = Digests(INTERNATIONAL).of
@@ -78,7 +79,7 @@ class Handed:
 
 def hand_over(root: Path, *, fill: int = 0, signer: Signer = SIGNER) -> Handed:
     root.mkdir(parents=True, exist_ok=True)
-    database = Database(root / "node.sqlite")
+    database = database_at(root / "node.sqlite")
     metadata.create_all(database.engine)
     looks = iter(range(1_000_000))
     evidence = Evidence(

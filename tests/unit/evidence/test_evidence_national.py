@@ -14,8 +14,9 @@ from chengshu.evidence.service import Evidence
 from chengshu.evidence.tree import TreeHash
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL, Algorithm, MemorySigner, Sm2MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Invalid, Tampered
+from databases import database_at
 
 SIGNER = Sm2MemorySigner(int.from_bytes(bytes(range(32)), "big"))
 KEY = VerifierKey("node.example/log", SIGNER.public_key)
@@ -24,7 +25,7 @@ START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 @pytest.fixture
 def log(tmp_path: Path) -> Evidence:
-    database = Database(tmp_path / "node.sqlite")
+    database = database_at(tmp_path / "node.sqlite")
     metadata.create_all(database.engine)
     looks = iter(range(10_000_000))
     evidence = Evidence(database, SIGNER, "node.example/log", tmp_path / "log", lambda: START + timedelta(seconds=next(looks)))

@@ -20,6 +20,7 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL, Suite
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Invalid, NotFound, Tampered
+from databases import database_at
 
 digest = Digests(INTERNATIONAL).of
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -45,7 +46,7 @@ class Party:
 def party(root: Path, name: str, *, claims: str | None = None, suite: Suite = INTERNATIONAL) -> Party:
     root.mkdir()
     signer = suite.generate()
-    database = Database(root / "node.sqlite")
+    database = database_at(root / "node.sqlite")
     metadata.create_all(database.engine)
     looks = iter(range(10_000))
     evidence = Evidence(database, signer, f"{name}/log", root / "log", lambda: START + timedelta(seconds=next(looks)))

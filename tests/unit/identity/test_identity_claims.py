@@ -27,9 +27,10 @@ from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.model import Scheme, base58_encode
 from chengshu.identity.service import Identity
 from chengshu.kernel.crypto import MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Unidentified
 from chengshu.kernel.ids import new_id
+from databases import database_at
 
 REQUEST = SignedRequest("POST", "/2025-1/catalog/request", b"{}")
 VERIFIER = "did:web:node.example"
@@ -66,7 +67,7 @@ def here(tmp_path: Path, wallet: Wallet) -> Side:
 
 
 def side(folder: Path, wallet: Wallet) -> Side:
-    database = Database(folder / "node.db")
+    database = database_at(folder / "node.db")
     with database.write() as tx:
         metadata.create_all(tx)
     signer = MemorySigner.generate()

@@ -19,10 +19,11 @@ from chengshu.identity.model import Scheme, did_key, signs
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner, Sm2MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unidentified
 from chengshu.kernel.ids import new_id
 from chengshu.kernel.secret_files import put_secret
+from databases import database_at
 
 REQUEST = SignedRequest("POST", "/2025-1/catalog/request", b"{}")
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -47,7 +48,7 @@ class Side:
 
 
 def side(folder: Path) -> Side:
-    database = Database(folder.with_suffix(".db"))
+    database = database_at(folder.with_suffix(".db"))
     with database.write() as tx:
         metadata.create_all(tx)
     signer = MemorySigner.generate()

@@ -13,9 +13,10 @@ from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unidentified
 from chengshu.kernel.ids import new_id
+from databases import database_at
 
 DIGESTS = Digests(INTERNATIONAL)
 REQUEST = SignedRequest("POST", "/2025-1/negotiations/urn%3A1/events", b'{"a":1}')
@@ -41,7 +42,7 @@ def clock() -> StepClock:
 
 
 def side(folder: Path, clock: StepClock) -> Side:
-    database = Database(folder)
+    database = database_at(folder)
     with database.write() as tx:
         metadata.create_all(tx)
     signer = MemorySigner.generate()
@@ -108,7 +109,7 @@ def test_a_token_proves_its_sender_once(sender: Side, receiver: Side) -> None:
 def test_a_replay_is_still_known_after_a_restart(tmp_path: Path, clock: StepClock, sender: Side, receiver: Side) -> None:
     header = sender.credentials.issue(receiver.identity.did, REQUEST)
     receiver.credentials.verify(header, REQUEST)
-    database, signer = Database(tmp_path / "receiver.db"), receiver.identity.signer
+    database, signer = database_at(tmp_path / "receiver.db"), receiver.identity.signer
     evidence = Evidence(database, signer, "node.example/log", tmp_path / "receiver.log", clock)
     again = Identity(database, signer=signer, address="http://h/x", evidence=evidence, clock=clock)
     restarted = Side(again, TokenCredentials(again, digests=DIGESTS, clock=clock, new_id=new_id))

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +16,25 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, sel
 from sqlalchemy.exc import IntegrityError, ResourceClosedError
 
 from chengshu.kernel.database import Database
+from chengshu.kernel.databases.sqlite import SQLite
 from chengshu.kernel.errors import Conflict, Unavailable
+from databases import database_at
 
 catalogue = MetaData()
 things = Table("things", catalogue, Column("n", Integer, primary_key=True))
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "node.db")
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "node.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = database_at(path)
     catalogue.create_all(database.engine)
-    return database
+    yield database
+    database.close()
 
 
 def add(database: Database, n: int) -> None:
@@ -91,14 +99,15 @@ def failing(tx: Connection) -> None:
     raise KeyError("leaving")
 
 
-def test_acts_that_wait_for_one_another_share_one_commit(database: Database) -> None:
+@pytest.mark.on_sqlite("it counts the commits in SQLite's write-ahead log")
+def test_acts_that_wait_for_one_another_share_one_commit(database: Database, path: Path) -> None:
     add(database, 50)
-    before = commits(database.path)
+    before = commits(path)
     with gathered(database, *(adding(n) for n in range(1, 9))) as results:
         pass
     assert [result.exception() for result in results] == [None] * 9
     assert kept(database) == [*range(9), 50]
-    assert commits(database.path) - before == 1
+    assert commits(path) - before == 1
 
 
 def test_an_act_sees_what_the_one_before_it_did(database: Database) -> None:
@@ -121,6 +130,7 @@ def test_a_constraint_that_is_violated_concerns_its_own_act_alone(database: Data
     assert kept(database) == [0, 1, 2]
 
 
+@pytest.mark.on_sqlite("SQLite can be told how large its disk is")
 def test_a_full_disk_fails_every_act_that_shares_the_commit_and_nothing_of_them_remains(database: Database) -> None:
     def filling(tx: Connection) -> None:
         pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -177,13 +187,13 @@ def test_many_threads_that_write_and_fail_at_random_lose_nothing_and_end(databas
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from chengshu.kernel.database import Database
-with Database(Path(sys.argv[1])).write() as tx:
+from databases import database_at
+with database_at(Path(sys.argv[1])).write() as tx:
     tx.exec_driver_sql("INSERT INTO things VALUES (77)")
 """
 
 
-def test_another_process_waits_for_the_group_and_gets_its_turn(database: Database) -> None:
+def test_another_process_waits_for_the_group_and_gets_its_turn(database: Database, path: Path) -> None:
     stop = threading.Event()
 
     def busy(thread: int) -> None:
@@ -194,21 +204,21 @@ def test_another_process_waits_for_the_group_and_gets_its_turn(database: Databas
 
     with ThreadPoolExecutor(4) as pool:
         working = [pool.submit(busy, thread) for thread in range(1, 5)]
-        finished = subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(database.path)], capture_output=True, text=True, check=False)
+        finished = subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(path)], capture_output=True, text=True, check=False)
         stop.set()
     assert (finished.returncode, finished.stderr) == (0, "")
     assert [work.exception() for work in working] == [None] * 4
     assert 77 in kept(database)
 
 
-def test_a_database_that_another_process_holds_is_unavailable_and_is_used_again_afterwards(tmp_path: Path) -> None:
-    database = Database(tmp_path / "node.db")
+@pytest.mark.on_sqlite("it shortens SQLite's wait for its lock")
+def test_a_database_that_another_process_holds_is_unavailable_and_is_used_again_afterwards(path: Path) -> None:
+    database = Database(SQLite(path))
     catalogue.create_all(database.engine)
     add(database, 1)
-    with database.write():
-        pass
-    database._writing.open().execute("PRAGMA busy_timeout = 1")
-    holder = sqlite3.connect(database.path, isolation_level=None)
+    with database.write() as tx:
+        tx.exec_driver_sql("PRAGMA busy_timeout = 1")
+    holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
@@ -219,13 +229,14 @@ def test_a_database_that_another_process_holds_is_unavailable_and_is_used_again_
     assert kept(database) == [1, 3]
 
 
-def test_a_file_that_took_the_databases_place_is_not_written_to(database: Database) -> None:
+@pytest.mark.on_sqlite("a server has no file that could be replaced")
+def test_a_file_that_took_the_databases_place_is_not_written_to(database: Database, path: Path) -> None:
     add(database, 1)
-    database.path.rename(database.path.with_name("old.db"))
+    path.rename(path.with_name("old.db"))
     with pytest.raises(Unavailable) as gone:
         add(database, 2)
-    sqlite3.connect(database.path).close()
-    database.path.touch()
+    sqlite3.connect(path).close()
+    path.touch()
     with pytest.raises(Unavailable) as replaced:
         add(database, 3)
     assert (gone.value.code, replaced.value.code) == ("database.replaced", "database.replaced")
@@ -233,9 +244,15 @@ def test_a_file_that_took_the_databases_place_is_not_written_to(database: Databa
 
 def test_a_database_that_was_closed_opens_again(database: Database) -> None:
     add(database, 1)
-    wal = database.path.with_name("node.db-wal")
+    database.close()
+    add(database, 2)
+    assert kept(database) == [1, 2]
+
+
+@pytest.mark.on_sqlite("its write-ahead log is a file")
+def test_a_closed_database_leaves_no_second_file(database: Database, path: Path) -> None:
+    add(database, 1)
+    wal = path.with_name("node.db-wal")
     assert wal.exists()
     database.close()
     assert not wal.exists()
-    add(database, 2)
-    assert kept(database) == [1, 2]

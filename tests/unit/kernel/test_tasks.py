@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Denied, Unavailable
 from chengshu.kernel.tasks import FIRST_WAIT, LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, Worker, tasks
 from chengshu.kernel.text import Text
+from databases import database_at
 
 HINT = Text("Wait.", "请等待。")
 
@@ -30,7 +30,7 @@ class Bench:
     """A database, a clock, and a record of what ran."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(folder / "node.db")
+        self.database = database_at(folder / "node.db")
         tasks.create(self.database.engine)
         self.clock = Hand()
         self.tasks = Tasks(self.clock)

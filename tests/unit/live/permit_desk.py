@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
-from chengshu.kernel.database import Database, metadata
+from chengshu.kernel.database import metadata
 from chengshu.live.model import Act, PermitState
 from chengshu.live.service import Directives, Permits
 from chengshu.methods.pilot.permit import Permit
+from databases import database_at
 
 DIGESTS = Digests(INTERNATIONAL)
 FIXTURE = Path(__file__).parents[2] / "data" / "permits" / "changan_chongqing.json"
@@ -39,7 +40,7 @@ class Desk:
 
     def __init__(self, folder: Path, *, notice: timedelta = timedelta(0)) -> None:
         self.now = NOON
-        self.database = Database(folder / "node.sqlite")
+        self.database = database_at(folder / "node.sqlite")
         metadata.create_all(self.database.engine)
         self.log = Log()
         self.signer = MemorySigner.generate()

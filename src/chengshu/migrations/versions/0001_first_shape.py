@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from chengshu.kernel.database import LONG
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -39,12 +41,12 @@ def upgrade() -> None:
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("digest", sa.String(length=80), nullable=False),
         sa.Column("issued_by", sa.String(length=256), nullable=False),
-        sa.Column("lifted_ms", sa.Integer(), nullable=True),
+        sa.Column("lifted_ms", LONG, nullable=True),
         sa.PrimaryKeyConstraint("directive_id", name=op.f("pk_directives")),
     )
     op.create_table(
         "evidence_entries",
-        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("index", LONG, autoincrement=False, nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("index", name=op.f("pk_evidence_entries")),
     )
@@ -100,8 +102,8 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("statement", sa.String(length=64), nullable=False),
         sa.Column("account", sa.String(length=256), nullable=False),
-        sa.Column("debit_fen", sa.Integer(), nullable=False),
-        sa.Column("credit_fen", sa.Integer(), nullable=False),
+        sa.Column("debit_fen", LONG, nullable=False),
+        sa.Column("credit_fen", LONG, nullable=False),
         sa.CheckConstraint("debit_fen >= 0 AND credit_fen >= 0 AND (debit_fen = 0) <> (credit_fen = 0)", name="one_side"),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_postings")),
     )
@@ -118,7 +120,7 @@ def upgrade() -> None:
         sa.Column("policy_digest", sa.String(length=80), nullable=False),
         sa.Column("path", sa.String(length=4096), nullable=False),
         sa.Column("data_digest", sa.String(length=80), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("rows", LONG, nullable=False),
         sa.Column("quality", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("published_at", sa.String(length=32), nullable=False),
@@ -221,7 +223,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=256), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.String(length=32), nullable=False),
-        sa.Column("entry", sa.Integer(), nullable=False),
+        sa.Column("entry", LONG, nullable=False),
         sa.ForeignKeyConstraint(["permit_id"], ["permits.permit_id"], name=op.f("fk_permit_transitions_permit_id_permits")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_permit_transitions")),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from chengshu.kernel.database import LONG
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -48,7 +50,7 @@ def upgrade() -> None:
     op.add_column("approvals", sa.Column("job_digest", sa.String(length=80), nullable=True))
     op.add_column("approvals", sa.Column("purpose", sa.String(length=256), nullable=True))
     op.add_column("approvals", sa.Column("uses", sa.Integer(), nullable=True))
-    op.add_column("grants", sa.Column("rows", sa.Integer(), nullable=True))
+    op.add_column("grants", sa.Column("rows", LONG, nullable=True))
     op.add_column("grants", sa.Column("data_digest", sa.String(length=80), nullable=True))
 
 
