@@ -35,6 +35,7 @@ from chengshu.evidence.alerts import Alerts
 from chengshu.evidence.packs.export import Exports
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.witnessing.quorum import QuorumPolicy
+from chengshu.identity.claims.holder import Holder as Wallet
 from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.keys.file import FileKeys, suite_checked
 from chengshu.identity.keys.shared import SharedSecrets
@@ -100,6 +101,7 @@ class Node:
     identity: Identity
     secrets: SharedSecrets
     claims_key: DcpKey | None
+    wallet: Wallet | None
     credentials: CredentialSource
     evidence: Evidence
     exports: Exports
@@ -381,6 +383,7 @@ def _wired(
         identity=identity,
         secrets=proving.secrets,
         claims_key=proving.claims_key,
+        wallet=proving.holder,
         credentials=credentials,
         evidence=evidence,
         alerts=alerts,

@@ -96,7 +96,7 @@ def opened(node: Node) -> Callable[[Request], Any]:
             if len(raw) > MAX_BODY_BYTES:
                 raise _malformed(f"expected a body of at most {MAX_BODY_BYTES} bytes, got more")
         signed = SignedRequest(request.method, request.url.path, bytes(raw))
-        sender = node.credentials.verify(request.headers.get("authorization"), signed)
+        sender = await run_in_threadpool(node.credentials.verify, request.headers.get("authorization"), signed)
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError) as error:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chengshu.identity.claims.fetching import Fetching
+from chengshu.identity.claims.holder import Holder
+from chengshu.identity.claims.self_issued import SelfIssued
 from chengshu.identity.claims.verifier import TYPE_SCOPE, Trust, Verifier
 from chengshu.identity.credentials.chosen import ChosenCredentials
 from chengshu.identity.credentials.dcp import DcpCredentials
@@ -36,11 +38,12 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Proving:
-    """A node's credentials of every scheme that it has, its shared secrets, and its key for claims where it has one."""
+    """A node's credentials of every scheme that it has, its shared secrets, and for claims, where it has them, its key and its wallet."""
 
     credentials: CredentialSource
     secrets: SharedSecrets
     claims_key: DcpKey | None
+    holder: Holder | None
 
 
 def assemble(identity: Identity, keys: Path, *, claims: Claims | None, digests: Digests, clock: Clock, new_id: NewId) -> Proving:
@@ -50,9 +53,11 @@ def assemble(identity: Identity, keys: Path, *, claims: Claims | None, digests: 
         Scheme.TOKEN: TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id),
         Scheme.STATIC: StaticCredentials(identity, secrets=secrets),
     }
-    key = None
+    key = holder = None
     if claims is not None:
         key, fetching = DcpKey(keys, did=claims.did), Fetching(identity.outgoing)
+        tokens = SelfIssued(identity, key=key, fetching=fetching, clock=clock, new_id=new_id)
+        holder = Holder(keys.parent, tokens)
         verifier = Verifier(fetching, own=claims.did, trust=claims.trust(), clock=clock)
-        schemes[Scheme.DCP] = DcpCredentials(identity, key=key, fetching=fetching, verifier=verifier, clock=clock, new_id=new_id)
-    return Proving(ChosenCredentials(identity, schemes=schemes), secrets, key)
+        schemes[Scheme.DCP] = DcpCredentials(tokens, holder=holder, verifier=verifier)
+    return Proving(ChosenCredentials(identity, schemes=schemes), secrets, key, holder)

@@ -34,9 +34,10 @@ class Credential:
 
 def parsed_credential(token: Signed) -> Credential:
     """Return what a token says as a credential; a fault where it is none, or where token and credential contradict each other."""
-    inner = token.claims.get("vc", token.claims)
-    if not isinstance(inner, dict):
+    said_so = token.claims.get("vc", token.claims)
+    if not isinstance(said_so, dict):
         raise fault("malformed", "expected a credential in the claim vc, got another kind")
+    inner = {name: value for name, value in said_so.items() if value is not None}  # null is how some issuers leave a member out
     types = inner.get("type")
     names = [types] if isinstance(types, str) else types
     if not isinstance(names, list) or not 0 < len(names) <= MAX_TYPES or not all(isinstance(one, str) for one in names):
@@ -51,7 +52,9 @@ def parsed_credential(token: Signed) -> Credential:
 def check_subject(credential: Credential, holder: str) -> None:
     """Return where a credential is about ``holder`` alone; a fault otherwise."""
     about = [subject.get("id") for subject in credential.subjects()]
-    if not about or any(one != holder for one in about) or credential.token.claims.get("sub", holder) != holder:
+    said = credential.token.claims.get("sub", holder)
+    # some issuers write the credential's own id where its subject belongs (VC data model 1.1, section 6.3.1): that names nobody else
+    if not about or any(one != holder for one in about) or said not in {holder, credential.document.get("id", holder)}:
         raise fault("subject", "expected a credential about its holder, got one about somebody else or nobody")
 
 

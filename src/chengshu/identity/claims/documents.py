@@ -70,8 +70,8 @@ def web_address(did: str, *, development: bool) -> str:
         raise fault("document", "expected a host in a did:web, got another text") from error
 
 
-def own_document(did: str, kid: str, jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of this node's own DID, which others check its self-issued tokens with."""
+def own_document(did: str, kid: str, jwk: Mapping[str, Any], *, service: str) -> dict[str, Any]:
+    """Return the document of this node's own DID: what others check its tokens with, and the credential service that they may ask."""
     method = {"id": kid, "type": "JsonWebKey2020", "controller": did, "publicKeyJwk": dict(jwk)}
     return {
         "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
@@ -79,6 +79,7 @@ def own_document(did: str, kid: str, jwk: Mapping[str, Any]) -> dict[str, Any]:
         "verificationMethod": [method],
         "authentication": [kid],
         "capabilityInvocation": [kid],
+        "service": [{"id": f"{did}#credentials", "type": SERVICE, "serviceEndpoint": service}],
     }
 
 

@@ -2,10 +2,10 @@
 
 import base64
 import json
-import logging
 import re
 from collections.abc import Mapping
 
+from chengshu.identity.claims.faults import unproved
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.model import Scheme
 from chengshu.identity.ports import CredentialSource
@@ -15,7 +15,6 @@ from chengshu.kernel.text import Text
 
 _TOKEN = re.compile(r"Bearer [A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*")
 _LONGEST = 64 * 1024
-_LOG = logging.getLogger(__name__)
 
 
 class ChosenCredentials:
@@ -54,8 +53,7 @@ class ChosenCredentials:
         except Unidentified as error:
             if scheme is not Scheme.DCP:
                 raise
-            _LOG.warning("a request was refused: [%s] %s", error.code, error.message)
-            raise _unproved() from error
+            raise unproved(error) from error
         listed = self._identity.scheme_of(sender)
         if listed is not scheme:
             raise _other(f"which is {listed}, got {scheme}")
@@ -76,14 +74,6 @@ def scheme_of(header: str | None) -> Scheme:
     except (ValueError, RecursionError):
         return Scheme.TOKEN
     return Scheme.DCP if isinstance(claims, dict) and "htm" not in claims else Scheme.TOKEN
-
-
-def _unproved() -> Unidentified:
-    return Unidentified(
-        "identity.unproved",
-        "expected a request that proves who sends it, got one that does not",
-        hint=Text("The reason is in the log of the node that was asked.", "原因见被请求节点的运行日志。"),
-    )
 
 
 def _other(got: str) -> Unidentified:
