@@ -12,6 +12,7 @@ from chengshu.identity.claims.fetching import Fetching, Question
 from chengshu.identity.claims.jws import Signed, check_signature, read
 from chengshu.identity.claims.status import check_status, list_of
 from chengshu.kernel.clock import Clock
+from chengshu.kernel.errors import Unidentified
 
 CONTEXT = "https://w3id.org/dspace-dcp/v1.0/dcp.jsonld"
 TYPE_SCOPE = "org.eclipse.dspace.dcp.vc.type"
@@ -116,7 +117,11 @@ class Verifier:
 
     def _list(self, where: str, issuer: str) -> Credential:
         """A status list, signed by the issuer of the credential that it is about; an unsigned one would be anybody's."""
-        published = parsed_credential(read(self._fetching.text(Question("status", where)).strip()))
+        text = self._fetching.text(Question("status", where)).strip()
+        try:
+            published = parsed_credential(read(text))
+        except Unidentified as error:
+            raise fault("status", "expected a status list as a credential in JWT, got something else") from error
         if published.issuer != issuer:
             raise fault("status", "expected a status list of the credential's own issuer, got another's")
         self._check_issued(published)
