@@ -23,7 +23,9 @@ from chengshu.config import (
     AnchorSection,
     CleanroomSection,
     ContractSection,
+    IdentitySection,
     NodeSection,
+    OutgoingSection,
     ServeSection,
     Settings,
     SpaceSection,
@@ -327,6 +329,8 @@ def settings() -> Iterator[tuple[str, str, str]]:
         "node": NodeSection,
         "space": SpaceSection,
         "serve": ServeSection,
+        "outgoing": OutgoingSection,
+        "identity": IdentitySection,
         "cleanroom": CleanroomSection,
         "contract": ContractSection,
         "witness": WitnessSection,
@@ -340,7 +344,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
 
 def written(default: object) -> str:
     """Return a default as TOML has it; what has none is called none."""
-    return "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+    return "none" if default is None or default == () else str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def keys_of(manifest: Mapping[str, Any], at: str = "") -> Iterator[str]:
