@@ -17,6 +17,7 @@ from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.issuing import Issuer
+from chengshu.cleanroom.leave import JobLeave
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.sealing import Seal
@@ -58,6 +59,7 @@ from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.carriers.http import HttpCarrier
 from chengshu.transfer.flow.model import FORMATS
 from chengshu.transfer.flow.vault import Vault
+from chengshu.transfer.monitor import Monitor
 from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.streams.arrow import into_file
@@ -109,6 +111,7 @@ class Node:
     catalog: Catalog
     contracts: Contracts
     agreements: Agreements
+    monitor: Monitor
     peers: DspPeers
     shown: DspCatalog
     transfers: Transfers
@@ -232,7 +235,15 @@ def _wired(
         clock=clock,
     )
     nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
-    transfers = Transfers(database, products=catalog, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    transfers = Transfers(
+        database,
+        products=catalog,
+        leave=JobLeave(contracts=contracts, clock=clock),
+        evidence=evidence,
+        digests=digests,
+        clock=clock,
+        new_id=new_id,
+    )
     moving = assemble(
         Given(
             database=database,
@@ -397,6 +408,7 @@ def _wired(
         catalog=catalog,
         contracts=contracts,
         agreements=agreements,
+        monitor=Monitor(transfers=transfers, processes=moving.processes, agreements=agreements, log_size=evidence.size, clock=clock),
         peers=peers,
         shown=shown,
         transfers=transfers,

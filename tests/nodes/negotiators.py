@@ -176,6 +176,11 @@ def serve(node: Node, listener: socket.socket, stack: ExitStack) -> None:
     catalog = DspCatalog(node.database, identity=node.identity, contracts=node.contracts, source=node.products, tokens=tokens)
     app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=catalog, credentials=node.credentials))
     app.include_router(unknown_paths())
+    serve_app(app, listener, stack)
+
+
+def serve_app(app: FastAPI, listener: socket.socket, stack: ExitStack) -> None:
+    """Serve any application until the stack is closed."""
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
 

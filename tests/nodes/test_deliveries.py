@@ -165,7 +165,7 @@ def test_a_count_is_spent_by_deliveries_and_the_next_one_is_refused(pair: Pair, 
     assert not (tmp_path / "4").exists()
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["1", "2", "3"]
     assert entries(pair.provider, "transfer.refused")[-1]["rule"] == "count-limit"
-    assert pair.provider.moving.processes.reconsider() == []
+    assert pair.provider.moving.processes.reconsider(pair.provider.agreements) == []
     second = pair.request("thrice")
     pair.settled(second, State.TERMINATED)
     assert ended(pair.consumer, second)[1] == "count-limit"
@@ -181,12 +181,11 @@ def test_an_agreement_that_is_not_between_the_two_looks_like_none(pair: Pair) ->
         pair.consumer.moving.processes.request(Wanted(pair.agreements["rows"], "carrier-pigeon"))
 
 
-def test_a_product_that_was_withdrawn_ends_what_runs_when_it_is_reconsidered(pair: Pair) -> None:
+def test_a_product_that_was_withdrawn_ends_what_runs(pair: Pair) -> None:
     pair.offer("soon_gone", OutputForm(Form.ROWS))
-    pid, theirs = pair.started("soon_gone")
-    assert pair.provider.moving.processes.reconsider() == []
+    pid, _ = pair.started("soon_gone")
+    assert pair.provider.moving.processes.reconsider(pair.provider.agreements) == []
     pair.provider.catalog.withdraw("soon_gone")
-    assert [one.id for one in pair.provider.moving.processes.reconsider()] == [theirs]
     pair.settled(pid, State.TERMINATED)
     assert ended(pair.consumer, pid)[1] == "product-unknown"
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
@@ -16,6 +17,7 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.node import Node
+from chengshu.transfer.flow.deliveries import LOOK_S
 from chengshu.transfer.sending import Sending
 from chengshu.transfer.streams.arrow import MEDIA_TYPE
 
@@ -72,7 +74,11 @@ class Letter:
 
 
 class ProductResponse(StreamingResponse):
-    """A product as an Arrow stream, closed however the answer ends: a receiver that leaves early leaves an entry in the log."""
+    """A product as an Arrow stream, closed however the answer ends: a receiver that leaves early leaves an entry in the log.
+
+    Where nothing allows it any more it is broken off, though its receiver reads slowly or not at all; nothing then ends it as a whole
+    answer ends, so that what arrived is not taken for the product.
+    """
 
     def __init__(self, sending: Sending) -> None:
         super().__init__(sending, media_type=MEDIA_TYPE)
@@ -81,9 +87,26 @@ class ProductResponse(StreamingResponse):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it, then close it."""
         try:
-            await super().__call__(scope, receive, send)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch, group.cancel_scope)
+                await super().__call__(scope, receive, send)
+                group.cancel_scope.cancel()
         finally:
-            await run_in_threadpool(self._sending.close)
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._sending.close)
+
+    async def stream_response(self, send: Any) -> None:
+        """Send piece after piece, and the end only where it is one."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for piece in self.body_iterator:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not self._sending.is_revoked:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        while not self._sending.is_revoked:
+            await anyio.sleep(LOOK_S)
+        scope.cancel()
 
 
 def opened(node: Node) -> Callable[[Request], Any]:

@@ -1,4 +1,4 @@
-"""The threads of a serving node: they run due tasks, publish the log, gather cosignatures, compare and anchor."""
+"""The threads of a serving node: they run due tasks, publish the log, gather cosignatures, compare, anchor and watch over what runs."""
 
 import threading
 import time
@@ -46,6 +46,7 @@ class Workers:
         self._threads.append(threading.Thread(target=self._compare, name="gossip", daemon=True))
         self._threads.append(threading.Thread(target=self._give_back, name="memory", daemon=True))
         self._threads.append(threading.Thread(target=self._anchor, name="anchors", daemon=True))
+        self._threads.append(threading.Thread(target=self._monitor, name="policy-monitor", daemon=True))
 
     def start(self) -> None:
         """Take back what a dead process held, then start."""
@@ -96,6 +97,16 @@ class Workers:
                     self._node.gossip.compare()
             except ChengshuError as error:
                 self._node.trouble(error)
+
+    def _monitor(self) -> None:
+        """Stop whatever runs and is not allowed any more."""
+        wait_s = SOON_S
+        while not self._stopping.wait(wait_s):
+            try:
+                wait_s = self._node.monitor.step()
+            except ChengshuError as error:
+                self._node.trouble(error)
+                wait_s = CALM_S
 
     def _anchor(self) -> None:
         """See now and then whether the log is to be anchored again; the chain itself is asked by a task."""

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.issuing import Issuer
-from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
+from chengshu.cleanroom.leave import OWN, use_of
+from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, check_job
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.schemas import schema_of, terms_of
@@ -26,11 +27,7 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Denied, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
-from chengshu.policy.model import Form, QueryForm, Use
 from chengshu.policy.odrl import from_odrl
-
-OWN = "own"
-"""In the place of an agreement: the asker is the holder itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,9 @@ class Holder:
                 self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
                 return refusal
             if product not in known:
-                uses = None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, self._use(job, part))
+                uses = (
+                    None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, use_of(job, part, at=self._clock()))
+                )
                 kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint, "uses": uses}
                 store.add_approval(tx, document, product=product, agreement=part.agreement, at=iso(self._clock()), **kept)
                 self._evidence.append(tx, "job.vetted", job.id, body)
@@ -221,21 +220,12 @@ class Holder:
                 "inputs: the agreement is about another product, or with another party than the job's asker",
                 Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
             )
-        verdict = self._contracts.permit_use(tx, part.agreement, self._use(job, part))
+        verdict = self._contracts.permit_use(tx, part.agreement, use_of(job, part, at=self._clock()))
         if not isinstance(verdict, Refused):
             return terms_of(own, verdict.policy)
         if verdict.rule == "count-limit" and counted:
             return terms_of(own, agreement.policy)  # a repeat of the last counted use is the same use
         return verdict
-
-    def _use(self, job: Job, part: JobInput) -> Use:
-        match job.question:
-            case SqlQuestion():
-                # the group of this very product: another input's, perhaps of a product that is not even read, guarantees nothing here
-                smallest = part.smallest_group
-                return Use(job.consumer, self._clock(), job.purpose, job.room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest)
-            case MethodQuestion(method=name):
-                return Use(job.consumer, self._clock(), job.purpose, job.room, name, None, Form.AGGREGATE, None)
 
 
 def _over(known: Mapping[str, Any] | None, *, data: str) -> Refused | None:

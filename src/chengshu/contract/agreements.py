@@ -22,6 +22,7 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, NotFound, Unavailable
+from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Handler, OnFailed, Tasks
 from chengshu.kernel.text import Text
 from chengshu.policy.odrl import content
@@ -149,17 +150,35 @@ class Agreements:
 
     def expire(self) -> list[str]:
         """Record which agreements have run out since this was last asked, and return their ids."""
-        with self._database.read() as tx:
-            if not any(life.phase is Phase.EXPIRED and life.ending is None for life in self._lives.every(tx)):
-                return []
+        due = self.next_expiry()
+        if due is None or due >= self._clock():
+            return []
         with self._database.write() as tx:
             return self._lives.expire(tx)
 
     def next_expiry(self) -> datetime | None:
-        """Return when the next agreement that is in force, or will be, runs out; None where none ever does."""
+        """Return when the next of the agreements that nothing has ended runs out, None where none does."""
         with self._database.read() as tx:
-            ends = [life.valid_until for life in self._lives.every(tx) if life.phase in {Phase.IN_FORCE, Phase.NOT_YET_VALID}]
-        return min((end for end in ends if end is not None), default=None)
+            due = life_store.next_to_expire(tx)
+        return None if due is None else due[1]
+
+    # --- for whatever runs under one ------------------------------------------------------------------------------------------------
+
+    def ended(self, tx: Connection, agreement_id: str) -> Refused | None:
+        """Return what ended an agreement, in the caller's transaction; None where nothing has, or there is none."""
+        row = store.get_agreement(tx, agreement_id)
+        life = None if row is None else self._lives.of(tx, *row)
+        return life.refusal() if life is not None and life.phase.ended else None
+
+    def untold(self, tx: Connection, agreement_id: str) -> Refused | None:
+        """Return what ended an agreement where no message of ours tells the counterparty so, and none of its own will; else None."""
+        row = store.get_agreement(tx, agreement_id)
+        life = None if row is None else self._lives.of(tx, *row)
+        if life is None:
+            return None
+        one_sided = isinstance(life.ending, Supersession) and not life.ending.is_mutual
+        deaf = life_store.told(tx, agreement_id, by=self._identity.did) in {Told.NOT_UNDERSTOOD, Told.REFUSED}
+        return life.refusal() if one_sided or deaf else None
 
     # --- reading --------------------------------------------------------------------------------------------------------------------
 
@@ -235,7 +254,7 @@ class Agreements:
 def due_of(agreement: Agreement) -> tuple[str, ...]:
     """Return the names of the duties that an agreement lays on its consumer: they stay owed after its end for what was used."""
     try:
-        return tuple(sorted(type(duty).__name__.lower() for duty in agreement.policy.duties))
+        return tuple(sorted({duty.action.value for _, duty in agreement.policy.owing()}))
     except Invalid:  # a policy of an older form, which nothing is allowed under any more
         return ()
 

@@ -92,26 +92,33 @@ class Life:
     ending: Ending | None
 
     def refusal(self) -> Refused | None:
-        """Return why nothing may be done under the agreement now, or None where it is in force."""
+        """Return why nothing may be done under the agreement now, or None where it is in force.
+
+        Its facts are fit for the log: ids, times and the code; the reasons, which are somebody's free words, are in the message alone.
+        """
         if self.phase is Phase.IN_FORCE:
             return None
         expected, got, facts = self._difference()
-        return Refused(RULES[self.phase], f"expected {expected}, got {got}", would_pass=_WOULD_PASS, facts=facts)
+        words = facts.pop("words", "")
+        message = f"expected {expected}, got {got}{words}"
+        facts |= {"agreement": self.agreement.id, "expected": expected, "got": got}
+        return Refused(RULES[self.phase], message, would_pass=_WOULD_PASS, facts=facts)
 
     def _difference(self) -> tuple[str, str, dict[str, str]]:
-        about = {"agreement": self.agreement.id}
         match self.ending:
             case Termination(_, by, at, code, reasons):
-                why = "; ".join((code, *reasons))
-                return "an agreement that neither side ended", f"one that {by} ended at {iso(at)} ({why})", about | {"by": by, "code": code}
+                got = f"one that {by} ended at {iso(at)} ({code})"
+                return "an agreement that neither side ended", got, {"since": iso(at), "words": "".join(f"; {one}" for one in reasons)}
             case Supersession(_, at, successor):
                 got = f"one that {successor} took the place of at {iso(at)}"
-                return "an agreement that no other replaced", got, about | {"successor": successor}
+                return "an agreement that no other replaced", got, {"since": iso(at)}
         if self.phase is Phase.NOT_CONCLUDED:
-            return f"an agreement in state {State.FINALIZED}", str(self.state), about
+            return f"an agreement in state {State.FINALIZED}", str(self.state), {}
         if self.phase is Phase.NOT_YET_VALID and self.valid_from is not None:
-            return f"a use from {iso(self.valid_from)} on", iso(self.at), about
-        return f"a use until {iso(self.valid_until) if self.valid_until else 'its end'}", iso(self.at), about
+            return f"a use from {iso(self.valid_from)} on", iso(self.at), {}
+        if self.valid_until is None:
+            return "a use before its end", iso(self.at), {}
+        return f"a use until {iso(self.valid_until)}", iso(self.at), {"since": iso(self.valid_until)}
 
 
 def life_of(agreement: Agreement, state: State, *, endings: Collection[Ending], at: datetime) -> Life:

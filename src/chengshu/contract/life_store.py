@@ -1,12 +1,15 @@
 """What ended agreements: a set that only grows, at most one termination of each party and one supersession of an agreement."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Connection, ForeignKey, Select, String, Table, select, update
 
 from chengshu.contract.life import Ending, Expiry, Supersession, Termination
+from chengshu.contract.model import State
+from chengshu.contract.store import agreements, negotiations
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
 
@@ -51,6 +54,16 @@ def every(tx: Connection) -> dict[str, list[Ending]]:
     for row in tx.execute(_in_order()).mappings():
         found.setdefault(row["agreement"], []).append(_ending(dict(row)))
     return found
+
+
+def next_to_expire(tx: Connection) -> tuple[str, datetime] | None:
+    """Return the agreement whose time runs out next, or ran out first, of those concluded that nothing has ended; None where none does."""
+    mine = (agreements.c.valid_until.is_not(None), negotiations.c.state == State.FINALIZED, endings.c.agreement.is_(None))
+    joined = agreements.join(negotiations, negotiations.c.id == agreements.c.negotiation)
+    found = joined.outerjoin(endings, endings.c.agreement == agreements.c.id)
+    first = select(agreements.c.id, agreements.c.valid_until).select_from(found).where(*mine).order_by(agreements.c.valid_until).limit(1)
+    row = tx.execute(first).first()
+    return None if row is None else (row.id, from_iso(row.valid_until))
 
 
 def told(tx: Connection, agreement_id: str, *, by: str) -> Told | None:

@@ -70,13 +70,15 @@ class Lives:
 
     def expire(self, tx: Connection) -> list[str]:
         """Keep and prove which agreements have run out since this was last asked, and return their ids; none comes back after that."""
-        out = [one for one in self.every(tx) if one.phase is Phase.EXPIRED and one.ending is None]
-        for life in out:
-            life_store.add(tx, Expiry(life.agreement.id, self._clock()))
-            until = "" if life.valid_until is None else iso(life.valid_until)
-            body = {"agreement": life.agreement.id, "product": life.agreement.product, "valid_until": until}
-            self._evidence.append(tx, "agreement.expired", life.agreement.id, body)
-        return [one.agreement.id for one in out]
+        out: list[str] = []
+        now = self._clock()
+        while (due := life_store.next_to_expire(tx)) is not None and due[1] < now:
+            found = store.get_agreement(tx, due[0])
+            life_store.add(tx, Expiry(due[0], now))
+            product = "" if found is None else found[0].product
+            self._evidence.append(tx, "agreement.expired", due[0], {"agreement": due[0], "product": product, "valid_until": iso(due[1])})
+            out.append(due[0])
+        return out
 
     def refuse_replacing(self, tx: Connection, replaced: str, negotiation: Negotiation) -> Refused | None:
         """Return why a negotiation's agreement cannot take the place of ``replaced``, or None where it can.

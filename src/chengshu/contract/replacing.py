@@ -8,7 +8,7 @@ from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import iso
 from chengshu.kernel.errors import Conflict
 from chengshu.kernel.text import Text
-from chengshu.policy.model import differing
+from chengshu.policy.model import NAMES, TimeWindow, differing
 from chengshu.policy.odrl import content, from_odrl, to_odrl
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -22,7 +22,8 @@ def prolonged(agreement: Agreement, *, until: datetime) -> Document:
 def check_renewal(agreement: Agreement, offer: Document) -> None:
     """Raise Conflict where ``offer`` is anything but the agreement's own terms with a later end."""
     offered = from_odrl(offer)
-    others = differing(agreement.policy.lasting(FOREVER), offered.lasting(FOREVER))  # the ends may differ, and nothing else
+    named = differing(agreement.policy.lasting(FOREVER), offered.lasting(FOREVER))
+    others = [name for name in named if name != NAMES[TimeWindow]]  # where the old one has run out, the new one begins later too
     if others:
         raise Conflict(
             "contract.not-a-renewal",

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from chengshu.contract.life import window_of
 from chengshu.contract.model import Agreement, Document, Negotiation, State
 from chengshu.identity.model import MAX_ID
 from chengshu.kernel.clock import from_iso, iso
@@ -61,6 +62,7 @@ agreements = Table(
     Column("digest", String(71), nullable=False),
     Column("provider_signature", String(128)),
     Column("consumer_signature", String(128)),
+    Column("valid_until", String(32), index=True),
 )
 
 uses = Table(
@@ -122,6 +124,7 @@ def has_received(tx: Connection, pid: str, message: str) -> bool:
 
 def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
     """Keep an agreement under its document's digest; return False where its id is taken."""
+    _, until = window_of(agreement)
     try:
         with tx.begin_nested():
             tx.execute(
@@ -133,6 +136,7 @@ def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
                     digest=digest,
                     provider_signature=agreement.provider_signature,
                     consumer_signature=agreement.consumer_signature,
+                    valid_until=None if until is None else iso(until),
                 )
             )
     except IntegrityError:

@@ -63,6 +63,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "delivery.terminated": Text("Delivery terminated", "交付终止"),
         "delivery.received": Text("Delivery received", "交付接收"),
         "use.metered": Text("Use metered", "使用计量"),
+        "use.revoked": Text("Use no longer allowed", "使用许可失效"),
         "budget.spent": Text("Budget spent", "额度消耗"),
         "receipt.issued": Text("Use receipt issued", "使用回执签发"),
         "receipt.countersigned": Text("Use receipt countersigned", "使用回执会签"),

@@ -24,6 +24,8 @@ class StopReason(StrEnum):
     SENDING_FAILED = "sending-failed"
     PROCESS_ENDED = "process-ended"
     """Its transfer process was suspended or ended while it ran."""
+    REVOKED = "revoked"
+    """What allowed it had ceased to; the entry ``use.revoked`` says what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu.catalog.model import Grade
+from chengshu.kernel.refusal import Refused
 
 
 class Products(Protocol):
@@ -22,6 +23,14 @@ class Products(Protocol):
 
     def grade_of(self, tx: Connection, product_id: str) -> Grade:
         """Return a product's grade in the caller's transaction."""
+        ...
+
+
+class JobLeave(Protocol):
+    """Whoever approved a job: the clean-room side of this node."""
+
+    def refusal(self, tx: Connection, *, job: str, product: str) -> Refused | None:
+        """Return why a job may not have a product now, or None where nothing is against it."""
         ...
 
 

@@ -1,5 +1,6 @@
 """A product on its way out, piece by piece, whoever takes the pieces."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +50,13 @@ class Sending:
         self.sent_bytes = 0
         self._reason = StopReason.RECEIVER_LEFT
         self._is_over = False
+        self._is_revoked = False
+        self._turn = threading.Lock()  # whoever takes the pieces, and whoever may break off, are different threads
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether it was broken off because nothing allows it any more: its receiver must not take it for whole."""
+        return self._is_revoked
 
     @property
     def is_over(self) -> bool:
@@ -59,6 +67,10 @@ class Sending:
         return self
 
     def __next__(self) -> bytes:
+        with self._turn:
+            return self._piece()
+
+    def _piece(self) -> bytes:
         if self._is_over:
             raise StopIteration
         self._reason = StopReason.SENDING_FAILED  # whatever ends it from here to the return is this side's doing
@@ -74,8 +86,10 @@ class Sending:
 
     def close(self, reason: StopReason | None = None) -> None:
         """Record that the transfer was broken off, unless the whole product went out; a second call changes nothing."""
-        if self._is_over:
-            return
-        self._is_over = True
-        delivery = Delivery(rows_within(self._table, pieces=self._taken), self._running.digest())
-        self._ledger.stop(self._grant, delivery=delivery, sent_bytes=self.sent_bytes, reason=reason or self._reason)
+        with self._turn:
+            if self._is_over:
+                return
+            self._is_over = True
+            self._is_revoked = reason is StopReason.REVOKED
+            delivery = Delivery(rows_within(self._table, pieces=self._taken), self._running.digest())
+            self._ledger.stop(self._grant, delivery=delivery, sent_bytes=self.sent_bytes, reason=reason or self._reason)

@@ -10,10 +10,12 @@ from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError, Denied, NotFound
 from chengshu.kernel.ids import NewId
+from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.transfer import store
 from chengshu.transfer.model import Grant, GrantState, StopReason
-from chengshu.transfer.ports import Evidence, Products
+from chengshu.transfer.ports import Evidence, JobLeave, Products
+from chengshu.transfer.revoking import revocation
 from chengshu.transfer.sending import Delivery, Sending
 
 GRANT_LIFE = timedelta(minutes=5)
@@ -23,7 +25,7 @@ class Transfers:
     """Grants that open once, and the record of what went through them."""
 
     def __init__(
-        self, database: Database, *, products: Products, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId
+        self, database: Database, *, products: Products, leave: JobLeave, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId
     ) -> None:
         self._database = database
         self._products = products
@@ -31,6 +33,10 @@ class Transfers:
         self._digests = digests
         self._clock = clock
         self._new_id = new_id
+        self._leave = leave
+        self._running: dict[str, tuple[Grant, Sending]] = {}
+        self._opening: set[object] = set()
+        self._revoked: dict[str, Refused] = {}
 
     def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str) -> str:
         """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token."""
@@ -48,13 +54,42 @@ class Transfers:
 
         Raises as :meth:`start` and as the catalogue does, before anything is sent.
         """
+        opening = object()
+        self._opening.add(opening)  # before the grant is judged, so that nobody takes this node for idle in between
+        try:
+            return self._opened(token, recipient)
+        finally:
+            self._opening.discard(opening)
+
+    def _opened(self, token: str, recipient: str) -> Sending:
         grant = self.start(token, recipient=recipient)
         try:
             table = self._products.open(grant.product)
         except ChengshuError:
             self.stop(grant, delivery=Delivery(0, self._digests.of_bytes(b"")), sent_bytes=0, reason=StopReason.SENDING_FAILED)
             raise
-        return Sending(self, grant, table, digests=self._digests)
+        sending = Sending(self, grant, table, digests=self._digests)
+        self._running[grant.id] = (grant, sending)
+        return sending
+
+    def is_sending(self) -> bool:
+        """Say whether a product is on its way out to a clean room, or about to be."""
+        return bool(self._opening or self._running)
+
+    def reconsider(self) -> list[Grant]:
+        """Break off every product on its way to a clean room that its job may not have any more; return the grants of those.
+
+        Whatever was not taken by then never goes out, and what had been is metered.
+        """
+        ended = []
+        for grant, sending in list(self._running.values()):
+            with self._database.read() as tx:
+                refused = self._refusal(tx, grant)
+            if refused is not None:
+                self._revoked[grant.id] = refused
+                sending.close(StopReason.REVOKED)
+                ended.append(grant)
+        return ended
 
     def start(self, token: str, *, recipient: str) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
@@ -62,17 +97,22 @@ class Transfers:
             grant = store.find(tx, token_digest=self._digests.of_bytes(token.encode()))
             if grant is None:
                 raise NotFound("transfer.unknown-grant", "expected the token of a grant, got an unknown one", hint=_ASK_AGAIN)
-            fault = grant.fault(recipient=recipient, now=self._clock()) or self._graded(tx, grant.product)
-            if fault is None:
+            fault = grant.fault(recipient=recipient, now=self._clock())
+            refused = self._refusal(tx, grant) if fault is None else None
+            if fault is None and refused is None:
                 self._evidence.append(tx, "transfer.started", grant.job, _body(grant))
                 return store.save_state(tx, grant, state=GrantState.STARTED)
-            self._evidence.append(tx, "transfer.refused", grant.job, {**_body(grant), "asked_by": recipient, "rule": fault})
+            self._evidence.append(
+                tx, "transfer.refused", grant.job, {**_body(grant), "asked_by": recipient, "rule": refused.rule if refused else fault}
+            )
+        if refused is not None:
+            raise Denied(f"transfer.{refused.rule}", refused.message, hint=refused.would_pass)
         raise Denied(f"transfer.{fault}", f"expected an open grant of this recipient, got: {fault}", hint=_ASK_AGAIN)
 
-    def _graded(self, tx: Connection, product: str) -> str | None:
-        """Name the rule against a product that became core since its grant was given."""
-        refused = self._products.grade_of(tx, product).refuses(is_open_to_all=False)
-        return None if refused is None else refused.rule
+    def _refusal(self, tx: Connection, grant: Grant) -> Refused | None:
+        """Why a grant opens nothing any more: the product became core, or the job's agreement does not allow it now."""
+        graded = self._products.grade_of(tx, grant.product).refuses(is_open_to_all=False)
+        return graded or self._leave.refusal(tx, job=grant.job, product=grant.product)
 
     def begin(self, tx: Connection, grant: Grant, *, transfer: str) -> Grant:
         """Open a grant that a transfer process gives and takes at once, in the caller's transaction; nobody else can come with it."""
@@ -86,6 +126,7 @@ class Transfers:
 
     def complete(self, grant: Grant, *, delivery: Delivery) -> None:
         """Record that the whole product went out, and meter the use once, however often one job had to pull the product."""
+        self._running.pop(grant.id, None)
         with self._database.write() as tx:
             self.completed(tx, grant, delivery=delivery)
 
@@ -100,9 +141,13 @@ class Transfers:
 
         A receiver that breaks off just before the end has had the data: it is not spared.
         """
+        refused = self._revoked.pop(grant.id, None)
+        self._running.pop(grant.id, None)
         with self._database.write() as tx:
             body = {**_body(grant), "rows": delivery.rows, "bytes": sent_bytes, "reason": reason.value}
             self._evidence.append(tx, "transfer.stopped", grant.job, body)
+            if refused is not None:
+                self._evidence.append(tx, "use.revoked", grant.job, {**_body(grant), **revocation(refused)})
             stopped = store.save_state(tx, grant, state=GrantState.STOPPED)
             if delivery.rows > 0:
                 self._meter(tx, stopped, delivery)

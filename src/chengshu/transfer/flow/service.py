@@ -92,6 +92,10 @@ class DataFlows:
         """Return the flow of a control plane's process, or None where it has none."""
         return store.find_by_process(tx, control=control, process=process)
 
+    def has_begun(self, tx: Connection, flow_id: str) -> bool:
+        """Say whether a delivery began through a flow, so that its use is counted."""
+        return store.get_pushed(tx, flow_id) is not None
+
     def address_of(self, flow: DataFlow) -> dict[str, Any] | None:
         """Return the address at which the other side comes to us, None where it does not come or the flow has ended."""
         if not flow.gives_address or flow.generation == 0 or flow.state in {FlowState.COMPLETED, FlowState.TERMINATED}:

@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+from sqlalchemy import Connection
+
+from chengshu.kernel.refusal import Refused
 from chengshu.transfer.process.model import Content, TransferProcess
 
 
@@ -13,4 +16,16 @@ class Courier(Protocol):
 
         Raises as :class:`chengshu.contract.ports.Peers`.
         """
+        ...
+
+
+class Ends(Protocol):
+    """What is known of agreements that have ended (the contract room's record)."""
+
+    def ended(self, tx: Connection, agreement_id: str) -> Refused | None:
+        """Return what ended an agreement, None where nothing has."""
+        ...
+
+    def untold(self, tx: Connection, agreement_id: str) -> Refused | None:
+        """Return what ended an agreement where the counterparty does not learn of it from us, else None."""
         ...

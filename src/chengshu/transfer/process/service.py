@@ -21,6 +21,7 @@ from chengshu.transfer.flow.service import DataFlows
 from chengshu.transfer.process import store
 from chengshu.transfer.process.lookup import own, shared, with_peer
 from chengshu.transfer.process.model import Complete, Content, Request, Start, State, Suspend, Terminate, TransferProcess, Wanted
+from chengshu.transfer.process.ports import Ends
 from chengshu.transfer.process.steps import Steps
 
 BY_OPERATOR = "by-operator"
@@ -91,21 +92,38 @@ class TransferProcesses:
         """End a transfer with a reason that the counterparty is told; raises NotFound, and Conflict where it has ended."""
         return self._say(pid, Terminate(code, (reason,)))
 
-    def reconsider(self) -> list[TransferProcess]:
-        """Terminate every running delivery of ours that nothing permits any more, the rule as reason; return what was ended.
+    def reconsider(self, ends: Ends) -> list[TransferProcess]:
+        """Terminate every transfer that nothing permits any more, the rule as reason; return what was ended.
 
-        Uses that are spent end none: they are counted when a delivery begins, and this one has.
+        A delivery of ours is held against its agreement's policy; what is not running, only against the agreement's end. A transfer that
+        we take is its provider's to end, unless that does not know of the agreement's end. Uses that are spent end a transfer whose own
+        deliveries have not begun: those that have were counted.
         """
         with self._database.read() as tx:
-            running = store.every_running(tx)
+            doubtful = [process.id for process in store.every_open(tx) if self._objection(tx, process, ends) is not None]
         ended = []
-        for process in running:
+        for pid in doubtful:
             with self._database.write() as tx:
-                now = own(tx, process.id)
-                refused = self._steps.refusal(tx, now) if now.state is State.STARTED else None
-                if refused is not None and refused.rule != NAMES[CountLimit]:
-                    ended.append(self._steps.end(tx, now, refused))
+                process = own(tx, pid)
+                refused = None if process.state.final else self._objection(tx, process, ends)
+                if refused is not None:
+                    ended.append(self._steps.end(tx, process, refused))
+                    self._steps.log_revoked(tx, process, refused)
         return ended
+
+    def any_open(self) -> bool:
+        """Say whether there is a transfer that has not ended."""
+        with self._database.read() as tx:
+            return store.is_any_open(tx)
+
+    def _objection(self, tx: Connection, process: TransferProcess, ends: Ends) -> Refused | None:
+        if process.role is Role.CONSUMER:
+            return ends.untold(tx, process.agreement_id)
+        if process.state is not State.STARTED:
+            return ends.ended(tx, process.agreement_id)
+        refused = self._steps.refusal(tx, process)
+        spent = refused is not None and refused.rule == NAMES[CountLimit]
+        return None if spent and self._flows.has_begun(tx, process.id) else refused
 
     # --- the counterparty's steps ---------------------------------------------------------------------------------------------------
 

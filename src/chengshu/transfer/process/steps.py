@@ -35,6 +35,7 @@ from chengshu.transfer.process.model import (
     advance,
     to_json,
 )
+from chengshu.transfer.revoking import revocation
 
 SEND = "transfer.send"
 """The kind of task that sends one message of a transfer process to the counterparty."""
@@ -136,6 +137,12 @@ class Steps:
     def end(self, tx: Connection, process: TransferProcess, refused: Refused) -> TransferProcess:
         """Terminate with a refusal as the reason."""
         return self.say(tx, process, Terminate(refused.rule, (refused.message, refused.would_pass.en, refused.would_pass.zh)))
+
+    def log_revoked(self, tx: Connection, process: TransferProcess, refused: Refused) -> None:
+        """Prove by which rule a transfer ceased to be allowed while it was open."""
+        about = {"transfer": process.id, "product": process.product or "", "agreement": process.agreement_id}
+        body = {**about, "recipient": self._identity.did if process.role is Role.CONSUMER else process.counterparty}
+        self._evidence.append(tx, "use.revoked", process.id, {**body, **revocation(refused)})
 
     def say(self, tx: Connection, process: TransferProcess, content: Content) -> TransferProcess:
         """Take a step of our own: keep it, prove it, and put the message into the outbox; raises Conflict where it does not follow."""

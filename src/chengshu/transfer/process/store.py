@@ -36,6 +36,8 @@ processes = Table(
     UniqueConstraint("counterparty", "role", "peer_pid"),
 )
 
+_OPEN = [state for state in State if not state.final]
+
 
 def add(tx: Connection, process: TransferProcess, *, request: str | None = None, address: bytes | None = None) -> None:
     """Keep a new process; with the digest of the request that came and the sealed address in it, where it did."""
@@ -79,10 +81,15 @@ def every(tx: Connection) -> list[TransferProcess]:
     return [_process(row) for row in rows]
 
 
-def every_running(tx: Connection) -> list[TransferProcess]:
-    """Return the processes in which this node provides now, oldest first."""
-    running = (processes.c.state == State.STARTED, processes.c.role == Role.PROVIDER)
-    rows = tx.execute(select(processes).where(*running).order_by(processes.c.created_at, processes.c.id)).mappings()
+def is_any_open(tx: Connection) -> bool:
+    """Say whether there is a process that has not ended."""
+    return tx.execute(select(processes.c.id).where(processes.c.state.in_(_OPEN)).limit(1)).first() is not None
+
+
+def every_open(tx: Connection) -> list[TransferProcess]:
+    """Return the processes that have not ended, oldest first."""
+    still = processes.c.state.in_(_OPEN)
+    rows = tx.execute(select(processes).where(still).order_by(processes.c.created_at, processes.c.id)).mappings()
     return [_process(row) for row in rows]
 
 
