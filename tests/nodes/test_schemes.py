@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from chengshu import testing
 from chengshu.cli import verbs
 from chengshu.cli.main import app
+from chengshu.config import Cryptography
 from chengshu.dsp.messages.shapes import CONTEXT
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.keys.shared import Shared
@@ -45,9 +46,12 @@ def published(node: Node, folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, handle: str, *, plug: PlugCredentials | None = None) -> Iterator[Node]:
+def served(
+    folder: Path, handle: str, *, plug: PlugCredentials | None = None, cryptography: Cryptography = "international"
+) -> Iterator[Node]:
     listener = socket.create_server(("127.0.0.1", 0))
-    verbs.init(folder / handle, verbs.Birth(handle, handle.capitalize(), f"{handle}（测试）", port=listener.getsockname()[1]))
+    port = listener.getsockname()[1]
+    verbs.init(folder / handle, verbs.Birth(handle, handle.capitalize(), f"{handle}（测试）", port=port, cryptography=cryptography))
     node = open_node(folder / handle) if plug is None else open_node(folder / handle, plug=plug)
     running = testing._served(node, listener)
     try:
@@ -61,8 +65,9 @@ def asked(node: Node, header: str | None) -> httpx.Response:
     return httpx.post(node.identity.address + "/catalog/request", json=CATALOG_REQUEST, headers=headers, trust_env=False)
 
 
-def test_two_nodes_that_share_a_secret_come_to_a_signed_agreement(tmp_path: Path) -> None:
-    with served(tmp_path, "road") as road, served(tmp_path, "firm") as firm:
+@pytest.mark.parametrize("profile", ["international", "national"])
+def test_two_nodes_that_share_a_secret_come_to_a_signed_agreement(tmp_path: Path, profile: Cryptography) -> None:
+    with served(tmp_path, "road", cryptography=profile) as road, served(tmp_path, "firm", cryptography=profile) as firm:
         put_secret(tmp_path / "secret", b"one secret of road and firm\n".replace(b" ", b"-"))
         for here, there in ((road, firm), (firm, road)):
             card = tmp_path / f"{there.settings.node.handle}.json"

@@ -175,6 +175,8 @@ TOKENS: dict[str, tuple[Bend, str]] = {
     "no alg": (lambda w: w.token(header={"alg": None}), "algorithm"),
     "a list as alg": (lambda w: w.token(header={"alg": ["ES256"]}), "algorithm"),
     "no iss": (lambda w: w.token(iss=None), "claims"),
+    "a sender that no database keeps": (lambda w: w.token(iss="a\ud800", sub="a\ud800"), "claims"),
+    "a jti that no database keeps": (lambda w: w.token(jti="a\x00"), "claims"),
     "another sub": (lambda w: w.token(sub=w.did("issuer")), "claims"),
     "no sub": (lambda w: w.token(sub=None), "claims"),
     "another iss": (lambda w: w.token(iss=w.did("other"), sub=w.did("other")), "unknown-party"),

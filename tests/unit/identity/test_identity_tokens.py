@@ -202,6 +202,12 @@ def test_clocks_may_differ_by_half_a_minute(sender: Side, receiver: Side, clock:
     assert receiver.credentials.verify(header, REQUEST) == sender.identity.did
 
 
+@pytest.mark.parametrize("text", ["a\ud800", "a\x00", "\udfff"])
+@pytest.mark.parametrize("claim", ["iss", "jti"])
+def test_a_text_that_no_database_keeps_is_malformed(still: Still, claim: str, text: str) -> None:
+    assert fault(still.receiver, forged(still.sender, still.clock, **{claim: text})) == "identity.token-malformed"
+
+
 def test_a_token_that_would_outlive_our_memory_of_it_is_malformed(still: Still) -> None:
     now = int(still.clock().timestamp())
     for times in ({"exp": now + 61}, {"exp": now - 1}, {"iat": 2**60, "exp": 2**60 + 1}, {"iat": -1, "exp": 1}):

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 from chengshu.identity.claims.faults import fault
 
 MAX_LENGTH = 64 * 1024
+MAX_TEXT = 16 * 1024
 _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _CURVES: Mapping[str, tuple[str, ec.EllipticCurve, HashAlgorithm, int]] = {
     "ES256": ("P-256", ec.SECP256R1(), SHA256(), 32),
@@ -41,9 +42,9 @@ class Signed:
     signature: bytes
 
     def text(self, claim: str) -> str | None:
-        """Return a claim that is a text of sensible length, None for anything else."""
+        """Return a claim that is a text of sensible length that a database keeps (no NUL, no lone surrogate), None for anything else."""
         value = self.claims.get(claim)
-        return value if isinstance(value, str) and 0 < len(value) <= 2048 else None
+        return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isprintable() else None
 
     def moment(self, claim: str) -> int | None:
         """Return a claim that is a number of seconds (RFC 7519 NumericDate), None where there is none; a fault for another kind."""

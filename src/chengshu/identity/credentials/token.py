@@ -119,8 +119,8 @@ def _parsed(header: str | None) -> _Token:
     # The span is bounded both ways: a long life would outlive the memory of used tokens, a huge number is not a date.
     if not (0 < claims["exp"] - claims["iat"] <= LIFE.total_seconds() and 0 <= claims["iat"] < 2**37):
         raise _malformed(f"expected a life of at most {LIFE.seconds} s, got another")
-    if not 0 < len(claims["jti"]) <= 200:
-        raise _malformed("expected a jti of 1 to 200 characters, got another length")
+    if not 0 < len(claims["jti"]) <= 200 or not all(claims[name].isprintable() for name in ("iss", "jti")):
+        raise _malformed("expected a jti of 1 to 200 characters, and in iss and jti none that no database keeps, got another text")
     return _Token(_json(head).get("alg"), claims, signed=f"{head}.{body}".encode(), signature=_decode(signature))
 
 
