@@ -121,6 +121,13 @@ class AnchorSection(_Section):
     every_hours: float | None = Field(default=None, gt=0)
 
 
+class CatalogSection(_Section):
+    """Whose catalogs this node shows inside its own (by id, handle or name), and how often they are fetched."""
+
+    federate: tuple[Annotated[str, Field(min_length=1, max_length=512)], ...] = Field(default=(), max_length=100)
+    refresh_minutes: float = Field(default=60.0, gt=0)
+
+
 class IssuerSection(_Section):
     """An issuer of credentials, by its DID, and the types of credential that it is believed for."""
 
@@ -160,6 +167,7 @@ class Settings(_Section):
     database: DatabaseSection = DatabaseSection()
     cleanroom: CleanroomSection = CleanroomSection()
     contract: ContractSection = ContractSection()
+    catalog: CatalogSection = CatalogSection()
     witness: WitnessSection = WitnessSection()
     anchor: AnchorSection = AnchorSection()
 

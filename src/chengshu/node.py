@@ -29,6 +29,7 @@ from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier, DspTransferCourier
+from chengshu.dsp.federation import Federation
 from chengshu.dsp.heralds import DspHeralds
 from chengshu.dsp.service import DspCatalog
 from chengshu.dsp.translate.pages import PageTokens
@@ -116,6 +117,7 @@ class Node:
     shown: DspCatalog
     transfers: Transfers
     moving: Moving
+    federation: Federation
     holder: Holder
     asker: Asker
     room: Cleanroom
@@ -244,6 +246,16 @@ def _wired(
         clock=clock,
         new_id=new_id,
     )
+    federation = Federation(
+        database,
+        listings=Listings(database, clock=clock, formats=set(FORMATS)),
+        tasks=tasks,
+        identity=identity,
+        peers=peers,
+        parties=settings.catalog.federate,
+        every=timedelta(minutes=settings.catalog.refresh_minutes),
+        clock=clock,
+    )
     moving = assemble(
         Given(
             database=database,
@@ -357,6 +369,7 @@ def _wired(
         ANCHOR_TASK: anchors.run,
         **outbox.handlers(),
         **moving.handlers(),
+        **federation.handlers(),
         **agreements.handlers(),
     }
     worker = Worker(
@@ -368,6 +381,7 @@ def _wired(
             ANCHOR_TASK: anchors.abandon,
             **outbox.on_failed(),
             **moving.on_failed(),
+            **federation.on_failed(),
             **agreements.on_failed(),
         },
         given_up=alerts.given_up,
@@ -381,7 +395,7 @@ def _wired(
         database,
         identity=identity,
         contracts=contracts,
-        source=Listings(database, clock=clock, formats=set(FORMATS)),
+        source=federation.listings,
         tokens=PageTokens(seal.suite, seal.key),
     )
     return Node(
@@ -413,6 +427,7 @@ def _wired(
         shown=shown,
         transfers=transfers,
         moving=moving,
+        federation=federation,
         holder=holder,
         asker=asker,
         room=room,

@@ -21,6 +21,7 @@ from chengshu.cli import verbs
 from chengshu.cli.main import app
 from chengshu.config import (
     AnchorSection,
+    CatalogSection,
     CleanroomSection,
     ContractSection,
     IdentitySection,
@@ -333,6 +334,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
         "identity": IdentitySection,
         "cleanroom": CleanroomSection,
         "contract": ContractSection,
+        "catalog": CatalogSection,
         "witness": WitnessSection,
         "anchor": AnchorSection,
     }

@@ -109,10 +109,11 @@ class Workers:
                 wait_s = CALM_S
 
     def _anchor(self) -> None:
-        """See now and then whether the log is to be anchored again; the chain itself is asked by a task."""
+        """See now and then whether the log is to be anchored again, or others' catalogs to be fetched; both are done by tasks."""
         while not self._stopping.wait(ANCHOR_S):
             try:
                 self._node.anchors.anchor_due()
+                self._node.federation.refresh_due()
             except ChengshuError as error:
                 self._node.trouble(error)
 

@@ -49,6 +49,11 @@ class Listings:
         """Return every catalog of another party that is kept, in the caller's transaction."""
         return store.others(tx)
 
+    def tried(self, tx: Connection, party: str) -> None:
+        """Remember in the caller's transaction that a party's catalog is being fetched now."""
+        known = next((one for one in store.others(tx) if one.party == party), Federated(party, 0, ""))
+        store.save_other(tx, replace(known, tried_at=self._clock()))
+
     # --- other parties' catalogs --------------------------------------------------------------------------------------------------
 
     def begin(self, party: str) -> Federated:

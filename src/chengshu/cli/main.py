@@ -9,6 +9,7 @@ from chengshu import __version__
 from chengshu.cli.commands import (
     agreements,
     anchor,
+    catalogs,
     contracts,
     demo,
     evidence,
@@ -57,6 +58,7 @@ app.command("query", epilog=jobs.QUERY_EXAMPLES)(jobs.query)
 app.add_typer(nodes.app, name="node")
 app.add_typer(peers.app, name="peer")
 app.add_typer(products.app, name="product")
+app.add_typer(catalogs.app, name="catalog")
 app.add_typer(contracts.app, name="contract")
 app.add_typer(agreements.app, name="agreement")
 app.add_typer(transfers.app, name="transfer")

@@ -37,6 +37,15 @@ class _Entry(Shape):
     distribution: Annotated[list[_Distribution], Field(min_length=1)]
 
 
+class NestedCatalog(Shape):
+    """A catalog inside another; its context is the outer one's."""
+
+    id: Id = Field(alias="@id")
+    type: Literal["Catalog"] = Field(alias="@type")
+    dataset: Annotated[list[_Entry], Field(min_length=1)] | None = None
+    catalog: Annotated[list["NestedCatalog"], Field(min_length=1)] | None = None
+
+
 class Dataset(_Entry, Message):
     """One product with the offers for it, as an answer of its own."""
 
@@ -49,7 +58,7 @@ class Catalog(Message):
     participant_id: Id
     dataset: Annotated[list[_Entry], Field(min_length=1)] | None = None
     service: Annotated[list[_DataService], Field(min_length=1)] | None = None
-    catalog: Annotated[list[Any], Field(min_length=1)] | None = None
+    catalog: Annotated[list[NestedCatalog], Field(min_length=1)] | None = None
 
     @field_validator("service", mode="before")
     @classmethod
