@@ -103,6 +103,19 @@ class ContractSection(_Section):
     decide: Deciding = "automatic"
 
 
+class PlaceSection(_Section):
+    """Where a party's systems stand, as this node's operator knows it: longitude before latitude, WGS84."""
+
+    party: str = Field(min_length=1, max_length=512)
+    at: str = Field(pattern=r"^(POINT|POLYGON|MULTIPOLYGON) ?\(", max_length=10_000)
+
+
+class PolicySection(_Section):
+    """What policies about places are judged by."""
+
+    places: tuple[PlaceSection, ...] = ()
+
+
 class WitnessSection(_Section):
     """Whether this node cosigns others' checkpoints, and the file in its folder that names its own witnesses and their quorum."""
 
@@ -168,6 +181,7 @@ class Settings(_Section):
     cleanroom: CleanroomSection = CleanroomSection()
     contract: ContractSection = ContractSection()
     catalog: CatalogSection = CatalogSection()
+    policy: PolicySection = PolicySection()
     witness: WitnessSection = WitnessSection()
     anchor: AnchorSection = AnchorSection()
 

@@ -24,6 +24,7 @@ from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
 from chengshu.contract.agreements import TELL, Agreements
 from chengshu.contract.decision import Decide
+from chengshu.contract.duties import Duties
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
@@ -56,6 +57,7 @@ from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.live.service import Directives, Permits
+from chengshu.policy.values import Place
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.carriers.http import HttpCarrier
 from chengshu.transfer.flow.model import FORMATS
@@ -113,6 +115,7 @@ class Node:
     contracts: Contracts
     agreements: Agreements
     monitor: Monitor
+    duties: Duties
     peers: DspPeers
     shown: DspCatalog
     transfers: Transfers
@@ -223,7 +226,9 @@ def _wired(
         clock=clock,
         new_id=new_id,
         decide=Decide(settings.contract.decide),
+        places={place.party: Place(place.at) for place in settings.policy.places},
     )
+    duties = Duties(database, identity=identity, evidence=evidence, digests=digests, clock=clock)
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     agreements = Agreements(
@@ -423,6 +428,7 @@ def _wired(
         contracts=contracts,
         agreements=agreements,
         monitor=Monitor(transfers=transfers, processes=moving.processes, agreements=agreements, log_size=evidence.size, clock=clock),
+        duties=duties,
         peers=peers,
         shown=shown,
         transfers=transfers,

@@ -27,6 +27,7 @@ from chengshu.config import (
     IdentitySection,
     NodeSection,
     OutgoingSection,
+    PolicySection,
     ServeSection,
     Settings,
     SpaceSection,
@@ -335,6 +336,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
         "cleanroom": CleanroomSection,
         "contract": ContractSection,
         "catalog": CatalogSection,
+        "policy": PolicySection,
         "witness": WitnessSection,
         "anchor": AnchorSection,
     }

@@ -28,7 +28,20 @@ from chengshu.kernel.errors import Denied
 from chengshu.kernel.secret_files import put_secret
 from chengshu.live.model import Act
 from chengshu.node import Node, open_node
-from chengshu.policy.model import Environment, Form, Methods, OutputForm, Policy, Purpose, Recipient, TimeWindow
+from chengshu.policy.model import (
+    Basis,
+    Deed,
+    DutyAction,
+    Environment,
+    Form,
+    Methods,
+    OutputForm,
+    Pay,
+    Policy,
+    Purpose,
+    Recipient,
+    TimeWindow,
+)
 from chengshu.policy.odrl import content as policy_content
 from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
@@ -46,6 +59,7 @@ READS = {
     *(("contract", word) for word in ("list", "negotiations", "show")),
     # these read the log, or write files about it (publishing: its own files); what is in it is in it already
     *(("evidence", word) for word in ("export", "fetch", "fsck", "list", "publish", "receipt", "reconcile", "verifier", "verify")),
+    ("duty", "list"), ("event", "list"), ("policy", "explain"), ("policy", "try"),
     *(("job", word) for word in ("list", "show")),
     *(("node", word) for word in ("show", "wait")),
     *(("pack", word) for word in ("check", "compile", "list", "sample")),
@@ -202,14 +216,22 @@ def _value(walk: Walk) -> None:
     policy = walk.folder / "policy.json"
     firm = Recipient(frozenset({walk.nodes["firm"].identity.did}))
     rules = (Purpose(frozenset({"study"})), firm, Environment(room), methods, OutputForm(Form.AGGREGATE))
-    policy.write_text(json.dumps(to_odrl(Policy(rules))), encoding="utf-8")
+    owed = (Pay(Basis.CONTRIBUTION), Deed(DutyAction.DELETE))
+    policy.write_text(json.dumps(to_odrl(Policy(rules, owed))), encoding="utf-8")
     walk.command("product", "publish", walk.folder / "counts.parquet", "--policy", policy, "--version", "2.0.0", on="road")
-    walk.command("contract", "request", "road", "counts", on="firm", settled=walk.has("negotiation.finalized", "road", "firm", times=2))
+    twice = walk.has("negotiation.finalized", "road", "firm", times=2)
+    agreement = walk.command("contract", "request", "road", "counts", on="firm", settled=twice)["agreement"]
     parameters = json.dumps({"parties": {"counts": road}, "n": 100})
     words = ["--purpose", "study", "--input", "road/counts", "--parameters", parameters, "--price-fen", 1000]
     asked = walk.command("job", "run", "small.worth", *words, on="firm", settled=walk.has("receipt.countersigned", "road", "firm", times=2))
     walk.command("statement", "make", asked["job"], on="room", settled=walk.has("payment.recorded", "road", "firm"))
     walk.command("product", "withdraw", "other", on="road")
+    walk.command("duty", "confirm", agreement, "permission-1/duty-1", "--words", "paid", on="road")
+    statement = walk.command("duty", "state", agreement, "permission-1/duty-2", "--words", "erased", on="firm")
+    (walk.folder / "statement.json").write_text(json.dumps(statement), encoding="utf-8")
+    walk.command("duty", "take", walk.folder / "statement.json", on="road")
+    for word in ("begin", "end"):
+        walk.command("event", word, "flood", "--reason", "a warning", on="road")
 
 
 def _outlive(walk: Walk, agreement: str) -> None:
@@ -385,6 +407,11 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     },
     "pull refused": {"road": ["transfer.refused"]},
     "statement make": {"room": ["settlement.computed"], "road": ["payment.recorded"], "firm": ["payment.recorded"]},
+    "duty confirm": {"road": ["duty.fulfilled"]},
+    "duty state": {"firm": ["duty.fulfilled"]},
+    "duty take": {"road": ["duty.fulfilled"]},
+    "event begin": {"road": ["event.begun"]},
+    "event end": {"road": ["event.ended"]},
     "permit publish": {"road": ["permit.submitted", "permit.approved", "permit.published"]},
     "permit restrict": {"road": ["permit.restricted"]},
     "permit move lift": {"road": ["permit.lifted"]},

@@ -18,6 +18,7 @@ from chengshu.cli.commands import (
     packs,
     peers,
     permits,
+    policies,
     products,
     receipts,
     statements,
@@ -61,6 +62,9 @@ app.add_typer(products.app, name="product")
 app.add_typer(catalogs.app, name="catalog")
 app.add_typer(contracts.app, name="contract")
 app.add_typer(agreements.app, name="agreement")
+app.add_typer(policies.policy, name="policy")
+app.add_typer(policies.duty, name="duty")
+app.add_typer(policies.event, name="event")
 app.add_typer(transfers.app, name="transfer")
 app.add_typer(jobs.app, name="job")
 app.add_typer(receipts.app, name="receipt")

@@ -1,5 +1,8 @@
 """The contract room's verbs: offer, request, receive, agree, terminate; and leave for one use under an agreement."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from chengshu.contract import store
@@ -19,6 +22,7 @@ from chengshu.contract.model import (
     State,
     Terminate,
 )
+from chengshu.contract.owing import state_of
 from chengshu.contract.ports import Datasets, Evidence
 from chengshu.contract.standing import Standing, standing
 from chengshu.contract.steps import Steps
@@ -32,9 +36,12 @@ from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
-from chengshu.policy.evaluation import evaluate
-from chengshu.policy.model import Use, UseState
+from chengshu.policy.evaluation import Report, evaluate
+from chengshu.policy.model import Place, Use
 from chengshu.policy.odrl import from_odrl
+
+NOWHERE: Mapping[str, Place] = {}
+"""Nobody said where any party's systems stand."""
 
 
 class Contracts:
@@ -55,10 +62,12 @@ class Contracts:
         clock: Clock,
         new_id: NewId,
         decide: Decide = Decide.AUTOMATIC,
+        places: Mapping[str, Place] = NOWHERE,
     ) -> None:
         self._database = database
         self._tasks = tasks
         self._identity = identity
+        self._places = places
         self._digests = digests
         self._evidence = evidence
         self._lives = Lives(own_id=identity.did, evidence=evidence, digests=digests, clock=clock)
@@ -291,9 +300,12 @@ class Contracts:
         refused = self._lives.of(tx, agreement, state).refusal()
         if refused is not None:
             return refused
-        others = store.count_uses(tx, agreement_id) - (1 if counted else 0)
-        so_far = UseState(assignee=agreement.consumer, uses=max(others, 0))
-        return evaluate(agreement.policy, use, so_far).refusal() or agreement
+        return self.report(tx, agreement, use, counted=counted).refusal() or agreement
+
+    def report(self, tx: Connection, agreement: Agreement, use: Use, *, counted: bool = False) -> Report:
+        """Return the whole verdict of an agreement's policy on ``use``, in the caller's transaction; being in force is not in it."""
+        at = use if use.place is not None or use.environment is None else replace(use, place=self._places.get(use.environment))
+        return evaluate(agreement.policy, at, state_of(tx, agreement, at=use.at, counted=counted))
 
     def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:
         """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement.
