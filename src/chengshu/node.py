@@ -65,6 +65,7 @@ from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.monitor import Monitor
 from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
+from chengshu.transfer.signaling.registry import read_control_planes
 from chengshu.transfer.streams.arrow import into_file
 from chengshu.wiring import Places, anchoring, policy_at, witnessing
 from chengshu.witness.cosignatures import Cosignatures
@@ -280,6 +281,7 @@ def _wired(
             url=settings.serve.address + DATA_PATH,
             folder=folder / RECEIVED,
             limit_bytes=MAX_PRODUCT_BYTES,
+            planes=read_control_planes(folder / KEYS),
         )
     )
     receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)

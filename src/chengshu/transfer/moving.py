@@ -24,6 +24,8 @@ from chengshu.transfer.process.ports import Courier
 from chengshu.transfer.process.service import TransferProcesses
 from chengshu.transfer.process.steps import SEND, Steps
 from chengshu.transfer.service import Transfers
+from chengshu.transfer.signaling.registry import ControlPlanes
+from chengshu.transfer.signaling.service import Signaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Given:
     url: str
     folder: Path
     limit_bytes: int
+    planes: ControlPlanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,16 @@ class Moving:
     receptions: Receptions
     outbox: TransferOutbox
     carrier: Carrier
+    signaling: Signaling
 
     def close(self) -> None:
         """Close the connections to other parties' endpoints."""
         self.carrier.close()
+        self.signaling.close()
 
     def handlers(self) -> dict[str, Handler]:
         """Return what the worker calls for each kind of task."""
-        return {PUSH_TASK: self.deliveries.push, **self.outbox.handlers()}
+        return {PUSH_TASK: self.deliveries.push, **self.outbox.handlers(), **self.signaling.handlers()}
 
     def patience(self) -> dict[str, Patience]:
         """Return how long the worker tries each kind of task."""
@@ -74,7 +79,7 @@ class Moving:
 
     def on_failed(self) -> dict[str, OnFailed]:
         """Return what the worker calls when it gives a task up."""
-        return {PUSH_TASK: self.deliveries.failed, **self.outbox.on_failed()}
+        return {PUSH_TASK: self.deliveries.failed, **self.outbox.on_failed(), **self.signaling.on_failed()}
 
 
 def assemble(given: Given) -> Moving:
@@ -97,20 +102,6 @@ def assemble(given: Given) -> Moving:
     processes = TransferProcesses(
         given.database, steps=steps, flows=flows, contracts=given.contracts, identity=given.identity, tasks=given.tasks
     )
-    deliveries = Deliveries(
-        given.database,
-        flows=flows,
-        transfers=given.transfers,
-        products=given.products,
-        leave=leave,
-        controls={OWN: processes},
-        carrier=given.carrier,
-        vault=given.vault,
-        evidence=given.evidence,
-        digests=given.digests,
-        clock=given.clock,
-        new_id=given.new_id,
-    )
     receptions = Receptions(
         given.database,
         carrier=given.carrier,
@@ -120,4 +111,33 @@ def assemble(given: Given) -> Moving:
         folder=given.folder,
         limit_bytes=given.limit_bytes,
     )
-    return Moving(flows, processes, deliveries, receptions, TransferOutbox(processes=processes, courier=given.courier), given.carrier)
+    signaling = Signaling(
+        given.database,
+        planes=given.planes,
+        flows=flows,
+        receptions=receptions,
+        leave=leave,
+        outgoing=given.identity.outgoing,
+        tasks=given.tasks,
+        evidence=given.evidence,
+        digests=given.digests,
+        new_id=given.new_id,
+        folder=given.folder,
+    )
+    deliveries = Deliveries(
+        given.database,
+        flows=flows,
+        transfers=given.transfers,
+        products=given.products,
+        leave=leave,
+        controls={OWN: processes, **dict.fromkeys(given.planes.every, signaling)},
+        carrier=given.carrier,
+        vault=given.vault,
+        evidence=given.evidence,
+        digests=given.digests,
+        clock=given.clock,
+        new_id=given.new_id,
+    )
+    return Moving(
+        flows, processes, deliveries, receptions, TransferOutbox(processes=processes, courier=given.courier), given.carrier, signaling
+    )

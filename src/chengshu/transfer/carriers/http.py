@@ -34,10 +34,10 @@ class HttpCarrier:
         """Close the connections that are kept open."""
         self._client.close()
 
-    def check(self, party: str, endpoint: Endpoint) -> None:
+    def check(self, party: str | None, endpoint: Endpoint) -> None:
         """Raise Denied where the party may not have this node call that endpoint."""
         self._outgoing.check(endpoint.url)
-        if not self._may_name(party, endpoint.url):
+        if party is not None and not self._may_name(party, endpoint.url):
             raise Denied(
                 "transfer.endpoint-foreign",
                 "expected an endpoint with the scheme, host and port that the party is listed with, or on a listed host, got another",
@@ -48,7 +48,7 @@ class HttpCarrier:
             )
 
     @contextmanager
-    def pull(self, party: str, endpoint: Endpoint, *, accept: str) -> Iterator[Incoming]:
+    def pull(self, party: str | None, endpoint: Endpoint, *, accept: str) -> Iterator[Incoming]:
         """Open what is at an endpoint; raises as :class:`chengshu.transfer.flow.ports.Carrier`."""
         self.check(party, endpoint)
         try:
@@ -60,7 +60,7 @@ class HttpCarrier:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise _silent(error) from error
 
-    def push(self, party: str, endpoint: Endpoint, chunks: Iterable[bytes], *, media_type: str) -> None:
+    def push(self, party: str | None, endpoint: Endpoint, chunks: Iterable[bytes], *, media_type: str) -> None:
         """Send bytes to an endpoint and wait until it has taken them; raises as :class:`chengshu.transfer.flow.ports.Carrier`."""
         self.check(party, endpoint)
         headers = {"Content-Type": media_type} | _authorized(endpoint)

@@ -109,7 +109,7 @@ class Deliveries:
         whole = _Pushed(self._transfers)
         sending = self._sending(flow, begun, ARROW, whole)
         try:
-            self._carrier.push(flow.order.counterparty, endpoint, self._while_running(flow, sending), media_type=ARROW.media_type)
+            self._carrier.push(flow.names_endpoint, endpoint, self._while_running(flow, sending), media_type=ARROW.media_type)
         except _Ended:
             sending.close(StopReason.PROCESS_ENDED)
             return

@@ -41,7 +41,9 @@ class Extent(StrEnum):
 class FlowState(StrEnum):
     """Where a data flow stands (Data Plane Signaling 1.0)."""
 
+    PREPARING = "PREPARING"
     PREPARED = "PREPARED"
+    STARTING = "STARTING"
     STARTED = "STARTED"
     SUSPENDED = "SUSPENDED"
     COMPLETED = "COMPLETED"
@@ -51,6 +53,8 @@ class FlowState(StrEnum):
 class Verb(StrEnum):
     """What a control plane says to a flow that is there."""
 
+    READY = "ready"
+    """What was begun is done; the data plane says this to itself."""
     STARTED = "started"
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -59,6 +63,10 @@ class Verb(StrEnum):
 
 
 TRANSITIONS: Mapping[tuple[FlowState, Verb], FlowState] = {
+    (FlowState.PREPARING, Verb.READY): FlowState.PREPARED,
+    (FlowState.PREPARING, Verb.TERMINATE): FlowState.TERMINATED,
+    (FlowState.STARTING, Verb.READY): FlowState.STARTED,
+    (FlowState.STARTING, Verb.TERMINATE): FlowState.TERMINATED,
     (FlowState.PREPARED, Verb.STARTED): FlowState.STARTED,
     (FlowState.PREPARED, Verb.TERMINATE): FlowState.TERMINATED,
     (FlowState.STARTED, Verb.SUSPEND): FlowState.SUSPENDED,
@@ -69,7 +77,7 @@ TRANSITIONS: Mapping[tuple[FlowState, Verb], FlowState] = {
 }
 """Every step of a flow; a verb whose end is reached already changes nothing, and any other is refused."""
 
-LEADS_TO = {verb: state for (_, verb), state in TRANSITIONS.items()}
+LEADS_TO: Mapping[Verb, FlowState] = {verb: state for (_, verb), state in TRANSITIONS.items() if verb is not Verb.READY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,11 @@ class DataFlow:
     def direction(self) -> Direction:
         """Which way the connection is opened."""
         return direction_of(self.order.format)
+
+    @property
+    def names_endpoint(self) -> str | None:
+        """The party that names the other endpoint; None where a registered control plane does."""
+        return self.order.counterparty if self.order.control == OWN else None
 
     @property
     def gives_address(self) -> bool:

@@ -31,23 +31,26 @@ class Incoming:
 
 
 class Carrier(Protocol):
-    """The way to another party's endpoint; each refuses addresses that are not the party's to name."""
+    """The way to another party's endpoint; each refuses addresses that are not the party's to name.
+
+    ``party`` is None where a registered control plane named the endpoint, which may name any that this node calls at all.
+    """
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         ...
 
-    def check(self, party: str, endpoint: Endpoint) -> None:
+    def check(self, party: str | None, endpoint: Endpoint) -> None:
         """Raise Denied where the party may not have this node call that endpoint."""
         ...
 
-    def pull(self, party: str, endpoint: Endpoint, *, accept: str) -> AbstractContextManager[Incoming]:
+    def pull(self, party: str | None, endpoint: Endpoint, *, accept: str) -> AbstractContextManager[Incoming]:
         """Open what is at an endpoint.
 
         Raises Denied for an endpoint that is not the party's to name and as the party answers, Unavailable where trying again may help.
         """
         ...
 
-    def push(self, party: str, endpoint: Endpoint, chunks: Iterable[bytes], *, media_type: str) -> None:
+    def push(self, party: str | None, endpoint: Endpoint, chunks: Iterable[bytes], *, media_type: str) -> None:
         """Send bytes to an endpoint and wait until it has taken them; raises as :meth:`pull`."""
         ...

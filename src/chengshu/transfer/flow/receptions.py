@@ -72,7 +72,7 @@ class Receptions:
         part = _Part(into, digests=self._digests, limit=self._limit)
         try:
             accept = encoding.media_type if encoding is not None else ANY
-            with self._carrier.pull(flow.order.counterparty, endpoint, accept=accept) as incoming:
+            with self._carrier.pull(flow.names_endpoint, endpoint, accept=accept) as incoming:
                 for chunk in incoming.chunks:
                     part.write(chunk)
                 media_type = incoming.media_type

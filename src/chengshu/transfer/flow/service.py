@@ -45,21 +45,27 @@ class DataFlows:
         self._new_id = new_id
         self._url = url
 
-    def prepare(self, tx: Connection, flow_id: str, order: Order, *, callback: str | None = None) -> DataFlow:
-        """Make ready to receive; for a push this opens an endpoint of ours. Raises Invalid for a format that is not served."""
-        direction_of(order.format)
-        return self._added(tx, DataFlow(flow_id, order, FlowState.PREPARED, 0, callback))
+    def prepare(self, tx: Connection, flow_id: str, order: Order, *, callback: str | None = None, is_ready: bool = True) -> DataFlow:
+        """Make ready to receive, now or with the verb READY; for a push this opens an endpoint of ours.
 
-    def start(self, tx: Connection, flow_id: str, order: Order, *, remote: Document | None, callback: str | None = None) -> DataFlow:
-        """Begin to send: open an endpoint to pull from, or put the push to the ``remote`` address into the task table.
+        Raises Invalid for a format that is not served.
+        """
+        direction_of(order.format)
+        return self._added(tx, DataFlow(flow_id, order, FlowState.PREPARED if is_ready else FlowState.PREPARING, 0, callback))
+
+    def start(
+        self, tx: Connection, flow_id: str, order: Order, *, remote: Document | None, callback: str | None = None, is_ready: bool = True
+    ) -> DataFlow:
+        """Begin to send, now or with the verb READY: open an endpoint to pull from, or put the push to ``remote`` into the task table.
 
         Raises Invalid for a format that is not served, and Conflict for a push without an address.
         """
         if direction_of(order.format) is Direction.PUSH and remote is None:
             raise _nowhere()
-        flow = self._added(tx, DataFlow(flow_id, order, FlowState.STARTED, 0, callback))
+        flow = self._added(tx, DataFlow(flow_id, order, FlowState.STARTED if is_ready else FlowState.STARTING, 0, callback))
         self._keep(tx, flow, remote)
-        self.send(tx, flow)
+        if is_ready:
+            self.send(tx, flow)
         return flow
 
     def steer(self, tx: Connection, flow: DataFlow, verb: Verb, *, remote: Document | None = None) -> DataFlow:
@@ -68,18 +74,19 @@ class DataFlows:
         Raises Conflict for a step that does not follow.
         """
         state = TRANSITIONS.get((flow.state, verb))
-        if state is None and LEADS_TO[verb] is not flow.state:
+        if state is None and LEADS_TO.get(verb) is not flow.state:
             raise _out_of_turn(flow, verb)
         self._keep(tx, flow, remote)
         if state is None:
             return flow
         store.save_state(tx, flow.id, state=state)
         moved = replace(flow, state=state)
-        if verb is not Verb.RESUME:
+        if verb not in {Verb.RESUME, Verb.READY}:
             self._close(tx, moved)
             return moved
-        self.send(tx, moved)
-        return self._with_token(tx, moved) if moved.direction is Direction.PULL else moved
+        if moved.state is FlowState.STARTED:
+            self.send(tx, moved)
+        return self._with_token(tx, moved) if moved.direction is Direction.PULL and verb is Verb.RESUME else moved
 
     def get(self, tx: Connection, flow_id: str) -> DataFlow:
         """Return the flow with this id; raise NotFound where there is none."""
