@@ -264,7 +264,8 @@ class Steps:
     def move(self, tx: Connection, negotiation: Negotiation, content: Content, *, by: Role) -> Negotiation:
         """Keep and prove the step that ``content`` from the side ``by`` is; raises Conflict where it does not follow from the state."""
         moved = self.check(negotiation, content, by=by)
-        store.save_negotiation(tx, moved, offer=self._digests.of(dict(moved.offer)))
+        offer = self._digests.of(dict(moved.offer)) if isinstance(content, Request | Propose) else None
+        store.save_negotiation(tx, moved, offer=offer)
         self._log(tx, moved, content)
         if moved.state is State.FINALIZED:
             self._lives.supersede(tx, moved)

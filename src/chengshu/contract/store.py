@@ -4,7 +4,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, ForeignKey, Integer, String, Table, UniqueConstraint, delete, func, select, update
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.contract.life import window_of
@@ -76,50 +91,65 @@ uses = Table(
 )
 
 
+# What every message asks for is put together once: to build a statement costs more than to run it.
+_WITH_OFFER = select(negotiations, offers.c.document).join(offers, offers.c.digest == negotiations.c.offer)
+_BY_OWN_PID = _WITH_OFFER.where(negotiations.c.id == bindparam("own_pid"))
+_BY_PEER_PID = _WITH_OFFER.where(
+    negotiations.c.counterparty == bindparam("party"),
+    negotiations.c.role == bindparam("side"),
+    negotiations.c.peer_pid == bindparam("pid"),
+)
+_WITH_STATE = select(agreements, negotiations.c.state).join(negotiations, negotiations.c.id == agreements.c.negotiation)
+_AGREEMENT = _WITH_STATE.where(agreements.c.id == bindparam("agreement_id"))
+_RECEIVED = select(received.c.kind).where(received.c.negotiation == bindparam("own_pid"), received.c.digest == bindparam("message"))
+_OFFER = select(offers.c.digest).where(offers.c.digest == bindparam("key"))
+_ADD, _ADD_OFFER, _ADD_RECEIVED, _ADD_AGREEMENT = (table.insert() for table in (negotiations, offers, received, agreements))
+_SAVE = update(negotiations).where(negotiations.c.id == bindparam("own_pid"))
+
+
 def add_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str) -> None:
     """Keep a new negotiation and its offer, which has the digest ``offer``."""
-    tx.execute(
-        negotiations.insert().values(id=negotiation.id, created_at=iso(negotiation.created_at), **_values(tx, negotiation, offer=offer))
-    )
+    kept = {"offer": _keep_offer(tx, negotiation.offer, key=offer)}
+    tx.execute(_ADD, {"id": negotiation.id, "created_at": iso(negotiation.created_at), **kept, **_values(negotiation)})
 
 
-def save_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str) -> None:
-    """Keep a negotiation's new state and its offer, which has the digest ``offer``."""
-    tx.execute(update(negotiations).where(negotiations.c.id == negotiation.id).values(**_values(tx, negotiation, offer=offer)))
+def save_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str | None = None) -> None:
+    """Keep a negotiation's new state, and where it is another one its offer, which has the digest ``offer``."""
+    kept = {} if offer is None else {"offer": _keep_offer(tx, negotiation.offer, key=offer)}
+    tx.execute(_SAVE, {"own_pid": negotiation.id, **kept, **_values(negotiation)})
 
 
 def save_peer_pid(tx: Connection, pid: str, peer_pid: str) -> None:
     """Keep the counterparty's id of a negotiation."""
-    tx.execute(update(negotiations).where(negotiations.c.id == pid).values(peer_pid=peer_pid))
+    tx.execute(_SAVE, {"own_pid": pid, "peer_pid": peer_pid})
 
 
 def get_negotiation(tx: Connection, pid: str) -> Negotiation | None:
     """Return the negotiation with our pid, if there is one."""
-    row = tx.execute(_with_offer().where(negotiations.c.id == pid)).mappings().one_or_none()
-    return None if row is None else _negotiation(dict(row))
+    row = tx.execute(_BY_OWN_PID, {"own_pid": pid}).mappings().one_or_none()
+    return None if row is None else _negotiation(row)
 
 
 def find_negotiation(tx: Connection, counterparty: str, *, role: Role, peer_pid: str) -> Negotiation | None:
     """Return the negotiation that a counterparty knows by its own pid, if there is one."""
-    found = (negotiations.c.counterparty == counterparty, negotiations.c.role == role, negotiations.c.peer_pid == peer_pid)
-    row = tx.execute(_with_offer().where(*found)).mappings().one_or_none()
-    return None if row is None else _negotiation(dict(row))
+    row = tx.execute(_BY_PEER_PID, {"party": counterparty, "side": role, "pid": peer_pid}).mappings().one_or_none()
+    return None if row is None else _negotiation(row)
 
 
 def every_negotiation(tx: Connection) -> list[Negotiation]:
     """Return all negotiations, oldest first."""
-    rows = tx.execute(_with_offer().order_by(negotiations.c.created_at, negotiations.c.id)).mappings()
-    return [_negotiation(dict(row)) for row in rows]
+    rows = tx.execute(_WITH_OFFER.order_by(negotiations.c.created_at, negotiations.c.id)).mappings()
+    return [_negotiation(row) for row in rows]
 
 
 def add_received(tx: Connection, pid: str, *, message: str, kind: str, at: datetime) -> None:
     """Remember the digest of a message that a negotiation received."""
-    tx.execute(received.insert().values(negotiation=pid, digest=message, kind=kind, received_at=iso(at)))
+    tx.execute(_ADD_RECEIVED, {"negotiation": pid, "digest": message, "kind": kind, "received_at": iso(at)})
 
 
 def has_received(tx: Connection, pid: str, message: str) -> bool:
     """Say whether a negotiation received a message of this digest before."""
-    return tx.execute(select(received.c.kind).where(received.c.negotiation == pid, received.c.digest == message)).first() is not None
+    return tx.execute(_RECEIVED, {"own_pid": pid, "message": message}).first() is not None
 
 
 def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
@@ -127,18 +157,17 @@ def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
     _, until = window_of(agreement)
     try:
         with tx.begin_nested():
-            tx.execute(
-                agreements.insert().values(
-                    id=agreement.id,
-                    negotiation=agreement.negotiation,
-                    product=agreement.product,
-                    document=dict(agreement.document),
-                    digest=digest,
-                    provider_signature=agreement.provider_signature,
-                    consumer_signature=agreement.consumer_signature,
-                    valid_until=None if until is None else iso(until),
-                )
-            )
+            values = {
+                "id": agreement.id,
+                "negotiation": agreement.negotiation,
+                "product": agreement.product,
+                "document": dict(agreement.document),
+                "digest": digest,
+                "provider_signature": agreement.provider_signature,
+                "consumer_signature": agreement.consumer_signature,
+                "valid_until": None if until is None else iso(until),
+            }
+            tx.execute(_ADD_AGREEMENT, values)
     except IntegrityError:
         return False
     return True
@@ -156,14 +185,14 @@ def remove_agreement(tx: Connection, negotiation: str) -> None:
 
 def get_agreement(tx: Connection, agreement_id: str) -> tuple[Agreement, State] | None:
     """Return an agreement and the state of its negotiation, if there is one."""
-    row = tx.execute(_with_state().where(agreements.c.id == agreement_id)).mappings().one_or_none()
-    return None if row is None else (_agreement(dict(row)), State(row["state"]))
+    row = tx.execute(_AGREEMENT, {"agreement_id": agreement_id}).mappings().one_or_none()
+    return None if row is None else (_agreement(row), State(row["state"]))
 
 
 def every_agreement(tx: Connection) -> list[tuple[Agreement, State]]:
     """Return all agreements with the state of their negotiations, oldest first."""
-    rows = tx.execute(_with_state().order_by(negotiations.c.created_at, agreements.c.id)).mappings()
-    return [(_agreement(dict(row)), State(row["state"])) for row in rows]
+    rows = tx.execute(_WITH_STATE.order_by(negotiations.c.created_at, agreements.c.id)).mappings()
+    return [(_agreement(row), State(row["state"])) for row in rows]
 
 
 def add_use(tx: Connection, agreement_id: str, *, at: datetime, recipient: str, purpose: str | None) -> int:
@@ -177,27 +206,18 @@ def count_uses(tx: Connection, agreement_id: str) -> int:
     return int(tx.execute(select(func.count()).select_from(uses).where(uses.c.agreement == agreement_id)).scalar_one())
 
 
-def _with_offer() -> Any:
-    return select(negotiations, offers.c.document).join(offers, offers.c.digest == negotiations.c.offer)
-
-
-def _with_state() -> Any:
-    return select(agreements, negotiations.c.state).join(negotiations, negotiations.c.id == agreements.c.negotiation)
-
-
 def _keep_offer(tx: Connection, document: Document, *, key: str) -> str:
-    if tx.execute(select(offers.c.digest).where(offers.c.digest == key)).first() is None:
-        tx.execute(offers.insert().values(digest=key, offer_id=document["@id"], dataset=document["target"], document=dict(document)))
+    if tx.execute(_OFFER, {"key": key}).first() is None:
+        tx.execute(_ADD_OFFER, {"digest": key, "offer_id": document["@id"], "dataset": document["target"], "document": dict(document)})
     return key
 
 
-def _values(tx: Connection, negotiation: Negotiation, *, offer: str) -> dict[str, Any]:
+def _values(negotiation: Negotiation) -> dict[str, Any]:
     return {
         "role": negotiation.role,
         "counterparty": negotiation.counterparty,
         "peer_pid": negotiation.peer_pid,
         "callback": negotiation.callback,
-        "offer": _keep_offer(tx, negotiation.offer, key=offer),
         "state": negotiation.state,
         "agreement_id": negotiation.agreement_id,
         "code": negotiation.code,
@@ -208,7 +228,7 @@ def _values(tx: Connection, negotiation: Negotiation, *, offer: str) -> dict[str
     }
 
 
-def _negotiation(row: Mapping[str, Any]) -> Negotiation:
+def _negotiation(row: Mapping[Any, Any]) -> Negotiation:
     return Negotiation(
         id=row["id"],
         role=Role(row["role"]),
@@ -227,7 +247,7 @@ def _negotiation(row: Mapping[str, Any]) -> Negotiation:
     )
 
 
-def _agreement(row: Mapping[str, Any]) -> Agreement:
+def _agreement(row: Mapping[Any, Any]) -> Agreement:
     return Agreement(
         id=row["id"],
         negotiation=row["negotiation"],

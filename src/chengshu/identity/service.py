@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chengshu.identity import store
 from chengshu.identity.model import Party, Scheme, checked_address, checked_id, did_key, public_key_of, signs
@@ -13,6 +13,9 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.outgoing import Outgoing, outgoing_of
 from chengshu.kernel.text import Text
+
+SWEEP = timedelta(seconds=30)
+"""So often tokens that are void by now are forgotten, while others come."""
 
 
 class Identity:
@@ -33,6 +36,7 @@ class Identity:
         self.outgoing = outgoing or outgoing_of(self.address)
         self.did = did_key(signer.public_key)
         self._known: dict[str, Party] = {}
+        self._swept: datetime | None = None
 
     def add(
         self,
@@ -139,8 +143,12 @@ class Identity:
 
     def first_sight(self, did: str, *, jti: str, until: datetime) -> bool:
         """Say whether this token of ``did`` is seen for the first time, and remember it until it is void anyway."""
+        now = self._clock()
         with self._database.write() as tx:
-            return store.remember(tx, did, jti=jti, until=until, now=self._clock())
+            if self._swept is None or abs(now - self._swept) >= SWEEP:
+                store.forget_void(tx, now=now)
+                self._swept = now
+            return store.remember(tx, did, jti=jti, until=until)
 
 
 def _named(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, String, Table, delete, or_, select
+from sqlalchemy import JSON, Column, Connection, String, Table, bindparam, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.identity.model import MAX_ID, Party, Scheme
@@ -31,6 +31,11 @@ seen_tokens = Table(
     Column("jti", String(256), primary_key=True),
     Column("until", String(32), nullable=False, index=True),
 )
+
+
+# What every message asks for is put together once: to build a statement costs more than to run it.
+_SEEN = select(seen_tokens.c.jti).where(seen_tokens.c.did == bindparam("issuer"), seen_tokens.c.jti == bindparam("token"))
+_ADD_SEEN = seen_tokens.insert()
 
 
 def add(tx: Connection, party: Party) -> bool:
@@ -72,13 +77,17 @@ def every(tx: Connection) -> list[Party]:
     return [_party(dict(row)) for row in rows]
 
 
-def remember(tx: Connection, did: str, *, jti: str, until: datetime, now: datetime) -> bool:
+def remember(tx: Connection, did: str, *, jti: str, until: datetime) -> bool:
     """Keep a used token until it is void anyway; return False where it was kept before."""
-    tx.execute(delete(seen_tokens).where(seen_tokens.c.until < iso(now)))
-    known = tx.execute(select(seen_tokens.c.jti).where(seen_tokens.c.did == did, seen_tokens.c.jti == jti)).first()
+    known = tx.execute(_SEEN, {"issuer": did, "token": jti}).first()
     if known is None:
-        tx.execute(seen_tokens.insert().values(did=did, jti=jti, until=iso(until)))
+        tx.execute(_ADD_SEEN, {"did": did, "jti": jti, "until": iso(until)})
     return known is None
+
+
+def forget_void(tx: Connection, *, now: datetime) -> None:
+    """Remove the used tokens that are void by now."""
+    tx.execute(delete(seen_tokens).where(seen_tokens.c.until < iso(now)))
 
 
 def _party(row: Mapping[str, Any]) -> Party:

@@ -9,6 +9,7 @@ from chengshu.contract.model import Propose, Request
 from chengshu.contract.service import Contracts
 from chengshu.dsp.routes.door import PATH, Call, Called, Door, Family, no_such_path
 from chengshu.dsp.translate import negotiation as translate
+from chengshu.kernel.errors import Invalid
 
 Reader = Callable[[dict[str, Any]], translate.Received]
 
@@ -74,9 +75,12 @@ class _Negotiations:
 
     def later(self, call: Call, pid: str, read: Reader) -> Response:
         def act(sender: str, value: dict[str, Any]) -> dict[str, Any]:
-            self._contracts.seen_by(sender, pid)  # a pid that is not the sender's looks unknown, whatever the message is like
-            received = read(value)
-            peer_pid = received.peer_of(pid)
+            try:
+                received = read(value)
+                peer_pid = received.peer_of(pid)
+            except Invalid:
+                self._contracts.seen_by(sender, pid)  # a pid that is not the sender's looks unknown, whatever the message is like
+                raise
             content, message_id = received.content, translate.id_of(value)
             moved = self._contracts.receive(sender, own_pid=pid, peer_pid=peer_pid, content=content, message_id=message_id)
             return translate.state_of(moved)

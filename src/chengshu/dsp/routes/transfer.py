@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from chengshu.dsp.routes.door import PATH, Call, Called, Door, Family
 from chengshu.dsp.translate import transfer as translate
 from chengshu.identity.ports import CredentialSource
+from chengshu.kernel.errors import Invalid
 from chengshu.transfer.process.service import TransferProcesses
 
 Reader = Callable[[dict[str, Any]], translate.Received]
@@ -55,9 +56,12 @@ class _Transfers:
 
     def later(self, call: Call, pid: str, read: Reader) -> Response:
         def act(sender: str, value: dict[str, Any]) -> dict[str, Any]:
-            self._processes.seen_by(sender, pid)  # a pid that is not the sender's looks unknown, whatever the message is like
-            received = read(value)
-            peer_pid = received.peer_of(pid)
+            try:
+                received = read(value)
+                peer_pid = received.peer_of(pid)
+            except Invalid:
+                self._processes.seen_by(sender, pid)  # a pid that is not the sender's looks unknown, whatever the message is like
+                raise
             moved = self._processes.receive(sender, own_pid=pid, peer_pid=peer_pid, content=received.content)
             return translate.state_of(moved)
 
