@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from negotiators import PRODUCT, Node, Start, StepClock, introduce, policy_for, starter
+from published_schemas import wrong
 from small_settlement import plugged_in
 from small_space import Town, raised_town
 
@@ -63,3 +64,11 @@ def consumer(start: Start, provider: Node) -> Node:
     introduce(provider, node)
     provider.products.policies[PRODUCT] = to_odrl(policy_for(node))
     return node
+
+
+@pytest.fixture
+def as_published() -> Iterator[None]:
+    """Nothing that the nodes say to one another in the test is against the protocol's published schemas."""
+    wrong.clear()
+    yield
+    assert wrong == []

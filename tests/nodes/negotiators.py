@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from published_schemas import watch
 from sqlalchemy import Connection
 
 from chengshu.catalog.listing import OWN, Asked, Federated, Judge, Listed, Page, Shown
@@ -148,6 +149,7 @@ def make_node(folder: Path, clock: StepClock, address: str, *, decide: Decide = 
     )
     credentials = TokenCredentials(identity, digests=digests, clock=clock, new_id=new_id)
     peers = DspPeers(identity, credentials=credentials, timeout_s=5)
+    watch(peers._client)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     agreements = Agreements(
         database,

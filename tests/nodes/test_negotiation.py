@@ -16,6 +16,8 @@ from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import CountLimit, Policy, Purpose
 from chengshu.policy.odrl import to_odrl
 
+pytestmark = pytest.mark.usefixtures("as_published")
+
 
 def test_an_unmodified_offer_is_agreed_signed_and_finalized_in_both_databases(consumer: Node, provider: Node) -> None:
     ours, theirs = negotiated(consumer, provider)
