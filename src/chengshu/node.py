@@ -28,6 +28,7 @@ from chengshu.contract.duties import Duties
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.papers import papers
 from chengshu.contract.service import Contracts
+from chengshu.contract.steps import SEND_LAST
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier, DspTransferCourier
 from chengshu.dsp.federation import Federation
@@ -393,7 +394,7 @@ def _wired(
         },
         given_up=alerts.given_up,
         patience=outbox.patience() | moving.patience(),
-        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL},
+        patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL, SEND_LAST},
     )
     witness, cosignatures, gossip = witnessing(
         _places(folder), settings, database=database, evidence=evidence, identity=identity, clock=clock

@@ -20,6 +20,7 @@ from chengshu.contract.agreements import TELL, Agreements
 from chengshu.contract.decision import Decide
 from chengshu.contract.outbox import Outbox
 from chengshu.contract.service import Contracts
+from chengshu.contract.steps import SEND_LAST
 from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier
 from chengshu.dsp.heralds import DspHeralds
@@ -167,7 +168,7 @@ def make_node(folder: Path, clock: StepClock, address: str, *, decide: Decide = 
         handlers=outbox.handlers() | agreements.handlers(),
         on_failed=outbox.on_failed() | agreements.on_failed(),
         given_up=lambda _tx, _task, _error: None,
-        patient={TELL},
+        patient={TELL, SEND_LAST},
     )
     return Node(database, identity, credentials, contracts, agreements, evidence, products, peers, worker, tasks)
 

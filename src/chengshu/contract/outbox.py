@@ -6,7 +6,7 @@ from typing import Any
 from chengshu.contract.model import MACHINE, Content, Negotiation, Terminate, from_json
 from chengshu.contract.ports import Courier
 from chengshu.contract.service import Contracts
-from chengshu.contract.steps import SEND
+from chengshu.contract.steps import SEND, SEND_LAST
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.tasks import MESSAGE_PATIENCE, Handler, OnFailed, Patience
 
@@ -20,11 +20,11 @@ class Outbox:
 
     def handlers(self) -> dict[str, Handler]:
         """Return what the worker calls for each kind of task."""
-        return {SEND: self.send}
+        return {SEND: self.send, SEND_LAST: self.send}
 
     def on_failed(self) -> dict[str, OnFailed]:
         """Return what the worker calls when it gives a task up."""
-        return {SEND: self.failed}
+        return {SEND: self.failed, SEND_LAST: self.failed}
 
     def patience(self) -> dict[str, Patience]:
         """Return how long the worker tries each kind of task."""

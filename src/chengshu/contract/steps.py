@@ -55,6 +55,9 @@ from chengshu.policy.odrl import content as policy_content
 SEND = "contract.send"
 """The kind of task that sends one message to the counterparty."""
 
+SEND_LAST = "contract.send-last"
+"""The kind of task that sends the word that an agreement is in force; patient: it cannot be taken back, and the other side waits for it."""
+
 
 class Steps:
     """What :class:`chengshu.contract.service.Contracts` does within one transaction; it opens none of its own."""
@@ -259,7 +262,8 @@ class Steps:
         """Put a message into the outbox, with an id by which its repeats are known; it is sent after the transaction."""
         name = self._identity.get(negotiation.counterparty).name_en
         payload = {"negotiation": negotiation.id, "content": to_json(content), "message": self._new_id()}
-        self._tasks.defer(tx, SEND, payload, lane=negotiation.id, waits_for=name)
+        kind = SEND_LAST if isinstance(content, Finalize) else SEND
+        self._tasks.defer(tx, kind, payload, lane=negotiation.id, waits_for=name)
 
     def move(self, tx: Connection, negotiation: Negotiation, content: Content, *, by: Role) -> Negotiation:
         """Keep and prove the step that ``content`` from the side ``by`` is; raises Conflict where it does not follow from the state."""
