@@ -399,13 +399,6 @@ def _wired(
     witness, cosignatures, gossip = witnessing(
         _places(folder), settings, database=database, evidence=evidence, identity=identity, clock=clock
     )
-    shown = DspCatalog(
-        database,
-        identity=identity,
-        contracts=contracts,
-        source=federation.listings,
-        tokens=PageTokens(seal.suite, seal.key),
-    )
     return Node(
         folder=folder,
         settings=settings,
@@ -433,7 +426,13 @@ def _wired(
         monitor=Monitor(transfers=transfers, processes=moving.processes, agreements=agreements, log_size=evidence.size, clock=clock),
         duties=duties,
         peers=peers,
-        shown=shown,
+        shown=DspCatalog(
+            database,
+            identity=identity,
+            contracts=contracts,
+            source=federation.listings,
+            tokens=PageTokens(seal.suite, seal.key),
+        ),
         transfers=transfers,
         moving=moving,
         federation=federation,
