@@ -230,7 +230,6 @@ def _wired(
         decide=Decide(settings.contract.decide),
         places={place.party: Place(place.at) for place in settings.policy.places},
     )
-    duties = Duties(database, identity=identity, evidence=evidence, digests=digests, clock=clock)
     peers = DspPeers(identity, credentials=credentials)
     outbox = Outbox(contracts=contracts, courier=DspCourier(peers))
     agreements = Agreements(
@@ -424,7 +423,7 @@ def _wired(
         contracts=contracts,
         agreements=agreements,
         monitor=Monitor(transfers=transfers, processes=moving.processes, agreements=agreements, log_size=evidence.size, clock=clock),
-        duties=duties,
+        duties=Duties(database, identity=identity, evidence=evidence, digests=digests, clock=clock),
         peers=peers,
         shown=DspCatalog(
             database,

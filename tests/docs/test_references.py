@@ -39,8 +39,8 @@ from chengshu.methods.perception.parameters import TERMS, ViewParameters
 from chengshu.methods.pilot.permit import ITEMS
 from chengshu.methods.pilot.rules import RULES
 from chengshu.node import open_node
-from chengshu.policy.model import NAMES
-from chengshu.policy.odrl import CS, ODRL
+from chengshu.policy.duties import DutyAction, DutyState
+from chengshu.policy.terms import BROADER, CS, ODRL, Action, Joint, Operand
 from chengshu.scenario.model import find, load
 
 ROOT = Path(__file__).parents[2]
@@ -106,11 +106,19 @@ def test_every_kind_of_entry_is_in_the_evidence_reference_and_no_other() -> None
     assert {kind: (en, zh) for kind, en, zh in rows} == {kind: (title.en, title.zh) for kind, title in KINDS.items()}
 
 
-def test_every_policy_rule_is_in_the_policy_reference_in_the_order_of_evaluation() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \| `((?:odrl|cs):[A-Za-z]+)`", text("docs/reference/policy.md"), re.MULTILINE)
-    assert [rule for rule, _ in rows] == list(NAMES.values())
-    assert f"`{ODRL}`" in text("docs/reference/policy.md")
-    assert f"`{CS}`" in text("docs/reference/policy.md")
+def test_every_operand_is_in_the_policy_reference_in_the_order_of_evaluation_with_its_operators() -> None:
+    reference = text("docs/reference/policy.md")
+    rows = re.findall(r"^\| `([a-z-]+)` \| `((?:odrl|cs):[A-Za-z]+)` \| [^|]+ \| ([^|]+) \|", reference, re.MULTILINE)
+    found = [(name, iri.replace("odrl:", ODRL).replace("cs:", CS), set(re.findall(r"`([A-Za-z]+)`", listed))) for name, iri, listed in rows]
+    assert found == [(one.value, one.iri, {operator.value for operator in one.operators}) for one in Operand]
+    assert f"`{ODRL}`" in reference
+    assert f"`{CS}`" in reference
+
+
+def test_every_action_joint_duty_and_code_is_in_the_policy_reference() -> None:
+    reference = text("docs/reference/policy.md")
+    words = [*Action, *Joint, *DutyAction, *DutyState, *BROADER]
+    assert [word for word in words if f"`{word}`" not in reference] == []
 
 
 def test_every_key_of_the_pilots_manifest_is_in_the_pack_reference_and_no_other_is_required() -> None:
