@@ -163,8 +163,10 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     node = _opened(folder, start=migrations.begin_anew, plug=own_credentials, clock=clock, new_id=new_id)
     with node.database.write() as tx:
         node.evidence.append(tx, "node.started", node.identity.did, {"handle": settings.node.handle})
-    name = settings.node
-    node.identity.add(node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address, handle=name.handle)
+
+    node.identity.add(
+        node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address, handle=settings.node.handle
+    )
     return node
 
 
@@ -204,8 +206,8 @@ def _wired(
 ) -> Node:
     tasks = Tasks(clock)
     digests = Digests(seal.suite)
-    name = settings.node
-    evidence = Evidence(database, signer, f"{name.handle}/log", folder / LOG, clock)
+
+    evidence = Evidence(database, signer, f"{settings.node.handle}/log", folder / LOG, clock)
     identity = Identity(
         database,
         signer=signer,
@@ -313,7 +315,7 @@ def _wired(
     holder = Holder(
         database,
         own_id=identity.did,
-        handle=name.handle,
+        handle=settings.node.handle,
         catalog=catalog,
         contracts=contracts,
         grants=transfers,
@@ -415,7 +417,7 @@ def _wired(
         exports=Exports(
             folder / LOG,
             signer=signer,
-            origin=f"{name.handle}/log",
+            origin=f"{settings.node.handle}/log",
             papers=partial(papers, contracts=contracts, catalog=catalog),
             witness_policy=folder / settings.witness.policy,
         ),

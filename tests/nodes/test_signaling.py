@@ -257,6 +257,40 @@ def test_a_refresh_of_the_address_at_a_resumption_makes_the_old_one_void(plane: 
     assert answer.json()["dataAddress"] != first["dataAddress"]
 
 
+def test_a_control_plane_may_ask_for_a_token_as_oauth_has_it(plane: Plane) -> None:
+    def ask(**form: str) -> httpx.Response:
+        return httpx.post(f"{plane.node.settings.serve.address}/signaling/token", data=form, trust_env=False)
+
+    asked = {"grant_type": "client_credentials", "client_id": "kit", "client_secret": SECRETS["kit"]}
+    given = ask(**asked).json()
+    assert (given["token_type"], given["expires_in"], SECRETS["kit"] in given["access_token"]) == ("Bearer", 3600, False)
+    flow = plane.say("start", plane.order(), secret=f"Bearer {given['access_token']}")
+    assert flow.status_code == 200
+    other = ask(**asked | {"client_id": "later", "client_secret": SECRETS["later"]}).json()["access_token"]
+    assert plane.say(f"{flow.json()['dataFlowId']}/status", secret=f"Bearer {other}").status_code == 404
+    assert plane.say("start", plane.order(), secret=f"Bearer {given['access_token'][:-1]}").status_code == 401
+    refused = [
+        ask(),
+        ask(**asked | {"client_id": "later"}),
+        ask(**asked | {"client_secret": "x"}),
+        ask(**asked | {"grant_type": "password"}),
+    ]
+    assert [(answer.status_code, answer.json()["error"]) for answer in refused] == [
+        (400, "unsupported_grant_type"),
+        (401, "invalid_client"),
+        (401, "invalid_client"),
+        (400, "unsupported_grant_type"),
+    ]
+    assert ask(**asked | {"scope": "x" * 5000}).status_code == 400
+
+
+def test_a_flow_is_known_by_its_process_too_as_edc_calls_it(plane: Plane) -> None:
+    order = plane.order()
+    plane.say("start", order)
+    assert plane.say(f"{order['processId']}/terminate", {}).json()["state"] == "TERMINATED"
+    assert plane.say(f"{order['processId']}/status", secret=SECRETS["later"]).status_code == 404
+
+
 @pytest.mark.parametrize("secret", ["", "nonsense", "Bearer nonsense", SECRETS["kit"][:-1], "Basic " + SECRETS["kit"]])
 def test_a_stranger_is_turned_away(plane: Plane, secret: str) -> None:
     answers = [plane.say("start", plane.order(), secret=secret), plane.say("urn:x/status", secret=secret)]

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from chengshu.dsp.messages.shapes import MAX_BYTES, Id, parse_json
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Invalid, Unidentified
 from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
 from chengshu.node import Node
@@ -19,6 +21,8 @@ from chengshu.transfer.signaling.registry import ControlPlane
 from chengshu.transfer.signaling.service import Status, document
 
 PREFIX = "/signaling/dataflows"
+TOKEN_PATH = "/signaling/token"  # noqa: S105  # where tokens are given, not one of them
+MAX_FORM = 4096
 VERBS = {
     "started": Verb.STARTED,
     "suspend": Verb.SUSPEND,
@@ -68,30 +72,46 @@ class _Call:
 
 def signaling_router(node: Node) -> APIRouter:
     """Return the routes below ``/signaling/dataflows``; none where no control plane is registered."""
-    router = APIRouter(prefix=PREFIX)
+    router = APIRouter()
     if not node.moving.signaling.planes.every:
         return router
     signaling, call = node.moving.signaling, Depends(_called(node))
 
-    @router.post("/prepare")
+    @router.post(PREFIX + "/prepare")
     def prepare(message: _Call = call) -> Response:
         order, callback = _order(message.document, Role.CONSUMER)
         return _answer(node, signaling.prepare(message.plane, order, callback=callback))
 
-    @router.post("/start")
+    @router.post(PREFIX + "/start")
     def start(message: _Call = call) -> Response:
         order, callback = _order(message.document, Role.PROVIDER)
         return _answer(node, signaling.start(message.plane, order, callback=callback, remote=_remote(message)))
 
-    @router.get("/{flow_id}/status")
+    @router.get(PREFIX + "/{flow_id}/status")
     def status(flow_id: str, request: Request) -> dict[str, Any]:
-        plane = signaling.planes.identify(request.headers.get("authorization"))
+        plane = signaling.identify(request.headers.get("authorization"))
         flow = signaling.status(plane, flow_id).flow
         return {"dataFlowId": flow.id, "state": flow.state.value}
 
     for path, verb in VERBS.items():
-        router.post(f"/{{flow_id}}/{path}")(_step(node, call, verb))
+        router.post(f"{PREFIX}/{{flow_id}}/{path}")(_step(node, call, verb))
+    router.post(TOKEN_PATH)(_tokens(node))
     return router
+
+
+def _tokens(node: Node) -> Callable[[Request], Any]:
+    async def token(request: Request) -> Response:
+        """Give a token for a client's credentials, or say as OAuth 2.0 does why not."""
+        form = await _form(request)
+        if form.get("grant_type") != "client_credentials":
+            return JSONResponse({"error": "unsupported_grant_type"}, status_code=400)
+        try:
+            given, seconds = await run_in_threadpool(node.moving.signaling.grant, form.get("client_id", ""), form.get("client_secret", ""))
+        except Unidentified:
+            return JSONResponse({"error": "invalid_client"}, status_code=401)
+        return JSONResponse({"access_token": given, "token_type": "Bearer", "expires_in": seconds}, headers={"Cache-Control": "no-store"})
+
+    return token
 
 
 def _step(node: Node, call: Any, verb: Verb) -> Callable[[str, _Call], Response]:
@@ -104,7 +124,7 @@ def _step(node: Node, call: Any, verb: Verb) -> Callable[[str, _Call], Response]
 
 def _called(node: Node) -> Callable[[Request], Any]:
     async def read(request: Request) -> _Call:
-        plane = node.moving.signaling.planes.identify(request.headers.get("authorization"))
+        plane = node.moving.signaling.identify(request.headers.get("authorization"))
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -113,6 +133,18 @@ def _called(node: Node) -> Callable[[Request], Any]:
         return _Call(plane, parse_json(bytes(body)) if body.strip() else {})
 
     return read
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise _malformed(f"expected a form of at most {MAX_FORM} bytes, got more")
+    try:
+        return dict(parse_qsl(body.decode("ascii"), max_num_fields=16))
+    except ValueError as error:
+        raise _malformed("expected a form, got something else") from error
 
 
 def _order(value: dict[str, Any], role: Role) -> tuple[Order, str | None]:

@@ -114,6 +114,8 @@ def assemble(given: Given) -> Moving:
     signaling = Signaling(
         given.database,
         planes=given.planes,
+        vault=given.vault,
+        clock=given.clock,
         flows=flows,
         receptions=receptions,
         leave=leave,

@@ -1,5 +1,6 @@
 """What a registered control plane can ask of this data plane, and what it is told (Data Plane Signaling 1.0)."""
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,10 @@ import httpx
 from sqlalchemy import Connection
 
 from chengshu.kernel.canonical import Digests, canonical, plain
+from chengshu.kernel.clock import Clock
 from chengshu.kernel.connections import silence_of
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, Unavailable
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, Unavailable, Unidentified
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.machine import Role
 from chengshu.kernel.outgoing import Outgoing
@@ -21,11 +23,13 @@ from chengshu.transfer.flow.leave import Leave
 from chengshu.transfer.flow.model import DataFlow, Direction, Document, FlowState, Order, Verb, direction_of
 from chengshu.transfer.flow.receptions import Receptions
 from chengshu.transfer.flow.service import DataFlows, unknown_flow
+from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.ports import Evidence
 from chengshu.transfer.signaling.registry import Answers, ControlPlane, ControlPlanes
 
 READY_TASK, TELL_TASK, FETCH_TASK = "signaling.ready", "signaling.tell", "signaling.fetch"
 TIMEOUT_S = 10.0
+TOKEN_S = 3600
 MAX_ERROR = 500
 
 _EVIDENCE = {
@@ -57,6 +61,8 @@ class Signaling:
         database: Database,
         *,
         planes: ControlPlanes,
+        vault: Vault,
+        clock: Clock,
         flows: DataFlows,
         receptions: Receptions,
         leave: Leave,
@@ -68,6 +74,8 @@ class Signaling:
         folder: Path,
     ) -> None:
         self.planes = planes
+        self._vault = vault
+        self._clock = clock
         self._database = database
         self._flows = flows
         self._receptions = receptions
@@ -82,6 +90,41 @@ class Signaling:
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
+
+    # --- who asks -------------------------------------------------------------------------------------------------------------------
+
+    def identify(self, authorization: str | None) -> ControlPlane:
+        """Return whose ``Authorization`` this is: a secret or a token of :meth:`grant`, with or without the word ``Bearer`` before it.
+
+        Raises Unidentified where it is nobody's.
+        """
+        scheme, _, rest = (authorization or "").partition(" ")
+        shown = rest.strip() if scheme.lower() == "bearer" else authorization or ""
+        plane = self.planes.by_secret(shown)
+        for other in self.planes.every.values():
+            for hour in (self._hour(), self._hour() - 1):
+                if hmac.compare_digest(self._token(other, hour).encode(), shown.encode()):
+                    plane = other
+        if plane is None:
+            raise _stranger()
+        return plane
+
+    def grant(self, client: str, secret: str) -> tuple[str, int]:
+        """Return a token for a registered control plane and the seconds that it is good for at least (RFC 6749, client credentials).
+
+        Raises Unidentified for another name or secret.
+        """
+        plane = self.planes.by_secret(secret)
+        if plane is None or plane.name != client:
+            raise _stranger()
+        return self._token(plane, self._hour()), TOKEN_S
+
+    def _token(self, plane: ControlPlane, hour: int) -> str:
+        """A token of one hour; it is derived, so that none is kept, and void with the secret that it was given for."""
+        return self._vault.token(f"control plane {plane.name} {self._digests.of_bytes(plane.accepts.encode())}", generation=hour)
+
+    def _hour(self) -> int:
+        return int(self._clock().timestamp()) // TOKEN_S
 
     # --- what control planes ask ----------------------------------------------------------------------------------------------------
 
@@ -212,7 +255,8 @@ class Signaling:
         return self._status(flow)
 
     def _own(self, tx: Connection, plane: ControlPlane, flow_id: str) -> DataFlow:
-        flow = self._flows.get(tx, flow_id)
+        """A flow of the control plane's, by our id or, as Eclipse EDC calls it, by the id of its process."""
+        flow = self._flows.find(tx, control=plane.name, process=flow_id) or self._flows.get(tx, flow_id)
         if flow.order.control != plane.name:
             raise unknown_flow()
         return flow
@@ -252,6 +296,12 @@ def document(status: Status) -> dict[str, Any]:
 _SPECIFICATION = Text(
     "See Data Plane Signaling 1.0 and docs/reference/signaling.md.", "请参阅 Data Plane Signaling 1.0 与 docs/reference/signaling.md。"
 )
+
+
+def _stranger() -> Unidentified:
+    return Unidentified(
+        "signaling.unidentified", "expected the secret or a token of a registered control plane, got another", hint=_SPECIFICATION
+    )
 
 
 def _unheard(plane: ControlPlane, got: str) -> Unavailable:
