@@ -163,10 +163,8 @@ def create_node(folder: Path, settings: config.Settings, *, clock: Clock = syste
     node = _opened(folder, start=migrations.begin_anew, plug=own_credentials, clock=clock, new_id=new_id)
     with node.database.write() as tx:
         node.evidence.append(tx, "node.started", node.identity.did, {"handle": settings.node.handle})
-
-    node.identity.add(
-        node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address, handle=settings.node.handle
-    )
+    name = settings.node
+    node.identity.add(node.identity.did, name_en=name.name_en, name_zh=name.name_zh, address=node.identity.address, handle=name.handle)
     return node
 
 
@@ -206,7 +204,6 @@ def _wired(
 ) -> Node:
     tasks = Tasks(clock)
     digests = Digests(seal.suite)
-
     evidence = Evidence(database, signer, f"{settings.node.handle}/log", folder / LOG, clock)
     identity = Identity(
         database,
