@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chengshu.cli import verbs
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.canonical import canonical
 from chengshu.node import Node
@@ -81,6 +82,7 @@ def test_a_token_serves_once(door: Door) -> None:
 def test_a_party_that_is_not_on_the_trust_list_is_unidentified(door: Door, tmp_path_factory: pytest.TempPathFactory) -> None:
     with Space(tmp_path_factory.mktemp("stranger")) as space:
         stranger = space.add("stranger")
+        verbs.add_peer(stranger, verbs.describe(door.room))  # which does not make the room know the stranger
         token = stranger.credentials.issue(door.room.identity.did, SignedRequest("POST", "/room/schemas", b"{}"))
         assert door.post("/room/schemas", b"{}", authorization=token).status_code == 401
     stranger.peers.close()
