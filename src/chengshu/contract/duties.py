@@ -141,7 +141,7 @@ class Duties:
     def _of(self, tx: Connection, agreement: Agreement) -> list[DutyStanding]:
         now, kept = self._clock(), owing_store.of(tx, agreement.id)
         try:
-            every = list(owed_under(tx, agreement, at=now))
+            every = list(owed_under(tx, agreement, agreement.policy, at=now))
         except Invalid:
             return []  # a policy that this node does not understand, signed elsewhere: nothing is used under it either
         words = {key: str(one["statement"]["words"]) for key, one in kept.items()}

@@ -15,27 +15,30 @@ from chengshu.contract.model import Agreement
 from chengshu.kernel.clock import from_iso
 from chengshu.policy.duties import Duty, DutyAction, Ground, Owed, due
 from chengshu.policy.model import Policy, UseState
+from chengshu.policy.terms import Operand
 
 Kept = Mapping[tuple[str, int], Mapping[str, Any]]
 
 
-def state_of(tx: Connection, agreement: Agreement, *, at: datetime, counted: bool) -> UseState:
-    """Return what a use under an agreement is judged by; a use that was ``counted`` already is not among the uses before it."""
+def state_of(tx: Connection, agreement: Agreement, policy: Policy, *, at: datetime, counted: bool) -> UseState:
+    """Return what a use under an agreement with this policy is judged by, as far as the policy asks.
+
+    A use that was ``counted`` already is not among the uses before it.
+    """
     used = store.count_uses(tx, agreement.id)
-    first = owing_store.first_use(tx, agreement.id) if used else None
+    asks_first, asks_events = policy.speaks_of(Operand.SINCE_FIRST_USE), policy.speaks_of(Operand.EVENT)
     return UseState(
         assignee=agreement.consumer,
         uses=max(used - (1 if counted else 0), 0),
         agreed_at=agreed_at(agreement),
-        first_use_at=first,
-        events=frozenset(one["name"] for one in owing_store.under_way(tx)),
-        owed=tuple(owed_under(tx, agreement, at=at)),
+        first_use_at=owing_store.first_use(tx, agreement.id) if asks_first else None,
+        events=frozenset(one["name"] for one in owing_store.under_way(tx)) if asks_events else frozenset(),
+        owed=tuple(owed_under(tx, agreement, policy, at=at)),
     )
 
 
-def owed_under(tx: Connection, agreement: Agreement, *, at: datetime) -> Iterator[Owed]:
-    """Yield what is owed under an agreement at a moment, from what is kept; raises Invalid for a policy that is not understood."""
-    policy = agreement.policy
+def owed_under(tx: Connection, agreement: Agreement, policy: Policy, *, at: datetime) -> Iterator[Owed]:
+    """Yield what is owed under an agreement with this policy at a moment, from what is kept."""
     duties = [duty for _, duty in policy.owing()]
     if not duties:
         return

@@ -305,7 +305,8 @@ class Contracts:
     def report(self, tx: Connection, agreement: Agreement, use: Use, *, counted: bool = False) -> Report:
         """Return the whole verdict of an agreement's policy on ``use``, in the caller's transaction; being in force is not in it."""
         at = use if use.place is not None or use.environment is None else replace(use, place=self._places.get(use.environment))
-        return evaluate(agreement.policy, at, state_of(tx, agreement, at=use.at, counted=counted))
+        policy = agreement.policy
+        return evaluate(policy, at, state_of(tx, agreement, policy, at=use.at, counted=counted))
 
     def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:
         """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement.

@@ -204,6 +204,11 @@ class Policy:
         first, *others = (one.lasting(until) for one in self.permissions)
         return replace(self, rules=first.rules, alternatives=tuple(others))
 
+    def speaks_of(self, operand: Operand) -> bool:
+        """Say whether any permission or prohibition has a constraint about ``operand``."""
+        rules: list[Permission | Prohibition] = [*self.permissions, *self.prohibitions]
+        return any(one.operand is operand for one in flat([condition for rule in rules for condition in rule.conditions]))
+
     def owing(self) -> Iterator[tuple[str, Duty]]:
         """Yield every duty with the name it is known by: ``permission-1/duty-1``, ``obligation-2``; consequences are below theirs."""
         for number, permission in enumerate(self.permissions, 1):
