@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.exc import DatabaseError, DisconnectionError
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from chengshu.kernel.databases.ports import BUSY_TIMEOUT_S
 from chengshu.kernel.errors import ChengshuError, Tampered, Unavailable
 from chengshu.kernel.text import Text
+
+READERS = 8
+"""So many connections are kept for readers; further ones are opened when they are needed and closed after."""
 
 
 class SQLite:
@@ -22,8 +25,17 @@ class SQLite:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
-        self.reading = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+        self.reading = create_engine(
+            "sqlite://",
+            creator=lambda: _ReadingConnection.of(path),
+            poolclass=QueuePool,
+            pool_size=READERS,
+            max_overflow=-1,
+            pool_use_lifo=True,
+            pool_reset_on_return=None,
+        )
         event.listen(self.reading, "connect", _configure)
+        event.listen(self.reading, "checkout", _check_place)
         self.writing = SQLiteWriting(path)
         self.acts = create_engine("sqlite://", creator=self.writing.open, poolclass=StaticPool, pool_reset_on_return=None)
 
@@ -49,7 +61,8 @@ class SQLite:
             self.acts.dispose()
 
     def close_reading(self) -> None:
-        """Do nothing: reading connections are not kept."""
+        """Close the reading connections that nobody uses."""
+        self.reading.dispose()
 
     def _damaged(self, reason: BaseException) -> Tampered:
         return Tampered(
@@ -70,6 +83,36 @@ class SQLite:
                 "请释放磁盘空间、停止占用数据库的程序，或运行 chengshu doctor。",
             ),
         )
+
+
+class _ReadingConnection(sqlite3.Connection):
+    """A connection that is kept for the next reader, as long as its file is the one that is there."""
+
+    @classmethod
+    def of(cls, path: Path) -> "_ReadingConnection":
+        """Open one; any thread may use it, one at a time."""
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, factory=cls)
+        connection.path, connection.file = path, _present(path)
+        return connection
+
+    path: Path
+    file: tuple[int, int] | None
+
+    def close(self) -> None:
+        """Close it; where its file was taken away or replaced leave it alone: closing would remove the successor's journal."""
+        if self.file == _present(self.path):
+            super().close()
+        else:
+            _LEFT_ALONE.append(self)
+
+
+_LEFT_ALONE: list[sqlite3.Connection] = []
+"""Referred to, so that the interpreter does not close them either."""
+
+
+def _check_place(connection: Any, _record: Any, _proxy: Any) -> None:
+    if connection.file != _present(connection.path):
+        raise DisconnectionError("the file is another one now")
 
 
 class _ActsConnection(sqlite3.Connection):
@@ -99,8 +142,8 @@ class SQLiteWriting:
             except BaseException:
                 connection.close()
                 raise
-            self._connection, self._file = connection, self._present()
-        if self._file != self._present():
+            self._connection, self._file = connection, _present(self._path)
+        if self._file != _present(self._path):
             raise Unavailable(
                 "database.replaced",
                 f"expected the database {self._path.name} that this process opened, got another file in its place, or none",
@@ -138,7 +181,7 @@ class SQLiteWriting:
 
     def close(self) -> bool:
         """Close the connection and say so; one whose file is gone is left alone: closing it would remove its successor's journal."""
-        if self._connection is None or self._file != self._present():
+        if self._connection is None or self._file != _present(self._path):
             return False
         self._connection.close()
         self._connection = None
@@ -148,12 +191,13 @@ class SQLiteWriting:
         assert self._connection is not None, "begin() comes first"  # noqa: S101  # the order that Writing states
         self._connection.execute(statement)
 
-    def _present(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+
+def _present(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _configure(connection: Any, _record: Any) -> None:
