@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from small_space import PURPOSE, publish
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from chengshu.cli import verbs
 from chengshu.contract.model import State
-from chengshu.contract.store import received
+from chengshu.contract.store import negotiations, received
 from chengshu.evidence.reconciling.reconcile import reconcile
 from chengshu.kernel.tasks import TaskState, tasks
 from chengshu.node import LOG, Node, open_node
@@ -37,8 +37,8 @@ BATCH = 50
 ALIVE_S = (0.2, 2.0)
 """So long both nodes live between two deaths."""
 
-REST_S = 120.0
-"""So long they may take to come to rest once nobody is killed any more."""
+REST_S = 60.0
+"""So long nothing at all may happen before the nodes count as having come to rest, though something waits."""
 
 CONSUMED = ["negotiation.requested", "negotiation.agreed", "agreement.signed", "negotiation.verified", "negotiation.finalized"]
 PROVIDED = ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"]
@@ -101,6 +101,7 @@ def negotiate_and_kill(pair: Pair, *, count: int, seed: int, batch: int = BATCH,
     (offer, *_) = pair.consumer.peers.dataset(pair.provider.identity.did, PRODUCT)["hasPolicy"]
     asked: list[str] = []
     while len(asked) < count:
+        _wait_while_it_goes_on(pair, until=batch, patience_s=REST_S)  # a slow machine is no defect
         begun = range(min(batch, count - len(asked)))
         asked += [pair.consumer.contracts.request(pair.provider.identity.did, dataset=PRODUCT, offer=offer) for _ in begun]
         time.sleep(chance.uniform(*ALIVE_S))
@@ -109,10 +110,8 @@ def negotiate_and_kill(pair: Pair, *, count: int, seed: int, batch: int = BATCH,
 
 
 def come_to_rest(pair: Pair, *, patience_s: float = REST_S) -> None:
-    """Wait until nothing is to be sent any more and every negotiation has ended on both sides, or until patience ends."""
-    until = time.monotonic() + patience_s
-    while not all(_rests(node) for node in pair.nodes.values()) and time.monotonic() < until:
-        time.sleep(0.5)
+    """Wait until nothing is to be sent any more and every negotiation has ended on both sides, or nothing has happened for a while."""
+    _wait_while_it_goes_on(pair, until=0, patience_s=patience_s)
 
 
 def faults(pair: Pair, asked: list[str]) -> list[str]:
@@ -148,10 +147,23 @@ def _waiting(node: Node) -> list[str]:
     return unfinished + [f"{one.id} waits in {one.state}" for one in node.contracts.negotiations() if not one.state.final]
 
 
-def _rests(node: Node) -> bool:
+def _wait_while_it_goes_on(pair: Pair, *, until: int, patience_s: float) -> None:
+    """Wait until at most so many negotiations are unfinished on each side, and tasks undone, as long as that changes now and then."""
+    seen: list[int] = []
+    last = time.monotonic() + patience_s
+    while max(now := [count for node in pair.nodes.values() for count in _unfinished(node)]) > until and time.monotonic() < last:
+        if now != seen:
+            seen, last = now, time.monotonic() + patience_s
+        time.sleep(0.2)
+
+
+def _unfinished(node: Node) -> tuple[int, int]:
+    """How many negotiations have not ended, and how many tasks are not done."""
+    ended = [state for state in State if state.final]
     with node.database.read() as tx:
-        pending = tx.execute(select(tasks.c.seq).where(tasks.c.state == TaskState.PENDING).limit(1)).first()
-    return pending is None and all(one.state.final for one in node.contracts.negotiations())
+        open_ones = select(func.count()).select_from(negotiations).where(negotiations.c.state.not_in(ended))
+        undone = select(func.count()).select_from(tasks).where(tasks.c.state == TaskState.PENDING)
+        return int(tx.execute(open_ones).scalar_one()), int(tx.execute(undone).scalar_one())
 
 
 def _by_negotiation(node: Node) -> dict[str, list[str]]:
