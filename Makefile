@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test conformance check wheel fix serve bench pins clean help
+.PHONY: demo test crashes conformance check wheel fix serve bench pins clean help
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /: /'
@@ -62,6 +62,9 @@ test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools ## set up and run the whole sui
 
 conformance: $(VENV)/dev $(VENV)/jdk ## fetch the public conformance kits and hold a node against each; fails unless every enabled test passes
 	CI=1 $(BIN)/python -m pytest tests/conformance
+
+crashes: $(VENV)/dev $(VENV)/compiled ## kill two nodes at random moments of 1,000 negotiations; the seed is printed
+	$(BIN)/python -m pytest -s tests/nodes/test_crashes.py --crash-negotiations 1000
 
 check: $(VENV)/dev ## style, types, layers, dependencies, change log
 	$(BIN)/ruff format --check src tests benchmarks

@@ -1,6 +1,7 @@
 """``kill -9`` at random moments of many negotiations: nothing is lost, nothing doubled, nothing waits for ever, and both logs agree."""
 
 import random
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def test_nodes_killed_at_random_moments_of_many_negotiations_lose_and_double_not
     pair = raised(tmp_path, stack)
     asked = negotiate_and_kill(pair, count=count, seed=seed)
     come_to_rest(pair)
-    request.config.get_terminal_writer().line(f"\n{count} negotiations, {pair.kills} kills; run again with --crash-seed {seed}")
+    sys.stdout.write(f"{count} negotiations, {pair.kills} kills; run again with --crash-seed {seed}\n")
     assert faults(pair, asked) == []
 
 
