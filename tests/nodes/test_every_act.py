@@ -20,6 +20,7 @@ from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cli import verbs
 from chengshu.cli.main import app
+from chengshu.cli.negotiating import negotiations
 from chengshu.evidence.model import KINDS
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import from_iso, system_clock
@@ -354,8 +355,8 @@ def _negotiate_otherwise(walk: Walk, gift: str) -> None:
         walk.space.start(handle)
     terms = walk.folder / "terms.json"
     terms.write_text(json.dumps(policy_content(offer)), encoding="utf-8")
-    ours = walk.command("contract", "offer", "firm", "counts", on="road", settled=lambda: verbs.negotiations(firm) != [])["negotiation"]
-    (theirs,) = (one["negotiation"] for one in verbs.negotiations(firm))
+    ours = walk.command("contract", "offer", "firm", "counts", on="road", settled=lambda: negotiations(firm) != [])["negotiation"]
+    (theirs,) = (one["negotiation"] for one in negotiations(firm))
 
     def step(*words: object, on: str, state: str) -> None:
         other, pid = (firm, theirs) if on == "road" else (road, ours)

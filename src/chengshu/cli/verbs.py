@@ -320,18 +320,6 @@ def negotiation(node: Node, negotiation_id: str) -> Document:
     }
 
 
-def negotiations(node: Node) -> list[Document]:
-    """Return the negotiations that have not ended, oldest first, each with whom it waits for."""
-    kept = ("negotiation", "role", "product", "counterparty", "state", "waits_for", "why")
-    every = [negotiation(node, one.id) for one in node.contracts.negotiations() if not one.state.final]
-    return [{key: one[key] for key in kept} for one in every]
-
-
-def stepped(node: Node, outcome: Negotiation | Refused) -> Document | Refused:
-    """Return where a negotiation stands after a step of ours, or why there was none."""
-    return outcome if isinstance(outcome, Refused) else negotiation(node, outcome.id)
-
-
 def await_agreements(node: Node, negotiations: Sequence[str], *, timeout_s: float) -> list[Document]:
     """Wait until every negotiation has ended, at most ``timeout_s`` seconds in all; return where each stands then."""
     until = time.monotonic() + timeout_s

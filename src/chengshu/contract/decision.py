@@ -22,6 +22,11 @@ from chengshu.policy.sameness import same_rules
 ENDED_BY_OPERATOR = "terminated-by-operator"
 """The code that a termination has where its operator gives none."""
 
+AGREEMENT_KNOWN = Refused(
+    "agreement-known",
+    "expected an agreement id that is new here, got one in use",
+    would_pass=Text("An agreement with an id of its own.", "使用全新标识的合约。"),
+)
 MAX_CODE = 256
 _LABEL = b"chengshu agreement 1\n"
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.model import Agreement, Negotiation, State
-from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.kernel.errors import Conflict, Invalid, NotFound
 from chengshu.kernel.text import Text
 
 
@@ -51,6 +51,27 @@ def found(row: tuple[Agreement, State] | None) -> tuple[Agreement, State]:
             hint=Text("List the agreements that are in force.", "请查看当前有效的合约。"),
         )
     return row
+
+
+def not_their_address() -> Invalid:
+    """Return the error for an opening message that names somebody else's address to be answered at."""
+    return Invalid(
+        "negotiation.callback",
+        "expected a callbackAddress with the scheme, host and port that this party is listed with, got another",
+        hint=Text(
+            "List the party with the address it calls back from, or its host in [outgoing] hosts.",
+            "请按对方回调地址登记该参与方，或将该主机列入 [outgoing] hosts。",
+        ),
+    )
+
+
+def pid_in_use() -> Conflict:
+    """Return the error for an opening message under a pid that opened another negotiation."""
+    return Conflict(
+        "negotiation.pid-in-use",
+        "expected a new pid, or the very message that opened this negotiation, got another message",
+        hint=Text("Open a negotiation with a fresh pid.", "请使用新的流程标识发起协商。"),
+    )
 
 
 def no_product() -> NotFound:

@@ -9,7 +9,7 @@ from chengshu.contract import store
 from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code, make_offer
 from chengshu.contract.life import Phase
 from chengshu.contract.lives import Lives
-from chengshu.contract.lookup import found, own, shared, with_peer
+from chengshu.contract.lookup import found, not_their_address, own, pid_in_use, shared, with_peer
 from chengshu.contract.model import (
     Accept,
     Agreement,
@@ -197,14 +197,7 @@ class Contracts:
         Invalid for a callback address that is not the sender's own.
         """
         if content.callback is None or not self._identity.may_name(sender, content.callback):
-            raise Invalid(
-                "negotiation.callback",
-                "expected a callbackAddress with the scheme, host and port that this party is listed with, got another",
-                hint=Text(
-                    "List the party with the address it calls back from, or its host in [outgoing] hosts.",
-                    "请按对方回调地址登记该参与方，或将该主机列入 [outgoing] hosts。",
-                ),
-            )
+            raise not_their_address()
         role = Role.PROVIDER if isinstance(content, Request) else Role.CONSUMER
         message = self._steps.digest_of(content, None)
         with self._database.write() as tx:
@@ -212,7 +205,7 @@ class Contracts:
             if known is not None and store.has_received(tx, known.id, message):
                 return known
             if known is not None:
-                raise _pid_conflict()
+                raise pid_in_use()
             negotiation = self._steps.open(tx, role, counterparty=sender, content=content, peer_pid=peer_pid)
             self._steps.remember(tx, negotiation, content, None)
             self._steps.react(tx, negotiation, content)
@@ -320,11 +313,3 @@ class Contracts:
         body = {"agreement": agreement_id, "product": agreement.product, "budget": "uses", "spent": 1, "used": used, "left": left}
         self._evidence.append(tx, "budget.spent", agreement_id, body)
         return used
-
-
-def _pid_conflict() -> Conflict:
-    return Conflict(
-        "negotiation.pid-in-use",
-        "expected a new pid, or the very message that opened this negotiation, got another message",
-        hint=Text("Open a negotiation with a fresh pid.", "请使用新的流程标识发起协商。"),
-    )

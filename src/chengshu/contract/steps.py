@@ -1,12 +1,12 @@
 """One step of a negotiation inside a caller's transaction: decided, kept, proved, and what follows put into the outbox."""
 
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.decision import (
+    AGREEMENT_KNOWN,
     Decide,
     Objections,
     ask_for,
@@ -19,6 +19,7 @@ from chengshu.contract.decision import (
     refuse_signature,
     signature_of,
 )
+from chengshu.contract.entries import signed_entry, step_entry
 from chengshu.contract.lives import Lives
 from chengshu.contract.lookup import found, no_product
 from chengshu.contract.model import (
@@ -48,7 +49,6 @@ from chengshu.kernel.ids import NewId
 from chengshu.kernel.machine import Role
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.tasks import Tasks
-from chengshu.kernel.text import Text
 from chengshu.policy.odrl import REPLACES, from_odrl
 from chengshu.policy.odrl import content as policy_content
 
@@ -147,7 +147,7 @@ class Steps:
             case Agree(document, signature):
                 agreement = Agreement(str(document["@id"]), negotiation.id, document, signature, None)
                 if not store.add_agreement(tx, agreement, digest=agreement.digest(self._digests)):
-                    return _AGREEMENT_KNOWN
+                    return AGREEMENT_KNOWN
             case Verify(signature):
                 store.save_consumer_signature(tx, str(negotiation.agreement_id), signature)
             case Request() | Propose():
@@ -297,42 +297,12 @@ class Steps:
         store.add_received(tx, negotiation.id, message=message, kind=type(content).__name__, at=self._clock())
 
     def _log(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
-        body: dict[str, Any] = {
-            "negotiation": negotiation.id,
-            "role": negotiation.role.value,
-            "counterparty": negotiation.counterparty,
-            "product": negotiation.dataset,
-            "state": negotiation.state.value,
-            "message": self._digests.of(to_json(content)),
-        }
-        if negotiation.peer_pid is not None:
-            body["peer_pid"] = negotiation.peer_pid
-        if negotiation.agreement_id is not None:
-            body["agreement"] = negotiation.agreement_id
-        if negotiation.code is not None:
-            body["code"] = negotiation.code
-        self._evidence.append(tx, EVIDENCE[type(content)], negotiation.id, body)
+        self._evidence.append(tx, EVIDENCE[type(content)], negotiation.id, step_entry(negotiation, content, digests=self._digests))
 
     def _log_signed(self, tx: Connection, agreement: Agreement) -> None:
-        body: dict[str, Any] = {
-            "agreement": agreement.id,
-            "product": agreement.product,
-            "policy_digest": agreement.policy_digest(self._digests),
-            "provider": agreement.provider,
-            "consumer": agreement.consumer,
-        }
-        if agreement.unsigned_by:
-            body["unsigned"] = agreement.unsigned_by[0]
-        self._evidence.append(tx, "agreement.signed", agreement.id, body)
+        self._evidence.append(tx, "agreement.signed", agreement.id, signed_entry(agreement, digests=self._digests))
 
 
 def _same(one: Document, other: Document) -> bool:
     """Whether two offers are on the same product and have equal rules."""
     return one["target"] == other["target"] and canonical(policy_content(one)) == canonical(policy_content(other))
-
-
-_AGREEMENT_KNOWN = Refused(
-    "agreement-known",
-    "expected an agreement id that is new here, got one in use",
-    would_pass=Text("An agreement with an id of its own.", "使用全新标识的合约。"),
-)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chengshu.cli import verbs
+from chengshu.cli import negotiating, verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.contract.decision import ENDED_BY_OPERATOR, Objections
@@ -145,7 +145,7 @@ def agreements(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = ""
 @app.command("negotiations", epilog=NEGOTIATIONS_EXAMPLES)
 def negotiations(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """List the negotiations that have not ended, with whom each waits for and why."""
-    render(lambda _output: verbs.negotiations(open_node(node)), as_json=as_json, lang=lang)
+    render(lambda _output: negotiating.negotiations(open_node(node)), as_json=as_json, lang=lang)
 
 
 @app.command("terminate", epilog=TERMINATE_EXAMPLES)
@@ -166,6 +166,6 @@ def _take(step: Callable[[Node], Negotiation | Refused], node: Path, *, as_json:
 
     def work(_output: Output) -> Any:
         opened = open_node(node)
-        return verbs.stepped(opened, step(opened))
+        return negotiating.stepped(opened, step(opened))
 
     render(work, as_json=as_json, lang=lang)
