@@ -4,6 +4,7 @@ Nothing here is part of a node. The jars come from Maven Central by ``tests/conf
 started as they are, with the main class that EDC's own launchers use. Its identity is ``iam-mock``: whoever writes a name is believed.
 """
 
+import random
 import re
 import shutil
 import signal
@@ -11,7 +12,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -145,7 +145,8 @@ class Edc:
 
     def negotiation(self, negotiation: str) -> dict[str, Any]:
         """Return a negotiation as it stands."""
-        return self._get(f"/contractnegotiations/{negotiation}")
+        found: dict[str, Any] = self._get(f"/contractnegotiations/{negotiation}")
+        return found
 
     def negotiations(self) -> list[dict[str, Any]]:
         """Return every negotiation."""
@@ -234,7 +235,17 @@ def _http_data(url: str) -> dict[str, str]:
     return {"@type": "DataAddress", "type": "HttpData", "baseUrl": url}
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on and that the system gives to no outgoing connection, so that it is free a moment later too."""
+    while True:
+        port = random.randrange(20_000, 30_000)  # noqa: S311  # nothing is secret about it
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
 def _free_ports() -> dict[str, int]:
-    with ExitStack() as stack:
-        taken = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in _CONTEXTS}
-        return {name: listener.getsockname()[1] for name, listener in taken.items()}
+    ports: set[int] = set()
+    while len(ports) < len(_CONTEXTS):
+        ports.add(free_port())
+    return dict(zip(_CONTEXTS, ports, strict=True))
