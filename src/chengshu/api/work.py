@@ -3,22 +3,33 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
+from chengshu.cleanroom.service import RUN_TASK
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.memory import give_back_now
+from chengshu.kernel.tasks import LEASE
 from chengshu.node import Node
 from chengshu.transfer.flow.service import PUSH_TASK
 
-IDLE_S = 0.1
+LOOK_S = 0.25
+"""So often a serving node looks for work that another process deferred: a command, say. What this process defers wakes it at once."""
+
+LONGEST_SLEEP_S = 30.0
+RENEW_S = LEASE.total_seconds() / 5
+PRUNE_S = 3600.0
 ASK_S = 0.5
 COMPARE_S = 60.0
 ANCHOR_S = 30.0
-THREADS = 2
+THREADS = 4
+HEAVY_THREADS = 2
+"""So many threads take what lasts or needs much memory; the others never do, so that messages always have some."""
+
 GIVE_BACK_S = 5.0
 PUSH_S = 1.0
-SLOW = frozenset({PUSH_TASK})
-"""Kinds of task that last as long as their receiver pleases: one thread never takes them, so that messages always have one."""
+HEAVY = frozenset({PUSH_TASK, RUN_TASK})
+"""Kinds of task that last as long as their receiver pleases, or that compute."""
 
 STOP_S = 2.0
 SOON_S = 0.05
@@ -38,8 +49,12 @@ class Workers:
         self._node = node
         self._stopping = threading.Event()
         publisher = Publisher(node.evidence, stopping=self._stopping, trouble=node.trouble)
-        self._threads = [threading.Thread(target=self._work, args=(SLOW,), name="worker-0", daemon=True)]
-        self._threads += [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(1, THREADS)]
+        kinds = [frozenset[str]() if number < HEAVY_THREADS else HEAVY for number in range(THREADS)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(left,), name=f"worker-{number}", daemon=True) for number, left in enumerate(kinds)
+        ]
+        self._threads.append(threading.Thread(target=self._look, name="look", daemon=True))
+        self._threads.append(threading.Thread(target=self._keep_tasks, name="leases", daemon=True))
         self._threads.append(threading.Thread(target=self._push, name="pushes", daemon=True))
         self._threads.append(threading.Thread(target=publisher.run, name="publisher", daemon=True))
         self._threads.append(threading.Thread(target=self._gather, name="cosignatures", daemon=True))
@@ -58,16 +73,48 @@ class Workers:
     def stop(self) -> None:
         """Ask every thread to end after what it does now, and wait a little for them; a long job is left to be run again."""
         self._stopping.set()
+        self._node.worker.bell.ring()
         until = time.monotonic() + STOP_S
         for thread in self._threads:
             thread.join(timeout=max(0.0, until - time.monotonic()))
 
-    def _work(self, leave_out: frozenset[str] = frozenset()) -> None:
-        while not self._stopping.wait(IDLE_S):
+    def _work(self, leave_out: frozenset[str]) -> None:
+        """Run what is due; then sleep until the next is, or until somebody rings."""
+        worker = self._node.worker
+        while not self._stopping.is_set():
+            heard = worker.bell.rung
+            wait_s = TROUBLED_S
             try:
-                self._node.worker.run_due(leave_out=leave_out)
+                worker.run_due(leave_out=leave_out)
+                left = worker.until_due(leave_out=leave_out)
+                wait_s = LONGEST_SLEEP_S if left is None else min(left.total_seconds(), LONGEST_SLEEP_S)
             except ChengshuError as error:
                 self._node.trouble(error)
+            worker.bell.wait(heard, timeout_s=wait_s)
+
+    def _look(self) -> None:
+        """Ring when there is something to do that another process deferred."""
+        worker = self._node.worker
+        while not self._stopping.wait(LOOK_S):
+            try:
+                if worker.until_due() == timedelta():
+                    worker.bell.ring()
+            except ChengshuError as error:
+                self._node.trouble(error)
+                self._stopping.wait(TROUBLED_S)
+
+    def _keep_tasks(self) -> None:
+        """Renew the leases of what runs, and now and then remove what was done long ago."""
+        pruned = -PRUNE_S
+        while not self._stopping.is_set():
+            try:
+                if time.monotonic() - pruned >= PRUNE_S:
+                    self._node.worker.prune()
+                    pruned = time.monotonic()
+                self._node.worker.renew()
+            except ChengshuError as error:
+                self._node.trouble(error)
+            self._stopping.wait(RENEW_S)
 
     def _push(self) -> None:
         """Send products to whoever has them pushed for as long as it lasts, as soon as there is another version."""

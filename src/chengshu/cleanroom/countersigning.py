@@ -147,7 +147,7 @@ class Countersigner:
 
     def _fetch_outcome(self, tx: Connection, receipt: UseReceipt) -> None:
         lane = f"outcome {receipt.job}"
-        if not any(task.lane == lane for task in self._tasks.waiting(tx)):
+        if not self._tasks.waiting(tx, lane=lane):
             self._tasks.defer(tx, OUTCOME_TASK, {"job": receipt.job}, lane=lane, waits_for=receipt.room)
 
     def _check_parties(self, receipt: UseReceipt, *, signature: str, sender: str) -> None:

@@ -245,7 +245,7 @@ class Agreements:
             return Standing(life, due, None, None)
         if told is not Told.WAITING:
             return Standing(life, due, None, _NOT_UNDERSTOOD if told is Told.NOT_UNDERSTOOD else _REFUSED)
-        head = next((task for task in self._tasks.waiting(tx) if (task.lane, task.kind) == (life.agreement.id, TELL)), None)
+        head = next((task for task in self._tasks.waiting(tx, lane=life.agreement.id) if task.kind == TELL), None)
         attempts, last = (0, "-") if head is None else (head.attempts, head.last_error or "-")
         why = Text(f"not told yet ({attempts} attempts; last: {last})", f"对方尚未收到（{attempts} 次尝试；最近：{last}）")
         return Standing(life, due, self._identity.get(self._counterparty(life.agreement)).name_en, why)

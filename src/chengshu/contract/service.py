@@ -262,7 +262,7 @@ class Contracts:
         """Return where a negotiation stands and for whom it waits; raises NotFound where there is none."""
         with self._database.read() as tx:
             negotiation = own(tx, negotiation_id)
-            unsent = [task for task in self._tasks.waiting(tx) if task.lane == negotiation_id]
+            unsent = self._tasks.waiting(tx, lane=negotiation_id)
         name = self._identity.get(negotiation.counterparty).name_en
         return standing(negotiation, unsent[0] if unsent else None, own_id=self._identity.did, name=name)
 

@@ -1,15 +1,18 @@
 """Work survives, retries what may pass, and gives up what cannot."""
 
+import subprocess
+import sys
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
-from chengshu.kernel.errors import ChengshuError, Denied, Unavailable
-from chengshu.kernel.tasks import FIRST_WAIT, LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, Worker, tasks
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Unavailable
+from chengshu.kernel.tasks import DONE_KEPT, FIRST_WAIT, LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, Worker, _first, tasks
 from chengshu.kernel.text import Text
 from databases import database_at
 
@@ -44,9 +47,18 @@ class Bench:
             self.tasks.defer(tx, "note", {"name": name}, lane=lane, waits_for="somebody")
 
     def run(self, *, patient: Collection[str] = (), leave_out: Collection[str] = ()) -> int:
+        return self.worker(patient=patient).run_due(leave_out=leave_out)
+
+    def worker(self, *, patient: Collection[str] = ()) -> Worker:
         handlers, gone = {"note": self._note}, {"note": self._gave_up}
-        worker = Worker(self.database, clock=self.clock, handlers=handlers, on_failed=gone, given_up=self.tell, patient=patient)
-        return worker.run_due(leave_out=leave_out)
+        return Worker(self.database, clock=self.clock, handlers=handlers, on_failed=gone, given_up=self.tell, patient=patient)
+
+    def recover(self) -> None:
+        self.worker().recover()
+
+    def count(self) -> int:
+        with self.database.read() as tx:
+            return int(tx.execute(select(func.count()).select_from(tasks)).scalar_one())
 
     def tell(self, tx: Connection, task: Task, error: ChengshuError) -> None:
         """Note which task was given up, for which error, and that the transaction which ends it is still open."""
@@ -181,3 +193,145 @@ def _die_while_running(bench: Bench) -> Worker:
     with pytest.raises(SystemExit):
         worker.run_due()
     return worker
+
+
+def test_a_task_that_is_taken_back_while_it_runs_is_not_ended_by_the_one_who_lost_it(bench: Bench) -> None:
+    def stand_still(_payload: Mapping[str, Any]) -> None:
+        bench.clock.now += LEASE
+        assert bench.run() == 1
+
+    bench.defer("slow")
+    slow = Worker(bench.database, clock=bench.clock, handlers={"note": stand_still}, on_failed={}, given_up=bench.tell)
+    with pytest.raises(Conflict) as caught:
+        slow.run_due()
+    assert caught.value.code == "task.lease-lost"
+    assert bench.ran == ["slow"]
+
+
+def test_a_worker_that_renews_its_lease_keeps_its_task_for_as_long_as_it_runs(bench: Bench) -> None:
+    def last(_payload: Mapping[str, Any]) -> None:
+        bench.clock.now += LEASE - timedelta(seconds=1)
+        slow.renew()
+        bench.clock.now += timedelta(seconds=2)
+        assert bench.run() == 0
+
+    bench.defer("slow")
+    slow = Worker(bench.database, clock=bench.clock, handlers={"note": last}, on_failed={}, given_up=bench.tell)
+    assert slow.run_due() == 1
+    assert bench.run() == 0
+
+
+HOLDER = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from chengshu.kernel.tasks import Worker
+from databases import database_at
+
+def hold(payload):
+    print("held", flush=True)
+    time.sleep(20)
+
+now = datetime(2026, 1, 1, tzinfo=UTC)
+Worker(database_at(Path(sys.argv[1])), clock=lambda: now, handlers={"note": hold}, on_failed={}, given_up=None).run_due()
+"""
+
+
+def test_what_a_living_process_holds_is_not_taken_and_what_a_killed_one_held_is_taken_back_at_once(bench: Bench, tmp_path: Path) -> None:
+    bench.defer("held")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "node.db")], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        bench.recover()
+        assert bench.run() == 0
+        process.kill()
+    bench.recover()
+    assert bench.run() == 1
+    assert bench.ran == ["held"]
+
+
+def test_two_processes_and_their_threads_run_each_task_once_and_each_lane_in_order(bench: Bench, tmp_path: Path) -> None:
+    for number in range(60):
+        bench.defer(f"{number}", lane=f"lane {number % 5}")
+    program = RUNNER.format(path=str(tmp_path / "node.db"))
+    runners = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    lines = [runner.communicate(timeout=120)[0].splitlines() for runner in runners]
+    ran = [line.split() for part in lines for line in part]
+    assert sorted(int(name) for _, _, name in ran) == list(range(60))
+    for lane in range(5):
+        spans = sorted((float(begun), float(ended), int(name)) for begun, ended, name in ran if int(name) % 5 == lane)
+        assert [name for *_, name in spans] == list(range(lane, 60, 5))
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+RUNNER = """
+import threading, time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from chengshu.kernel.tasks import Worker
+from databases import database_at
+
+def note(payload):
+    begun = time.time()
+    time.sleep(0.01)
+    print(f"{{begun}} {{time.time()}} {{payload['name']}}\\n", end="", flush=True)
+
+worker = Worker(database_at(Path({path!r})), clock=lambda: datetime.now(UTC), handlers={{"note": note}}, on_failed={{}}, given_up=None)
+
+def work():
+    while worker.until_due() is not None:
+        worker.run_due()
+
+threads = [threading.Thread(target=work) for _ in range(3)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+def test_what_is_due_is_found_by_one_look_into_an_index_however_much_waits_or_is_done(bench: Bench) -> None:
+    with bench.database.write() as tx:
+        row = {"kind": "note", "payload": {}, "attempts": 1, "waits_for": "nobody"}
+        tx.execute(tasks.insert(), [{**row, "lane": f"d{n}", "state": "DONE", "due_at": "2025-12-31T00:00:00.000Z"} for n in range(2000)])
+        tx.execute(tasks.insert(), [{**row, "lane": "blocked", "state": "PENDING", "due_at": None} for n in range(2000)])
+        tx.execute(
+            tasks.insert(), [{**row, "lane": f"w{n}", "state": "PENDING", "due_at": "2027-01-01T00:00:00.000Z"} for n in range(2000)]
+        )
+    bench.defer("due", lane="own")
+    with bench.database.write() as tx:
+        tx.exec_driver_sql("ANALYZE tasks")
+        dialect = tx.dialect
+        text = str(_first({"slow"}).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        how = "EXPLAIN QUERY PLAN " if dialect.name == "sqlite" else "EXPLAIN "
+        plan = " ".join(str(row) for row in tx.exec_driver_sql(how + text))
+    assert "ix_tasks_state_due_at" in plan
+    assert "SORT" not in plan.upper().replace("INCREMENTAL SORT", "")
+    assert bench.run() == 1
+    assert bench.ran == ["due"]
+
+
+def test_done_tasks_are_removed_after_their_time_and_given_up_ones_are_kept(bench: Bench) -> None:
+    bench.faults["wrong"] = Denied("peer.denied", "expected leave, got none", hint=HINT)
+    for name in ("right", "wrong"):
+        bench.defer(name)
+    bench.run()
+    worker = bench.worker()
+    worker.prune()
+    assert bench.count() == 2
+    bench.clock.now += DONE_KEPT + timedelta(seconds=1)
+    worker.prune()
+    assert bench.count() == 1
+    with bench.database.read() as tx:
+        assert len(bench.tasks.failed(tx)) == 1
+
+
+def test_the_bell_rings_once_work_is_durable_and_not_for_what_is_undone(bench: Bench) -> None:
+    bell = bench.tasks.bell
+    with bench.database.write() as tx:
+        bench.tasks.defer(tx, "note", {"name": "one"}, lane="lane", waits_for="somebody")
+        assert bell.rung == 0
+    assert bell.rung == 1
+    with pytest.raises(KeyError), bench.database.write() as tx:
+        bench.tasks.defer(tx, "note", {"name": "ghost"}, lane="lane", waits_for="somebody")
+        raise KeyError("leaving")
+    assert bell.rung == 1
+    bell.wait(0, timeout_s=60)

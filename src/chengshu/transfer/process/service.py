@@ -219,7 +219,7 @@ class TransferProcesses:
         """Return where a transfer stands and for whom it waits; raises NotFound where there is none."""
         with self._database.read() as tx:
             process = own(tx, pid)
-            unsent = [task for task in self._tasks.waiting(tx) if task.lane in {pid, f"{pid}/data"}]
+            unsent = [task for lane in (pid, f"{pid}/data") for task in self._tasks.waiting(tx, lane=lane)]
         name = self._identity.get(process.counterparty).name_en
         if unsent:
             head = unsent[0]
