@@ -57,8 +57,18 @@ $(VENV)/jdk: $(VENV)/made
 demo: $(VENV)/compiled ## set up and run the autonomous-driving pilot on six nodes
 	$(BIN)/chengshu demo
 
-test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools ## set up and run the whole suite; the conformance kits have a target of their own
+# The suite runs on a PostgreSQL server of its own, made of Debian's programs in a temporary folder: the package's own server is not used.
+$(VENV)/postgresql: $(VENV)/made
+	@if ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
+		echo "installing postgresql (the tests run on it too)"; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; \
+		else sudo apt-get update -q && sudo apt-get install -q -y --no-install-recommends postgresql; fi; \
+	fi
+	@touch $@
+
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql ## set up and run the whole suite, on SQLite and on PostgreSQL; the conformance kits have a target of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
+	CHENGSHU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 
 conformance: $(VENV)/dev $(VENV)/jdk ## fetch the public conformance kits and hold a node against each; fails unless every enabled test passes
 	CI=1 $(BIN)/python -m pytest tests/conformance

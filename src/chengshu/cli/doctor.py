@@ -48,6 +48,7 @@ HEADINGS = {
 NODE, KEY, DISK, SERVE = Text("node", "节点"), Text("key", "密钥"), Text("disk", "磁盘"), Text("serve", "运行")
 ROOM, JOURNAL, LOG_FILES = Text("clean room", "净室"), Text("journal", "账簿"), Text("log", "日志")
 CRYPTOGRAPHY, RECEIPTS, WITNESSES = Text("cryptography", "密码"), Text("receipts", "使用回执"), Text("witnesses", "见证方")
+DATABASES = Text("database", "数据库")
 ANCHORS = Text("anchors", "锚定")
 
 
@@ -57,7 +58,7 @@ def examine(folder: Path) -> list[Complaint]:
         node = open_node(folder)
     except ChengshuError as error:
         return [Complaint(NODE, True, Text(error.message, error.message), error.hint)]
-    found = [_key(folder), _cryptography(node), _disk(folder), _serving(node)]
+    found = [_key(folder), _cryptography(node), _database(node), _disk(folder), _serving(node)]
     found += list(_products(node))
     found += list(_peers(node))
     found += list(_waiting(node))
@@ -84,6 +85,15 @@ def _key(folder: Path) -> Complaint:
 def _cryptography(node: Node) -> Complaint:
     title = node.digests.suite.title
     return _fine(CRYPTOGRAPHY, title.en, title.zh)
+
+
+def _database(node: Node) -> Complaint:
+    name = node.database.name
+    if node.settings.database.chosen is None:
+        return _fine(
+            DATABASES, f"SQLite, {name} in the node's folder: a copy of the folder holds it", f"SQLite，节点目录中的 {name}：备份目录即可"
+        )
+    return _fine(DATABASES, f"{name}: back it up with pg_dump beside the folder", f"{name}：除目录外，请用 pg_dump 备份")
 
 
 def _disk(folder: Path) -> Complaint:

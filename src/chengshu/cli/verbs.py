@@ -1,6 +1,7 @@
 """What a person does with a node, as plain functions: the commands and the pack player call these, and nothing goes round them."""
 
 import json
+import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +23,14 @@ from chengshu.cleanroom.model import Question
 from chengshu.contract.model import Negotiation, State
 from chengshu.identity.keys.shared import Shared
 from chengshu.identity.model import Party, Scheme
-from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unavailable, in_words
+from chengshu.kernel.databases.postgresql_place import place_of, without_password
+from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, NotFound, Unavailable, in_words
 from chengshu.kernel.money import Fen
 from chengshu.kernel.refusal import Refused
+from chengshu.kernel.secret_files import put_secret
 from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
-from chengshu.node import Node, create_node
+from chengshu.node import DATABASE_PASSWORD, KEYS, Node, create_node
 from chengshu.policy.model import (
     Basis,
     CountLimit,
@@ -64,6 +67,9 @@ class Birth:
     port: int = 8700
     clean_room: bool = False
     cryptography: config.Cryptography = "international"
+    database: str | None = None
+    """The URL of the PostgreSQL database that keeps it; SQLite in its folder where not given. A password in it goes into a secret file."""
+
     job_s: float | None = None
     """Seconds that one job may take in its clean room, and that the room waits for its inputs; the settings' own where not given."""
 
@@ -83,8 +89,25 @@ def init(folder: Path, birth: Birth) -> Document:
         serve=config.ServeSection(host=birth.host, port=birth.port),
         cleanroom=room if birth.job_s is None else room.model_copy(update={"timeout_s": birth.job_s, "input_wait_s": birth.job_s}),
     )
-    node = create_node(folder, settings)
+    node = _created(folder, settings, birth.database)
     return {"folder": str(folder), **describe(node)}
+
+
+def _created(folder: Path, settings: config.Settings, database: str | None) -> Node:
+    """Create the node; where its database cannot be made, nothing of it stays, so that it can be done again."""
+    was_empty = not folder.exists() or not any(folder.iterdir())
+    if database is not None:
+        url, password = without_password(database)
+        place_of(url, schema="node")
+        settings = settings.model_copy(update={"database": config.DatabaseSection(url=url)})
+        if password is not None:
+            put_secret(folder / KEYS / DATABASE_PASSWORD, password.encode())
+    try:
+        return create_node(folder, settings)
+    except ChengshuError:
+        if was_empty:
+            shutil.rmtree(folder)
+        raise
 
 
 def describe(node: Node) -> Document:

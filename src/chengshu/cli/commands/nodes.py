@@ -26,6 +26,7 @@ INIT_EXAMPLES = examples(
     "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --port 8701",
     "chengshu node init room --handle space_operator --name 'Space operator' --name-zh 空间运营方 --port 8702 --clean-room",
     "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --cryptography national",
+    "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --database postgresql+pg8000://road@db.example/space",
 )
 SHOW_EXAMPLES = examples("chengshu node show --node road", "chengshu node show --node road --json > road.card.json")
 WAIT_EXAMPLES = examples("chengshu serve --node road & chengshu node wait --node road")
@@ -47,13 +48,17 @@ def init(
             help="The space's profile: international (SHA-256, Ed25519, AES) or national (SM3, SM2, SM4); software profiles, not certified."
         ),
     ] = "international",
+    database: Annotated[
+        str | None,
+        typer.Option(help="The PostgreSQL database that keeps it, postgresql+pg8000://USER@HOST/NAME; otherwise SQLite in the folder."),
+    ] = None,
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
     """Create a node in a folder of its own: key, database, settings."""
 
     def work(output: Output) -> Any:
-        birth = verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room, cryptography=cryptography)
+        birth = verbs.Birth(handle, name, name_zh, port=port, clean_room=clean_room, cryptography=cryptography, database=database)
         try:
             born = verbs.init(folder, birth)
         except ValidationError as error:
