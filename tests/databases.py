@@ -22,6 +22,9 @@ from chengshu.kernel.databases.sqlite import SQLite
 
 CHOICE = "CHENGSHU_TEST_DATABASE"
 USER = "postgres"
+GUARDED = "guarded"
+"""The one user whom a test's server asks for a password."""
+
 IN_A_HURRY = ("fsync=off", "synchronous_commit=on", "full_page_writes=off", "max_connections=500", "shared_buffers=64MB", "jit=off")
 """Settings of a server that no test needs after its machine has crashed."""
 
@@ -51,12 +54,15 @@ class Cluster:
         self._user = pwd.getpwnam(USER) if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
-        how = "trust"
-        self._run("initdb", "-D", str(folder / "data"), "-A", how, "-U", USER, "-E", "UTF8", "--no-sync")
+        self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", USER, "-E", "UTF8", "--no-sync")
+        (folder / "data" / "pg_hba.conf").write_text(f"host all {GUARDED} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
 
     @property
     def url(self) -> str:
-        return f"postgresql+pg8000://{USER}@127.0.0.1:{self.port}/{USER}"
+        return self.url_of(USER)
+
+    def url_of(self, login: str, *, database: str = USER, port: int | None = None) -> str:
+        return f"postgresql+pg8000://{login}@127.0.0.1:{port or self.port}/{database}"
 
     def start(self) -> None:
         options = " ".join(f"-c {setting}" for setting in (*self._settings, f"port={self.port}", f"unix_socket_directories={self.folder}"))
