@@ -23,4 +23,4 @@ def _resize(length: int) -> None:
     """SQLite keeps texts of any length whatever a column is declared as, and can only copy a table to declare it otherwise."""
     if op.get_bind().dialect.name != "sqlite":
         for column in ("product", "agreement", "recipient"):
-            op.alter_column("grants", column, type_=sa.String(length=length), existing_nullable=False)
+            op.alter_column("grants", column, type_=sa.String(length=length, collation="C"), existing_nullable=False)
