@@ -2,9 +2,11 @@
 
 import base64
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -199,3 +201,25 @@ def hasty_room(space: Space, folder: Path, *, input_wait_s: float) -> Node:
     space.nodes["hasty"] = node
     space._serve(node, listener)
     return node
+
+
+def born(folder: Path, handle: str) -> Node:
+    """A node that knows nobody yet and is not served, at a port that is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
+    return open_node(folder)
+
+
+def served(node: Node, stack: ExitStack) -> "subprocess.Popen[bytes]":
+    """Serve a node in a process of its own, and return it once it answers; it is killed when the stack ends."""
+    command = [sys.executable, "-m", "chengshu", "serve", "--node", str(node.folder), "--while-input-open"]
+    process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    stack.callback(process.kill)
+    limit = time.monotonic() + 300.0  # it has much to import; how long that takes on a busy machine says nothing
+    while (verbs.health(node.settings.serve.address) or {}).get("node") != node.identity.did:
+        assert process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    return process

@@ -196,6 +196,7 @@ def _fill(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.on_sqlite("its disk is the one that is full; a server's is elsewhere")
 def test_a_full_disk_is_said_to_be_one_and_nothing_is_half_done(small_disk: Path, tmp_path: Path) -> None:
     node = _born(small_disk / "node", "road")
     offer = verbs.offer_of(verbs.Terms(node.identity.did, [PURPOSE]))
@@ -217,6 +218,7 @@ def test_a_full_disk_is_said_to_be_one_and_nothing_is_half_done(small_disk: Path
     _intact(node)
 
 
+@pytest.mark.on_sqlite("its disk is the one that is full; a server's is elsewhere")
 def test_a_command_on_a_full_disk_says_so_without_a_traceback(small_disk: Path) -> None:
     node = _born(small_disk / "node", "road")
     _fill(small_disk)
@@ -225,6 +227,7 @@ def test_a_command_on_a_full_disk_says_so_without_a_traceback(small_disk: Path) 
     assert told.returncode == 0 or json.loads(told.stdout)["error"]["kind"] == "Unavailable"  # SQLite cannot even read without room
 
 
+@pytest.mark.on_sqlite("its disk is the one that is full; a server's is elsewhere")
 def test_a_full_disk_stops_the_publication_of_the_log_and_damages_nothing(small_disk: Path) -> None:
     node = _born(small_disk / "node", "road")
     offer = verbs.offer_of(verbs.Terms(node.identity.did, [PURPOSE]))

@@ -3,17 +3,13 @@
 import base64
 import os
 import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
-from small_space import BY_ROAD, PURPOSE, Town, agree, ask, counts, hang_up, kinds, publish, until
+from small_space import BY_ROAD, PURPOSE, Town, agree, ask, born, counts, hang_up, kinds, publish, served, until
 
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
@@ -24,7 +20,7 @@ from chengshu.evidence.reconciling.reconcile import reconcile
 from chengshu.evidence.reconciling.reconciliation import Reconciliation
 from chengshu.identity.model import public_key_of
 from chengshu.kernel.crypto import is_signed_by
-from chengshu.node import Node, open_node
+from chengshu.node import Node
 from chengshu.testing import Space
 
 JOINED = "SELECT c.road, COUNT(DISTINCT c.vehicle) AS both FROM road.counts c JOIN fleet.trips t ON c.vehicle = t.vehicle GROUP BY c.road"
@@ -136,31 +132,6 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def _born(folder: Path, handle: str) -> Node:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
-    return open_node(folder)
-
-
-def _served(node: Node, stack: ExitStack) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "chengshu", "serve", "--node", str(node.folder), "--while-input-open"]
-    process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    stack.callback(process.kill)
-
-    def answers() -> bool:
-        try:
-            return httpx.get(node.settings.serve.address + "/health", timeout=1, trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    while not answers():  # a process of its own has much to import; how long that takes says nothing
-        assert process.poll() is None
-        time.sleep(0.1)
-    return process
-
-
 def _killed(process: "subprocess.Popen[bytes]") -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -168,12 +139,12 @@ def _killed(process: "subprocess.Popen[bytes]") -> None:
 
 def test_a_provider_killed_between_issue_and_countersignature_has_one_receipt_for_each_use(tmp_path: Path, stack: ExitStack) -> None:
     space = stack.enter_context(Space(tmp_path))
-    firm, room, road = space.add("firm"), space.add("room", clean_room=True), _born(tmp_path / "road", "road")
+    firm, room, road = space.add("firm"), space.add("room", clean_room=True), born(tmp_path / "road", "road")
     for other in (firm, room):
         verbs.add_peer(road, verbs.describe(other))
         verbs.add_peer(other, verbs.describe(road))
     publish(road, "counts", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE])), table=counts())
-    dying = _served(road, stack)
+    dying = served(road, stack)
     choice = InputChoice(road.identity.did, "counts", agree(firm, road, "counts"))
     space.stop("firm")
     question = SqlQuestion(BY_ROAD)
@@ -182,10 +153,10 @@ def test_a_provider_killed_between_issue_and_countersignature_has_one_receipt_fo
     _killed(dying)
     assert {row["state"] for row in road.receipts.every()} == {"ISSUED"}
     space.start("firm")
-    dying = _served(road, stack)
+    dying = served(road, stack)
     until(lambda: len(_entries(firm, "receipt.countersigned")) >= 1)
     _killed(dying)  # while the countersignatures come in
-    _served(road, stack)
+    served(road, stack)
     until(lambda: _all_signed(road) and len(firm.receipts.every()) == JOBS)
     issued = _entries(road, "receipt.issued")
     assert len(issued) == len(set(issued)) == JOBS

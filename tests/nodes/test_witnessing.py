@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from small_space import hang_up, kinds, until
+from small_space import born, hang_up, kinds, served, until
 
 from chengshu import config
 from chengshu.cli import verbs, witnessing
@@ -332,22 +332,6 @@ def test_a_log_is_mirrored_over_http_and_followed(street: Street, tmp_path: Path
 # --- processes: commands, and a witness that is killed
 
 
-def born(folder: Path, handle: str) -> Node:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
-    return open_node(folder)
-
-
-def serve(node: Node, stack: ExitStack) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "chengshu", "serve", "--node", str(node.folder), "--while-input-open"]
-    process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    stack.callback(process.kill)
-    until(lambda: (verbs.health(node.settings.serve.address) or {}).get("node") == node.identity.did)
-    return process
-
-
 def run(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "chengshu", *words], capture_output=True, text=True, timeout=60, check=False)
 
@@ -363,13 +347,13 @@ def test_a_witness_that_is_killed_keeps_what_it_cosigned(tmp_path: Path) -> None
         road, witness = born(tmp_path / "road", "road"), born(tmp_path / "w1", "w1")
         config.enable_witness(witness.folder)
         verbs.add_peer(witness, verbs.describe(road))
-        process = serve(witness, stack)
+        process = served(witness, stack)
         name_witnesses(road, witness, quorum="all")
         first = road.evidence.publish()
         assert road.cosignatures.collect(road.trouble).verdict.met
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        serve(witness, stack)
+        served(witness, stack)
         url = str(witnessing.card(witness)["url"])
         held = httpx.get(f"{url}/checkpoints/road/log", trust_env=False)
         assert held.content.startswith(first.note)
@@ -387,7 +371,7 @@ def test_the_commands_lead_from_two_nodes_to_a_checkpoint_that_counts(tmp_path: 
         verbs.add_peer(witness, verbs.describe(road))
         verbs.add_peer(road, verbs.describe(witness))
         said("witness", "init", "--node", str(witness.folder))
-        serve(witness, stack)
+        served(witness, stack)
         card = tmp_path / "w1.json"
         card.write_text(json.dumps(said("witness", "show", "--node", str(witness.folder))), encoding="utf-8")
         made = said("witness", "init", "--node", str(road.folder))
@@ -407,7 +391,7 @@ def test_the_commands_lead_from_two_nodes_to_a_checkpoint_that_counts(tmp_path: 
         assert (told["ok"], told["quorum"]["met"], told["key_source"]) == (True, True, "trusted")
         assert [row["what"] for row in said("witness", "list", "--node", str(witness.folder))] == ["log"]
         assert [row["what"] for row in said("witness", "list", "--node", str(road.folder))] == ["witness"]
-        serve(road, stack)
+        served(road, stack)
         rows = said("witness", "compare", "road/log", "--node", str(witness.folder))
         assert [(row["origin"], row["found"]) for row in rows] == [("road/log", "one-history")]
         url = road.settings.serve.address + "/log"
