@@ -216,6 +216,7 @@ def test_a_broken_signature_is_never_accepted(signature: str) -> None:
 @pytest.mark.parametrize(
     ("signer", "signature", "is_accepted"),
     [(PROVIDER, None, False), ("connector", None, True), ("did:web:a.example", None, True), ("connector", "A" * 86, False)],
+    ids=["a key without", "a word without", "a did:web without", "a word with one"],
 )
 def test_an_absent_signature_is_accepted_only_from_a_party_whose_id_is_no_key(
     signer: str, signature: str | None, is_accepted: bool
