@@ -10,7 +10,7 @@ from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, agree, ask, counts,
 from chengshu.cleanroom import store
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
-from chengshu.cli import verbs
+from chengshu.cli import publishing
 from chengshu.evidence.verify import verify_use
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered
 from chengshu.node import LOG, Node
@@ -59,11 +59,11 @@ def test_a_holder_judges_every_product_of_its_own_that_a_job_names_not_only_the_
 
 def test_the_agreed_smallest_group_cannot_be_undercut_by_the_group_of_a_product_that_is_not_read(town: Town) -> None:
     """The agreement says 25, the product was published again with 5, and the firm adds a product of its own with groups of a thousand."""
-    strict, lax = (verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE], group=group)) for group in (25, 5))
+    strict, lax = (publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE], group=group)) for group in (25, 5))
     publish(town.road, "strict", policy=strict)
     agreement = agree(town.firm, town.road, "strict")
     publish(town.road, "strict", policy=lax, version="1.1.0")
-    publish(town.firm, "mine", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE], group=1000)))
+    publish(town.firm, "mine", policy=publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE], group=1000)))
     inputs = [InputChoice(town.road.identity.did, "strict", agreement), InputChoice(town.firm.identity.did, "mine", "own")]
     question = SqlQuestion("SELECT road, COUNT(DISTINCT vehicle) AS vehicles FROM road.strict GROUP BY road")
     honest = ask(town.firm, town.room, inputs, question=question)
@@ -150,10 +150,10 @@ def test_a_job_pulled_twice_is_metered_once(town: Town, tmp_path: Path) -> None:
 
 
 def test_an_old_approval_does_not_open_what_the_holder_publishes_later(town: Town) -> None:
-    terms = verbs.Terms(town.room.identity.did, [PURPOSE])
+    terms = publishing.Terms(town.room.identity.did, [PURPOSE])
     document, _ = signed_job(town.firm, town.room, [town.choice("other")], question=SqlQuestion(BY_ROAD.replace("counts", "other")))
     assert "token" in _handed_on(town, document, product="other")
-    publish(town.road, "other", policy=verbs.offer_of(terms), table=counts(vehicles=range(50)), version="1.1.0")
+    publish(town.road, "other", policy=publishing.offer_of(terms), table=counts(vehicles=range(50)), version="1.1.0")
     assert _handed_on(town, document, product="other")["refused"]["rule"] == "product-changed"
 
 

@@ -22,7 +22,7 @@ from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.cleanroom.use_receipt import UseReceipt, countersigned_bytes, disputed, issued_bytes
-from chengshu.cli import verbs
+from chengshu.cli import publishing
 from chengshu.evidence.reconciling.reconcile import reconcile
 from chengshu.evidence.reconciling.reconciliation import Reconciliation
 from chengshu.evidence.service import Evidence
@@ -116,7 +116,7 @@ def opened(folder: Path) -> Street:
     space = Space(folder)
     road, firm, fleet = (space.add(name) for name in ("road", "firm", "fleet"))
     room = space.add("room", clean_room=True)
-    publish(road, "counts", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE], uses=LIMIT)))
+    publish(road, "counts", policy=publishing.offer_of(publishing.Terms(room.identity.did, [PURPOSE], uses=LIMIT)))
     return Street(space, road, firm, fleet, room, agree(firm, road, "counts"))
 
 

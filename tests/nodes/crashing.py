@@ -22,7 +22,7 @@ from typing import Any
 from small_space import PURPOSE, publish
 from sqlalchemy import func, select
 
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.contract.model import State
 from chengshu.contract.store import negotiations, received
 from chengshu.evidence.reconciling.reconcile import reconcile
@@ -88,7 +88,7 @@ def raised(folder: Path, stack: ExitStack, *, sabotage: str | None = None) -> Pa
     for knower, known in ((consumer, provider), (provider, consumer)):
         verbs.add_peer(knower, verbs.describe(known))
         stack.callback(knower.peers.close)
-    publish(provider, PRODUCT, policy=verbs.offer_of(verbs.Terms(consumer.identity.did, [PURPOSE])))
+    publish(provider, PRODUCT, policy=publishing.offer_of(publishing.Terms(consumer.identity.did, [PURPOSE])))
     pair = Pair(consumer, provider, sabotage, stack)
     for name in pair.nodes:
         pair.serve(name)

@@ -21,7 +21,7 @@ from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Job, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL
@@ -63,11 +63,11 @@ def raised_town(folder: Path) -> Iterator[Town]:
     with Space(folder) as space:
         road, fleet, firm = (space.add(name) for name in ("road", "fleet", "firm"))
         room = space.add("room", clean_room=True)
-        terms = verbs.Terms(room.identity.did, [PURPOSE])
-        publish(road, "counts", policy=verbs.offer_of(terms))
-        publish(road, "other", policy=verbs.offer_of(terms))
-        publish(road, "twice", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE], uses=2)))
-        publish(fleet, "trips", policy=verbs.offer_of(terms), table=counts(vehicles=range(30, 60)))
+        terms = publishing.Terms(room.identity.did, [PURPOSE])
+        publish(road, "counts", policy=publishing.offer_of(terms))
+        publish(road, "other", policy=publishing.offer_of(terms))
+        publish(road, "twice", policy=publishing.offer_of(publishing.Terms(room.identity.did, [PURPOSE], uses=2)))
+        publish(fleet, "trips", policy=publishing.offer_of(terms), table=counts(vehicles=range(30, 60)))
         agreements = {name: agree(firm, road, name) for name in ("counts", "other", "twice")}
         agreements["trips"] = agree(firm, fleet, "trips")
         yield Town(space, road, fleet, firm, room, agreements)

@@ -11,7 +11,7 @@ from crashing import PRODUCT, VICTIMS, Pair, come_to_rest, raised
 from small_space import PURPOSE, publish
 from sqlalchemy import select
 
-from chengshu.cli import verbs
+from chengshu.cli import publishing
 from chengshu.contract.life import Ending, Phase, Termination
 from chengshu.contract.model import State
 from chengshu.evidence.verify import verify_log
@@ -64,8 +64,8 @@ def test_nodes_killed_while_agreements_end_come_to_one_standing_and_say_each_end
     chance = random.Random(seed)  # noqa: S311  # which process dies and when, not a secret
     pair = raised(tmp_path, stack)
     agreements = concluded(pair)
-    terms = verbs.Terms(pair.consumer.identity.did, [PURPOSE], uses=7)
-    publish(pair.provider, PRODUCT, policy=verbs.offer_of(terms), version="2.0.0")
+    terms = publishing.Terms(pair.consumer.identity.did, [PURPOSE], uses=7)
+    publish(pair.provider, PRODUCT, policy=publishing.offer_of(terms), version="2.0.0")
     (offer, *_) = pair.consumer.peers.dataset(pair.provider.identity.did, PRODUCT)["hasPolicy"]
     expected: dict[str, set[str]] = {}
     for number, agreement in enumerate(agreements):

@@ -16,8 +16,8 @@ from wallet import MEMBER, Wallet, served_wallet
 
 from chengshu import config, testing
 from chengshu.catalog.model import Acceptance
-from chengshu.cli import verbs
-from chengshu.cli.verbs import Terms
+from chengshu.cli import publishing, verbs
+from chengshu.cli.publishing import Terms
 from chengshu.identity.model import Scheme
 from chengshu.kernel.errors import ChengshuError, NotFound
 from chengshu.node import Node, open_node
@@ -71,8 +71,8 @@ def pair(tmp_path: Path) -> Iterator[tuple[Node, Node, Wallet]]:
 def publish(node: Node) -> None:
     file = node.folder / "counts.parquet"
     pq.write_table(pa.Table.from_pylist([{"vehicle": f"v{one}", "speed": 10.0 + one} for one in range(10)]), file)
-    policy = verbs.offer_of(Terms(room=node.identity.did, purposes=["study"]))
-    verbs.publish(node, file, contract=None, policy=policy, acceptance=Acceptance.CLEAN)
+    policy = publishing.offer_of(Terms(room=node.identity.did, purposes=["study"]))
+    publishing.publish(node, file, contract=None, policy=policy, acceptance=Acceptance.CLEAN)
 
 
 def test_a_node_reads_the_catalog_of_one_that_believes_its_credential(pair: tuple[Node, Node, Wallet]) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from chengshu import config
 from chengshu.catalog.odcs import document_of
-from chengshu.cli import verbs
+from chengshu.cli import publishing
 from chengshu.cli.main import app
 from chengshu.dsp.messages.catalog import FETCHED_AT
 from chengshu.identity.credentials.request import SignedRequest
@@ -23,7 +23,7 @@ from chengshu.kernel.text import Text
 from chengshu.node import Node, open_node
 from chengshu.testing import Space
 
-OPEN = verbs.Terms("did:key:z6MkroomroomroomRoom", [PURPOSE])
+OPEN = publishing.Terms("did:key:z6MkroomroomroomRoom", [PURPOSE])
 CONTEXT = ["https://w3id.org/dspace/2025/1/context.jsonld"]
 
 
@@ -33,13 +33,13 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
         for name in ("road", "operator", "firm"):
             space.add(name)
         road, operator, firm = space.nodes.values()
-        source = Path(shutil.copy(publish(road, "draft", policy=verbs.offer_of(OPEN)).path, road.folder / "counts.parquet"))
+        source = Path(shutil.copy(publish(road, "draft", policy=publishing.offer_of(OPEN)).path, road.folder / "counts.parquet"))
         named = replace(contract_for("counts", owner="road"), id="urn:road/counts=1:a")
-        road.catalog.publish(document_of(named), source=source, policy=verbs.offer_of(OPEN))
+        road.catalog.publish(document_of(named), source=source, policy=publishing.offer_of(OPEN))
         road.catalog.withdraw("draft")
-        publish(road, "for_firm", policy=verbs.offer_of(verbs.Terms(operator.identity.did, [PURPOSE], [firm.identity.did])))
+        publish(road, "for_firm", policy=publishing.offer_of(publishing.Terms(operator.identity.did, [PURPOSE], [firm.identity.did])))
         for number in range(7):
-            publish(operator, f"own{number}", policy=verbs.offer_of(OPEN))
+            publish(operator, f"own{number}", policy=publishing.offer_of(OPEN))
         yield space
     hang_up(*space.nodes.values())
 

@@ -8,7 +8,7 @@ from small_space import BY_ROAD, PURPOSE, Town, agree, ask, kinds, publish, sign
 from chengshu.catalog.model import Grade
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.kernel.errors import NotFound
 from chengshu.node import Node
 
@@ -16,7 +16,7 @@ REASON = "they show where guarded convoys drive"
 
 
 def _offered(town: Town, name: str) -> None:
-    publish(town.road, name, policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])))
+    publish(town.road, name, policy=publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE])))
 
 
 def _question(name: str) -> SqlQuestion:

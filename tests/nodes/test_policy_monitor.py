@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
-from chengshu.cli import verbs
+from chengshu.cli import publishing
 from chengshu.contract.life import Phase
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.canonical import canonical
@@ -112,7 +112,7 @@ def granted(town: Town, product: str, agreement: str) -> tuple[str, str]:
 
 def offered(town: Town, product: str, *, window: TimeWindow | None = None, uses: int | None = None) -> str:
     """Publish a long product and agree on it; return the agreement's id."""
-    usual = from_odrl(verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE], uses=uses)))
+    usual = from_odrl(publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE], uses=uses)))
     rules = usual.rules if window is None else (*usual.rules, window)
     publish(town.road, product, policy=to_odrl(Policy(rules)), table=long_table())
     return agree(town.firm, town.road, product)

@@ -16,7 +16,7 @@ import pytest
 from small_space import PURPOSE, WAIT_S, contract_for, counts, hang_up, kinds, publish, until
 
 from chengshu.catalog.odcs import document_of
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.contract.model import Negotiation, State
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.database import Database
@@ -115,7 +115,7 @@ def test_a_holder_killed_in_the_middle_of_negotiations_loses_none_of_them(tmp_pa
     holder, firm = _born(tmp_path / "holder", "holder"), _born(tmp_path / "firm", "firm")
     verbs.add_peer(holder, verbs.describe(firm))
     verbs.add_peer(firm, verbs.describe(holder))
-    publish(holder, "counts", policy=verbs.offer_of(verbs.Terms(firm.identity.did, [PURPOSE])))
+    publish(holder, "counts", policy=publishing.offer_of(publishing.Terms(firm.identity.did, [PURPOSE])))
     dying = _serve(holder, stack)
     _serve(firm, stack)
     (offer, *_) = firm.peers.dataset(holder.identity.did, "counts")["hasPolicy"]
@@ -152,7 +152,7 @@ def test_a_holder_that_is_gone_is_waited_for_by_name(tmp_path: Path, stack: Exit
     holder, firm = _born(tmp_path / "holder", "holder"), _born(tmp_path / "firm", "firm")
     verbs.add_peer(holder, verbs.describe(firm))
     verbs.add_peer(firm, verbs.describe(holder))
-    publish(holder, "counts", policy=verbs.offer_of(verbs.Terms(firm.identity.did, [PURPOSE])))
+    publish(holder, "counts", policy=publishing.offer_of(publishing.Terms(firm.identity.did, [PURPOSE])))
     process = _serve(holder, stack)
     (offer, *_) = firm.peers.dataset(holder.identity.did, "counts")["hasPolicy"]
     os.kill(process.pid, signal.SIGKILL)
@@ -199,7 +199,7 @@ def _fill(folder: Path) -> Path:
 @pytest.mark.on_sqlite("its disk is the one that is full; a server's is elsewhere")
 def test_a_full_disk_is_said_to_be_one_and_nothing_is_half_done(small_disk: Path, tmp_path: Path) -> None:
     node = _born(small_disk / "node", "road")
-    offer = verbs.offer_of(verbs.Terms(node.identity.did, [PURPOSE]))
+    offer = publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE]))
     publish(node, "before", policy=offer)
     node.evidence.publish()
     source = shutil.copy(node.folder / "files" / "before.parquet", tmp_path / "after.parquet")
@@ -230,7 +230,7 @@ def test_a_command_on_a_full_disk_says_so_without_a_traceback(small_disk: Path) 
 @pytest.mark.on_sqlite("its disk is the one that is full; a server's is elsewhere")
 def test_a_full_disk_stops_the_publication_of_the_log_and_damages_nothing(small_disk: Path) -> None:
     node = _born(small_disk / "node", "road")
-    offer = verbs.offer_of(verbs.Terms(node.identity.did, [PURPOSE]))
+    offer = publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE]))
     publish(node, "before", policy=offer)
     published = node.evidence.publish().size
     publish(node, "after", policy=offer, table=counts())
@@ -246,7 +246,7 @@ def test_a_full_disk_stops_the_publication_of_the_log_and_damages_nothing(small_
 
 def test_a_database_that_can_hold_no_more_undoes_product_and_entry_together(tmp_path: Path) -> None:
     node = _born(tmp_path / "node", "road")
-    offer = verbs.offer_of(verbs.Terms(node.identity.did, [PURPOSE]))
+    offer = publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE]))
     limit = _page_limit(node.database)
     with pytest.raises(Unavailable) as caught:
         for number in range(200):

@@ -13,7 +13,7 @@ from small_space import PURPOSE, Town, agree, counts, kinds, publish, receipt_fo
 from chengshu.catalog.model import Grade
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
-from chengshu.cli import verbs
+from chengshu.cli import publishing
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Conflict, Denied
@@ -30,7 +30,7 @@ def choice(town: Town) -> InputChoice:
     vehicles = pa.array([f"v{one:03d}" for one in range(64)]).take(pa.array(np.arange(ROWS) % 64))
     columns = {"road": pa.array(["ring"]).take(pa.array(np.zeros(ROWS, int))), "vehicle": vehicles}
     table = pa.table({**columns, "speed": np.random.default_rng(5).uniform(0, 30, ROWS)})
-    publish(town.road, "long", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])), table=table)
+    publish(town.road, "long", policy=publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE])), table=table)
     return InputChoice(town.road.identity.did, "long", agree(town.firm, town.road, "long"))
 
 
@@ -136,7 +136,7 @@ def test_a_receiver_that_leaves_before_the_first_piece_is_logged_and_not_metered
 
 
 def test_a_product_whose_file_is_not_the_published_one_is_logged_as_stopped(town: Town) -> None:
-    publish(town.road, "spoilt", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])))
+    publish(town.road, "spoilt", policy=publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE])))
     part = InputChoice(town.road.identity.did, "spoilt", agree(town.firm, town.road, "spoilt"))
     asked = _asked(town, part, SqlQuestion(SQL.sql.replace("road.long", "road.spoilt")))
     token = _granted(town, asked, "spoilt")
@@ -148,7 +148,7 @@ def test_a_product_whose_file_is_not_the_published_one_is_logged_as_stopped(town
 
 
 def test_a_grant_given_before_its_product_became_core_opens_nothing(town: Town, tmp_path: Path) -> None:
-    publish(town.road, "grown", policy=verbs.offer_of(verbs.Terms(town.room.identity.did, [PURPOSE])), table=counts())
+    publish(town.road, "grown", policy=publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE])), table=counts())
     part = InputChoice(town.road.identity.did, "grown", agree(town.firm, town.road, "grown"))
     asked = _asked(town, part, SqlQuestion(SQL.sql.replace("road.long", "road.grown")))
     token = _granted(town, asked, "grown")

@@ -14,7 +14,7 @@ from small_space import BY_ROAD, PURPOSE, Town, agree, ask, born, counts, hang_u
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.use_receipt import UseReceipt, countersigned_bytes, issued_bytes
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.cli.doctor import examine
 from chengshu.evidence.reconciling.reconcile import reconcile
 from chengshu.evidence.reconciling.reconciliation import Reconciliation
@@ -100,7 +100,7 @@ def test_a_receipt_waits_for_an_asker_that_is_away_and_is_signed_when_it_is_back
     with Space(tmp_path) as space:
         road, firm = space.add("road"), space.add("firm")
         room = space.add("room", clean_room=True)
-        publish(road, "counts", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE])))
+        publish(road, "counts", policy=publishing.offer_of(publishing.Terms(room.identity.did, [PURPOSE])))
         choice = InputChoice(road.identity.did, "counts", agree(firm, road, "counts"))
         space.stop("firm")
         job = firm.asker.submit(room=room.identity.did, purpose=PURPOSE, question=SqlQuestion(BY_ROAD), inputs=[choice])
@@ -143,7 +143,7 @@ def test_a_provider_killed_between_issue_and_countersignature_has_one_receipt_fo
     for other in (firm, room):
         verbs.add_peer(road, verbs.describe(other))
         verbs.add_peer(other, verbs.describe(road))
-    publish(road, "counts", policy=verbs.offer_of(verbs.Terms(room.identity.did, [PURPOSE])), table=counts())
+    publish(road, "counts", policy=publishing.offer_of(publishing.Terms(room.identity.did, [PURPOSE])), table=counts())
     dying = served(road, stack)
     choice = InputChoice(road.identity.did, "counts", agree(firm, road, "counts"))
     space.stop("firm")

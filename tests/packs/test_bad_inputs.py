@@ -17,7 +17,7 @@ import pytest
 from pilot_files import Sample
 
 from chengshu.catalog.model import Acceptance
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.methods.av_pilot.safety import value_of_fusing
@@ -37,7 +37,7 @@ class Publisher:
     sample: Sample
     node: Node
     folder: Path
-    road_map: verbs.MapReference
+    road_map: publishing.MapReference
 
     def contract(self, product: str) -> Path:
         """The pack's data contract for a product."""
@@ -45,8 +45,8 @@ class Publisher:
 
     def publish(self, product: str, file: Path) -> dict[str, Any] | Refused:
         """Publish a file in a product's place; an earlier one of the same version is withdrawn by using a node of its own."""
-        policy = verbs.offer_of(verbs.Terms(self.node.identity.did, ["study"]))
-        return verbs.publish(
+        policy = publishing.offer_of(publishing.Terms(self.node.identity.did, ["study"]))
+        return publishing.publish(
             self.node, file, contract=self.contract(product), policy=policy, acceptance=Acceptance.CLEAN, road_map=self.road_map
         )
 
@@ -69,7 +69,7 @@ def publisher(sample: Sample, lanes: Path, tmp_path: Path) -> Iterator[Publisher
     node = open_node(tmp_path / "node")
     part = sample.pack.map
     assert part is not None
-    yield Publisher(sample, node, tmp_path, verbs.MapReference(lanes, part.proj, part.net_offset))
+    yield Publisher(sample, node, tmp_path, publishing.MapReference(lanes, part.proj, part.net_offset))
     node.peers.close()
     node.asker._nodes._client.close()  # type: ignore[attr-defined]  # the port has no close; the adapter's client has
 

@@ -1,7 +1,6 @@
 """What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,15 +42,6 @@ _MEND = Text(
     "Correct the source and publish again, or publish it flagged ('--accept-flagged'): users then see the findings.",
     "请更正数据源后重新发布；或带标记发布（--accept-flagged），使用者将看到这些问题。",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where a product's data can be asked for: the transfer format, and the id and URL of the service."""
-
-    format: str
-    service_id: str
-    endpoint_url: str
 
 
 class Catalog:
@@ -182,14 +172,6 @@ class Catalog:
         wanted = words.casefold().split()
         return [product for product in self.products() if all(word in words_of(product.contract) for word in wanted)]
 
-    def datasets(self, access: Access) -> list[dict[str, Any]]:
-        """Return every published product as a Dataset of the Dataspace Protocol 2025-1."""
-        return [_dataset(product, access) for product in self.products()]
-
-    def dataset(self, product_id: str, *, access: Access) -> dict[str, Any]:
-        """Return one published product as a Dataset of the Dataspace Protocol 2025-1; raise NotFound."""
-        return _dataset(self.get(product_id), access)
-
     def list_all(self) -> int:
         """List every published product that is not listed, as those of a node from before there were listings; return how many."""
         with self._database.read() as tx:
@@ -308,13 +290,3 @@ def _publication(product: Product) -> dict[str, Any]:
 
 def _quarantine_body(product_id: str, version: str, report: QualityReport) -> dict[str, Any]:
     return {"product": product_id, "version": version, "file": report.file, "quality": report.summary()}
-
-
-def _dataset(product: Product, access: Access) -> dict[str, Any]:
-    service = {"@id": access.service_id, "@type": "DataService", "endpointURL": access.endpoint_url}
-    return {
-        "@id": product.id,
-        "@type": "Dataset",
-        "hasPolicy": [dict(product.policy)],
-        "distribution": [{"@type": "Distribution", "format": access.format, "accessService": service}],
-    }

@@ -17,7 +17,7 @@ from typing import IO, Self
 from chengshu.catalog.model import Acceptance
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
-from chengshu.cli import verbs
+from chengshu.cli import publishing, verbs
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.kernel.errors import ChengshuError, Conflict, Unavailable
 from chengshu.kernel.memory import give_back_now
@@ -91,10 +91,10 @@ class ProcessStage:
 
     def publish(self, role: str, *, file: Path, contract: Path, policy: Document, road_map: RoadMap | None) -> Document:
         """Publish a file under a data contract and a policy on the role's node; a file that is not what it promises is set aside."""
-        reference = verbs.MapReference(road_map.file, road_map.part.proj, road_map.part.net_offset) if road_map else None
+        reference = publishing.MapReference(road_map.file, road_map.part.proj, road_map.part.net_offset) if road_map else None
         node = self._nodes[role]
         try:
-            outcome = verbs.publish(node, file, contract=contract, policy=policy, acceptance=Acceptance.CLEAN, road_map=reference)
+            outcome = publishing.publish(node, file, contract=contract, policy=policy, acceptance=Acceptance.CLEAN, road_map=reference)
         except ChengshuError as error:
             return {"state": "set-aside", "reason": {"en": error.as_dict("en"), "zh": error.as_dict("zh")}, "findings": []}
         if isinstance(outcome, Refused):

@@ -8,7 +8,7 @@ import pytest
 from chengshu.catalog.inference import infer_contract
 from chengshu.catalog.model import Acceptance, ProductState
 from chengshu.catalog.odcs import document_of, read_document
-from chengshu.catalog.service import Access, Catalog, file_digest
+from chengshu.catalog.service import Catalog, file_digest
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
@@ -20,7 +20,6 @@ from databases import database_at
 DIGESTS = Digests(INTERNATIONAL)
 NOW = datetime(2026, 1, 1, 8, tzinfo=UTC)
 POLICY = {"permission": [{"action": "use"}]}
-ACCESS = Access("HttpData-PULL", "urn:service:1", "http://127.0.0.1:8080/dsp")
 
 
 class Room:
@@ -154,25 +153,6 @@ def test_nothing_is_kept_when_a_contract_or_policy_is_invalid(room, document, so
     with pytest.raises(Invalid, match="data contract at id"):
         room.catalog.publish({**document, "id": ""}, source=source, policy=POLICY)
     assert (room.catalog.products(), room.entries()) == ([], [])
-
-
-def test_a_product_is_a_dataset_of_the_protocol(room, document, source):
-    product = room.catalog.publish(document, source=source, policy={"@id": "urn:offer:mine", **POLICY})
-    assert room.catalog.datasets(ACCESS) == [
-        {
-            "@id": product.id,
-            "@type": "Dataset",
-            "hasPolicy": [{"@id": "urn:offer:mine", "@type": "Offer", "permission": [{"action": "use"}]}],
-            "distribution": [
-                {
-                    "@type": "Distribution",
-                    "format": "HttpData-PULL",
-                    "accessService": {"@id": "urn:service:1", "@type": "DataService", "endpointURL": "http://127.0.0.1:8080/dsp"},
-                }
-            ],
-        }
-    ]
-    assert room.catalog.dataset(product.id, access=ACCESS) == room.catalog.datasets(ACCESS)[0]
 
 
 def test_a_policy_is_read_in_the_callers_transaction(room, document, source):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from chengshu.catalog.model import Acceptance, Grade
-from chengshu.cli import transferring, verbs
+from chengshu.cli import publishing, transferring, verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.node import Node, open_node
@@ -63,10 +63,10 @@ def publish(
             recipients = [verbs.party_id(opened, one) for one in to or ()]
             offer = transferring.rows_offer(purposes=purpose or (), recipients=recipients, uses=uses)
         else:
-            offer = verbs.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
+            offer = publishing.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
         acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
-        reference = verbs.MapReference(road_map, map_proj, map_offset) if road_map else None
-        return verbs.publish(opened, file, contract=contract, version=version, policy=offer, acceptance=acceptance, road_map=reference)
+        reference = publishing.MapReference(road_map, map_proj, map_offset) if road_map else None
+        return publishing.publish(opened, file, contract=contract, version=version, policy=offer, acceptance=acceptance, road_map=reference)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -74,7 +74,7 @@ def publish(
 @app.command("list", epilog=LIST_EXAMPLES)
 def show(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """List this node's published products."""
-    render(lambda _output: verbs.products(open_node(node)), as_json=as_json, lang=lang)
+    render(lambda _output: publishing.products(open_node(node)), as_json=as_json, lang=lang)
 
 
 @app.command("grade", epilog=GRADE_EXAMPLES)
@@ -89,7 +89,7 @@ def grade(
     lang: Lang = "",
 ) -> None:
     """Set a product's grade, for all its versions; core data are offered to nobody and used under no agreement."""
-    render(lambda _output: verbs.grade(open_node(node), product, level, reason=reason), as_json=as_json, lang=lang)
+    render(lambda _output: publishing.grade(open_node(node), product, level, reason=reason), as_json=as_json, lang=lang)
 
 
 @app.command("withdraw", epilog=WITHDRAW_EXAMPLES)
@@ -104,11 +104,13 @@ def withdraw(
     def work(_output: Output) -> Any:
         opened = open_node(node)
         opened.catalog.withdraw(product)
-        return verbs.products(opened)
+        return publishing.products(opened)
 
     render(work, as_json=as_json, lang=lang)
 
 
-def _terms(node: Node, purpose: list[str] | None, *, to: list[str] | None, room: str | None, uses: int | None, group: int) -> verbs.Terms:
+def _terms(
+    node: Node, purpose: list[str] | None, *, to: list[str] | None, room: str | None, uses: int | None, group: int
+) -> publishing.Terms:
     recipients = [verbs.party_id(node, name) for name in to or []]
-    return verbs.Terms(verbs.the_room(node, room), purpose or ["any-agreed-purpose"], recipients, uses, group)
+    return publishing.Terms(verbs.the_room(node, room), purpose or ["any-agreed-purpose"], recipients, uses, group)
