@@ -24,6 +24,7 @@ from chengshu.config import (
     CatalogSection,
     CleanroomSection,
     ContractSection,
+    DatabaseSection,
     IdentitySection,
     NodeSection,
     OutgoingSection,
@@ -96,7 +97,7 @@ def test_every_command_is_in_the_node_reference() -> None:
 
 
 def test_every_setting_is_in_the_node_reference_with_its_default() -> None:
-    keys = text("docs/reference/node.md").partition("## chengshu.toml")[2]
+    keys = text("docs/reference/node.md").partition("## chengshu.toml")[2].partition("\n## ")[0]
     reference = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| `?([^|`]+?)`? \|", keys, re.MULTILINE))
     assert reference == {f"{section}.{key}": default for section, key, default in settings()}
 
@@ -337,6 +338,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
     """Yield section, key and default of every setting, as the reference writes them."""
     sections: dict[str, type[BaseModel]] = {
         "node": NodeSection,
+        "database": DatabaseSection,
         "space": SpaceSection,
         "serve": ServeSection,
         "outgoing": OutgoingSection,
