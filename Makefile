@@ -99,7 +99,7 @@ fix: $(VENV)/dev ## mend what can be mended by a program
 serve: $(VENV)/run ## serve the node in NODE=folder
 	$(BIN)/chengshu serve --node $(or $(NODE),node)
 
-bench: $(VENV)/dev ## measure, side by side with a named peer or limit; fails when a promise is not kept
+bench: $(VENV)/dev $(VENV)/jdk ## measure, side by side with a named peer or limit; fails when a promise is not kept
 	$(BIN)/python -m benchmarks
 
 pins: ## compile the pins again (needs uv)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--record]`` runs every benchmark that needs nothing but the development environment, then judges the results.
+"""``python -m benchmarks [--record]`` runs every benchmark that ``make bench`` has all for, then judges the results.
 
 Results go to ``build/bench/``, which is not under version control; with ``--record`` to ``benchmarks/results/``, which the documents quote.
 Every script runs and prints, whatever the others did; then the exit code is 1 if a promise is not kept (see :mod:`benchmarks.judging`).
@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.judging import BUILD, PROMISES, RECORDED, ROOT, broken
 
 HERE = Path(__file__).parent
-SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence")
+SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence", "dsp")
 
 
 def found_from_here() -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +51,11 @@ def _growth(result: Result) -> float:
     return float(many - few)
 
 
+def _beside_edc(figure: str, without: float) -> Callable[[Result], float]:
+    """Ours beside EDC with its tuned settings; ``without`` where there was no EDC, which keeps no promise."""
+    return lambda result: float(result["ratio_to_edc_tuned"].get(figure, without))
+
+
 PROMISES = (
     Promise("conflicts", "ticks on which the three engines' pairs differ", lambda r: float(r["ticks_that_differ"]), 0, "exactly"),
     Promise("conflicts", "times SciPy cKDTree with NumPy", lambda r: float(r["ratio_ckdtree_numpy"]), 5.0),
@@ -76,6 +82,17 @@ PROMISES = (
     Promise("evidence", "entries under the proofs", lambda r: float(r["proofs"]["entries"]), 1e7),
     Promise("evidence", "ms CPU to build and check a proof, median", lambda r: float(r["proofs"]["cpu_ms_median"]), 1.0, "at most"),
     Promise("evidence", "MiB at twice the entries, over those before", _growth, 8, "at most"),
+    Promise("dsp", "of our negotiations that were not concluded", lambda r: float(r["ours"]["negotiations_failed"]), 0, "exactly"),
+    Promise("dsp", "times EDC's tuned negotiations a second", _beside_edc("negotiations_per_s", 0.0), 1.0),
+    Promise("dsp", "of EDC's tuned time to an agreement, median", _beside_edc("latency_p50", inf), 1.0, "at most"),
+    Promise("dsp", "of EDC's resident memory after the load", _beside_edc("resident_memory_after", inf), 0.5, "at most"),
+    Promise(
+        "dsp",
+        "ms for a page of 100,000 datasets, 95th of a hundred",
+        lambda r: float(r["ours"]["catalog_page_ms"]["100000"]["p95"]),
+        50,
+        "at most",
+    ),
 )
 """Everything that ``python -m benchmarks`` holds its results to; a promise that is not kept makes it leave with 1."""
 

@@ -64,6 +64,11 @@ def test_the_results_that_the_documents_quote_keep_every_promise(recorded: Resul
         (put("evidence", "proofs/entries", 9_999_999), "under the proofs"),
         (put("evidence", "proofs/cpu_ms_median", 1.001), "build and check a proof"),
         (put("evidence", "peak_mib_by_entries/400000", 1000), "twice the entries"),
+        (put("dsp", "ours/negotiations_failed", 1), "not concluded"),
+        (put("dsp", "ratio_to_edc_tuned/negotiations_per_s", 0.99), "negotiations a second"),
+        (put("dsp", "ratio_to_edc_tuned/latency_p50", 1.01), "time to an agreement"),
+        (put("dsp", "ratio_to_edc_tuned/resident_memory_after", 0.51), "resident memory"),
+        (put("dsp", "ours/catalog_page_ms/100000/p95", 50.1), "page of 100,000"),
     ],
 )
 def test_a_result_that_is_spoilt_breaks_its_promise_and_no_other(recorded: Results, spoil: Callable[[Results], None], names: str) -> None:
