@@ -207,6 +207,7 @@ def test_the_packs_readme_tells_the_views_assumptions_as_they_are() -> None:
 def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -> None:
     words = readme.read_text(encoding="utf-8")
     conflicts, geofence, replay, multiplier, log = (result(name) for name in ("conflicts", "geofence", "replay", "multiplier", "evidence"))
+    dsp = result("dsp")
     pools = [one for one in multiplier["pooled"] if one["coverage"] == 0.5]
     assert {one["network"] for one in pools} == {"all", "berlin-adlershof", "braunschweig"}
     figures = [
@@ -224,6 +225,8 @@ def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -
         *(f"{mib}" for mib in log["peak_mib_by_entries"].values()),
         f"{log['proofs']['cpu_ms_median']}",
         *(f"{ratio}" for ratio in log["http"]["ratio_to_tessera"].values()),
+        *(f"{dsp['ratio_to_edc_tuned'][name]:.2f}" for name in ("negotiations_per_s", "latency_p50", "resident_memory_after")),
+        f"{round(dsp['ours']['catalog_page_ms']['100000']['p95'])}",
     ]
     assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", words)] == []
 
