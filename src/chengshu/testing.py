@@ -10,7 +10,7 @@ from typing import Self
 import uvicorn
 
 from chengshu import config
-from chengshu.api.app import create_app
+from chengshu.api.app import KEEP_ALIVE_S, create_app
 from chengshu.cli import verbs
 from chengshu.config import Cryptography
 from chengshu.node import Node, PlugCredentials, open_node, own_credentials
@@ -83,7 +83,8 @@ def _listener(port: int) -> socket.socket:
 
 
 def _served(node: Node, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
-    server = uvicorn.Server(uvicorn.Config(create_app(node), log_level="error", access_log=False))
+    app = create_app(node)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_keep_alive=KEEP_ALIVE_S))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     until = time.monotonic() + START_S

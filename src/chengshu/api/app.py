@@ -32,6 +32,10 @@ STATUS: dict[type[ChengshuError], int] = {
     Unavailable: 503,
 }
 
+KEEP_ALIVE_S = 330
+"""So long a connection that nobody uses is kept: longer than clients keep theirs (five minutes are usual), since one that is closed here
+while a client sends on it loses what it sends, and a product on its way cannot be sent again by everybody."""
+
 
 def create_app(node: Node) -> FastAPI:
     """Return the node's application; its workers live exactly as long as it does."""

@@ -49,13 +49,14 @@ class DspTransferCourier:
 
 
 def _posted(peers: Peers, party: str, path: str, message: dict[str, Any]) -> dict[str, Any] | None:
-    """Post, and where it is refused once more a little later, for good.
+    """Post; to a foreign connector, where it is refused, once more a little later, and then for good.
 
     A connector that we answered a moment ago may not have kept yet what it said: Eclipse EDC then refuses our next step, or loses it. So a
     foreign one (whose id is no key of a node) is given a moment before each message. A message is the same when it is repeated.
     """
-    if not signs(party):
-        time.sleep(PAUSE_S)
+    if signs(party):
+        return peers.post(party, path, message)
+    time.sleep(PAUSE_S)
     try:
         return peers.post(party, path, message)
     except (Invalid, Conflict):

@@ -10,7 +10,7 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
-from chengshu.api.app import create_app
+from chengshu.api.app import KEEP_ALIVE_S, create_app
 from chengshu.cli import doctor as doctoring
 from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
@@ -109,7 +109,8 @@ def serve(
         if while_input_open:
             threading.Thread(target=_leave_with_parent, daemon=True).start()
         output.say(Text(f"serving {serving.address} (Ctrl-C stops it)", f"节点运行于 {serving.address}（Ctrl-C 停止）"))
-        uvicorn.run(create_app(opened), host=serving.host, port=serving.port, log_level="warning", access_log=False)
+        app = create_app(opened)
+        uvicorn.run(app, host=serving.host, port=serving.port, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
 
     render(work, as_json=as_json, lang=lang)
 
