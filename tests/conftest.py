@@ -16,7 +16,7 @@ settings.load_profile("any-machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--crash-negotiations", type=int, default=200, help="negotiations during which nodes are killed (make crashes: 1,000)")
+    parser.addoption("--crash-negotiations", type=int, default=60, help="negotiations during which nodes are killed (make crashes: 1,000)")
     parser.addoption("--crash-seed", type=int, default=None, help="the seed of the moments at which nodes are killed; none: a new one")
 
 
