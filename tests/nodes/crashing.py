@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from chengshu.cli import publishing, verbs
 from chengshu.contract.model import State
 from chengshu.contract.store import negotiations, received
 from chengshu.evidence.reconciling.reconcile import reconcile
+from chengshu.kernel.errors import Conflict
 from chengshu.kernel.tasks import TaskState, tasks
 from chengshu.node import LOG, Node, open_node
 
@@ -234,9 +235,9 @@ SLOW_COMMIT_S = 0.05
 
 def _sabotage(name: str) -> None:
     """Break this process's outbox in one of the ways in which outboxes are broken."""
-    from chengshu.contract.model import Role  # noqa: PLC0415
     from chengshu.contract.outbox import Outbox  # noqa: PLC0415  # only a process that is to be broken needs them
     from chengshu.contract.steps import Steps  # noqa: PLC0415
+    from chengshu.kernel.machine import Role  # noqa: PLC0415
     from chengshu.kernel.tasks import Worker  # noqa: PLC0415
 
     match name:
@@ -244,8 +245,10 @@ def _sabotage(name: str) -> None:
             run = Worker._run
 
             def forgetful(self: Any, task: Any) -> None:
-                self._save(task, state=TaskState.DONE, leased_until=None)
-                run(self, task)
+                with self._database.write() as tx:
+                    self._end(tx, task, TaskState.DONE, error=None)
+                with suppress(Conflict):  # what it then did is not its own task any more
+                    run(self, task)
 
             Worker._run = forgetful  # type: ignore[method-assign]  # the defect under test
         case "sent-in-the-transaction":
