@@ -1,14 +1,13 @@
 """The Dataspace Protocol TCK, unchanged, against a node: every test that it enables passes."""
 
-import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from tests.conformance import dsp_kit
 from tests.conformance.dsp_profile import Profile
 from tests.conformance.dsp_scripts import AS_CONSUMER, AS_PROVIDER, PROVIDES, RECEIVES
+from tests.conformance.kits import DSP, Outcome, read
 
 DISABLED = frozenset({"TP:02-04", "TP_C:02-04"})
 """The kit's own choice: its authors switched these off."""
@@ -28,21 +27,15 @@ def test_the_scripts_are_for_the_65_tests_that_the_kit_enables() -> None:
 
 
 def test_every_enabled_test_of_the_kit_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reason = dsp_kit.lacking()
-    if reason is not None and "CI" in os.environ:
-        pytest.fail(reason)
-    if reason is not None:
-        pytest.skip(reason)
-    dsp_kit.fetch()
+    DSP.require()
     begun = time.monotonic()
-    log = dsp_kit.BUILD / "kit.log"
+    log = DSP.build / "kit.log"
     with Profile(tmp_path) as profile:
-        outcome = dsp_kit.run(profile.settings(), log=log)
+        outcome = DSP.run(profile.settings(), log=log)
         given_up = profile.given_up()
     with capsys.disabled():
-        counts = f"{len(outcome.passed)} passed, {len(outcome.failed)} failed, {len(outcome.skipped)} disabled by the kit"
         took = f"{time.monotonic() - begun:.0f} s; log: {log}"
-        sys.stderr.write(f"\nDataspace Protocol TCK {dsp_kit.version()}: {counts}, {took}\n")
+        sys.stderr.write(f"\nDataspace Protocol TCK {DSP.version}: {outcome}, {took}\n")
     assert outcome.failed == {}
     assert outcome.passed == EXPECTED
     assert outcome.skipped == DISABLED
@@ -51,6 +44,6 @@ def test_every_enabled_test_of_the_kit_passes(tmp_path: Path, capsys: pytest.Cap
 
 def test_an_empty_or_broken_run_is_no_success() -> None:
     printed = "RESULT\tPASSED\tCN:01-01: Verify this\t\nRESULT\tFAILED\tCN:01-02: Verify that\texpected a, got b\n"
-    outcome = dsp_kit.read(printed + "RESULT\tSKIPPED\tTP:02-04: Verify more\tDisabled\nRESULT\tPASSED\tCN:01-0")
-    assert outcome == dsp_kit.Outcome(frozenset({"CN:01-01"}), {"CN:01-02": "expected a, got b"}, frozenset({"TP:02-04"}))
-    assert dsp_kit.read("") == dsp_kit.Outcome(frozenset(), {}, frozenset())
+    outcome = read(printed + "RESULT\tSKIPPED\tTP:02-04: Verify more\tDisabled\nRESULT\tPASSED\tCN:01-0")
+    assert outcome == Outcome(frozenset({"CN:01-01"}), {"CN:01-02": "expected a, got b"}, frozenset({"TP:02-04"}))
+    assert read("") == Outcome(frozenset(), {}, frozenset())
