@@ -118,6 +118,7 @@ def no_file_above(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.on_sqlite("a limit on this process's files is none on a server's")
 def test_a_disk_that_fills_up_under_many_writers_loses_nothing_acknowledged_and_keeps_nothing_else(tmp_path: Path) -> None:
     database, evidence = open_log(tmp_path)
     append(database, evidence, "before")
