@@ -118,27 +118,31 @@ def faults(answer: httpx.Response, path: str) -> list[str]:
 # --- every member of every message, missing or of another kind
 
 
-def sample(schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """A value that a JSON schema allows, with every member that it names."""
+def sample(schema: dict[str, Any], root: dict[str, Any], within: tuple[str, ...] = ()) -> Any:
+    """A value that a JSON schema allows, with every member that it names; a shape within itself (a catalog in a catalog) is left out."""
     if "$ref" in schema:
-        return sample(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+        name = schema["$ref"].rpartition("/")[2]
+        return sample(root["$defs"][name], root, (*within, name))
     if "anyOf" in schema:
-        return sample(schema["anyOf"][0], root)
+        returns = any(f'/{name}"' in json.dumps(schema["anyOf"][0]) for name in within)
+        return sample(schema["anyOf"][-1 if returns else 0], root, within)
     fixed = [schema["const"]] if "const" in schema else schema.get("enum", [])
-    return fixed[0] if fixed else sample_of_type(schema, root)
+    return fixed[0] if fixed else sample_of_type(schema, root, within)
 
 
-def sample_of_type(schema: dict[str, Any], root: dict[str, Any]) -> Any:
+def sample_of_type(schema: dict[str, Any], root: dict[str, Any], within: tuple[str, ...]) -> Any:
     """A value of the type that a JSON schema names; where it names none, a constraint."""
     match schema.get("type"):
         case "object":
-            return {name: sample(one, root) for name, one in schema.get("properties", {}).items()}
+            return {name: sample(one, root, within) for name, one in schema.get("properties", {}).items()}
         case "array":
-            return [sample(schema.get("items", {}), root)] * schema.get("minItems", 1)
+            return [sample(schema.get("items", {}), root, within)] * schema.get("minItems", 1)
         case "string":
             return "2026-11-27T08:00:00Z" if "pattern" in schema else "urn:a/b=c:1"
         case "integer" | "number":
             return 1
+        case "null":
+            return None
         case _:
             return {"leftOperand": "count", "operator": "eq", "rightOperand": "1"}
 

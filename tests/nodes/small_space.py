@@ -32,7 +32,7 @@ from chengshu.node import KEYS, Node, open_node
 from chengshu.testing import Space
 from chengshu.transfer.streams.arrow import into_file
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 PURPOSE = "traffic-study"
 SECRET = 7331.25
 BY_ROAD = "SELECT road, COUNT(DISTINCT vehicle) AS vehicles, AVG(speed) AS speed FROM road.counts GROUP BY road ORDER BY road"

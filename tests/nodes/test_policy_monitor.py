@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_deliveries import Pair, raised_pair, state
+from small_deliveries import Pair, raised_pair
 from small_space import PURPOSE, Town, agree, kinds, publish, raised_town, signed_job, until, wire
 from sqlalchemy import Connection
 
@@ -246,7 +246,7 @@ def test_a_transfer_is_terminated_when_another_use_spends_its_count(pair: Pair, 
     spent = max(when for when, _ in entries(pair.provider, "budget.spent", agreement=agreement))
     assert at - spent < SECOND
     assert (why["rule"], why["got"]) == ("count-limit", "1")
-    assert state(pair.consumer, other) is State.COMPLETED
+    pair.settled(other, State.COMPLETED)
 
 
 def test_a_transfer_under_an_agreement_that_was_replaced_is_terminated(pair: Pair) -> None:

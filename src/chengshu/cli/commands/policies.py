@@ -68,7 +68,8 @@ def explain(
     stated = Stated(party or None, purpose or None, room or None, method or None, group or None, at or None, place or None, sql, rows)
 
     def work(output: Output) -> Any:
-        opened = open_node(node) if (node / FILE_NAME).is_file() else None
+        is_alone = Path(source).is_file() and not (node / FILE_NAME).is_file()
+        opened = None if is_alone else open_node(node)
         found = policies.explain(opened, source, stated, language=output.language)
         if as_json:
             return found
