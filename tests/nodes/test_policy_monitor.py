@@ -79,7 +79,7 @@ class SlowPull:
         self.line = socket.socket()
         self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         self.line.connect((str(place.hostname), int(place.port or 80)))
-        self.line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.line.sendall(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         self.taken = b""
 
     def read(self, size: int) -> None:

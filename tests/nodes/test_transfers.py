@@ -52,7 +52,7 @@ def _break_off(town: Town, token: str, *, after: int) -> int:
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # what a socket takes in by itself would hide where the reader stopped
         line.connect((str(place.hostname), int(place.port or 80)))
-        line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        line.sendall(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         taken = 0
         while taken < after:
             piece = line.recv(min(65_536, after - taken))
