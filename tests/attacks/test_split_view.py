@@ -31,6 +31,8 @@ from chengshu.witness.ports import KnownLog, Reply
 from chengshu.witness.service import Witness
 from databases import database_at
 
+pytestmark = pytest.mark.on_sqlite("whoever tells two histories copies a log's folder with the database in it")
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ORIGIN = "liar/log"
 STATUS = {Outcome.COSIGNED: 200, Outcome.OTHER_SIZE: 409, Outcome.OTHER_ROOT: 409, Outcome.NOT_CONSISTENT: 422, Outcome.UNKNOWN_LOG: 404}
