@@ -177,7 +177,7 @@ def served_wallet(verifier: str) -> Iterator[Wallet]:
     handler = type("Answering", (_Answering,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         wallet = Wallet(server.server_port, verifier)
-        handler.wallet = wallet  # type: ignore[attr-defined]
+        handler.wallet = wallet  # type: ignore[attr-defined]  # ours, on the handler's class
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

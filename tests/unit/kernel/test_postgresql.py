@@ -87,7 +87,7 @@ with Database(PostgreSQL(place_of(sys.argv[1], schema=sys.argv[2]))).write() as 
 
 
 def test_a_process_that_is_killed_in_the_middle_of_a_write_leaves_nothing_and_holds_nobody_up(database: Database, server: Cluster) -> None:
-    schema = database.backend.place.schema  # type: ignore[attr-defined]
+    schema = database.backend.place.schema  # type: ignore[attr-defined]  # PostgreSQL's backend has a place
     died = subprocess.run([sys.executable, "-c", DYING, server.url, schema], check=False)
     assert died.returncode == -9
     add(database, 1)
@@ -178,7 +178,7 @@ def _back(far: socket.socket, near: socket.socket, silent: threading.Event) -> N
 @pytest.mark.parametrize(("cut", "is_kept"), [("after", True), ("before", False)])
 def test_a_commit_whose_answer_is_lost_is_asked_for(database: Database, server: Cluster, cut: str, *, is_kept: bool) -> None:
     wire = Wire(server)
-    schema = database.backend.place.schema  # type: ignore[attr-defined]
+    schema = database.backend.place.schema  # type: ignore[attr-defined]  # PostgreSQL's backend has a place
     through = at(server.url_of("postgres", port=wire.port), schema)
     add(through, 1)
     wire.cut = cut
@@ -341,7 +341,7 @@ def test_a_settings_file_with_a_password_is_refused(server: Cluster, tmp_path: P
 
 def test_a_schema_that_is_dropped_under_a_node_is_told(database: Database, server: Cluster) -> None:
     add(database, 1)
-    _say(server, f'DROP SCHEMA "{database.backend.place.schema}" CASCADE')  # type: ignore[attr-defined]
+    _say(server, f'DROP SCHEMA "{database.backend.place.schema}" CASCADE')  # type: ignore[attr-defined]  # PostgreSQL's backend has a place
     for act in (lambda: add(database, 2), lambda: kept(database)):
         with pytest.raises(ChengshuError) as caught:
             act()

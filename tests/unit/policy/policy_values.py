@@ -110,7 +110,7 @@ def is_sound(rules: tuple[Condition, ...]) -> bool:
     named = {(one.operand, one.operator): one.value for one in rules if isinstance(one, Constraint)}
     start, end = named.get((Operand.TIME, Operator.GTEQ)), named.get((Operand.TIME, Operator.LTEQ))
     usual = [named.get((Operand.GROUP, Operator.GTEQ)), named.get((Operand.COUNT, Operator.LTEQ))]
-    return 0 not in usual and (start is None or end is None or start <= end)  # type: ignore[operator]
+    return 0 not in usual and (start is None or end is None or start <= end)  # type: ignore[operator]  # both are moments
 
 
 uses = st.builds(

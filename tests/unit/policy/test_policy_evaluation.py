@@ -60,7 +60,7 @@ def refused(policy: Policy, use: Use = DELIVERY, state: UseState = STATE) -> str
 
 
 def one(operand: Operand, operator: Operator, value: object) -> Constraint:
-    return Constraint(operand, operator, value)  # type: ignore[arg-type]
+    return Constraint(operand, operator, value)  # type: ignore[arg-type]  # the kind of the operand chose the value
 
 
 def test_one_of_several_permissions_is_enough() -> None:
