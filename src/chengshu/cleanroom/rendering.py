@@ -39,14 +39,65 @@ ROWS = "__rows"
 
 def duckdb_sql(summary: Summary) -> str:
     """Return the statement that computes ``summary``: columns ``g0…``, ``a0…``, ``__rows``, ``__n0…``, ``__s0…``, ``__k0…``, no order."""
-    columns = [f"{_scalar(group)} AS g{place}" for place, group in enumerate(summary.groups)]
-    columns += [f"{_measure(measure)} AS a{place}" for place, measure in enumerate(summary.measures)]
-    columns.append(f"COUNT(*) AS {ROWS}")
-    columns += [f"{_count(count)} AS {count_name(place)}" for place, count in enumerate(summary.counts)]
-    columns += [f"{_single(single)} AS {single_name(place)}" for place, single in enumerate(summary.singles)]
-    columns += [f"{_unique(unique)} AS {unique_name(place)}" for place, unique in enumerate(summary.uniques)]
+    columns = group_columns(summary) + measure_columns(summary)
+    columns += [count_column(place, count) for place, count in enumerate(summary.counts)]
+    columns += [single_column(place, single) for place, single in enumerate(summary.singles)]
+    columns += [f"({unique_sql(unique)}) AS {unique_name(place)}" for place, unique in enumerate(summary.uniques)]
+    return grouped_sql(summary, columns)
+
+
+def grouped_sql(summary: Summary, columns: list[str], *, body: Body | None = None, among: str | None = None) -> str:
+    """Return the statement that computes ``columns`` for every group, over ``body`` where it is not the summary's own.
+
+    ``among`` names a relation with columns ``g0…``: only rows of the groups in it are read further.
+    """
     grouped = ", ".join(_scalar(group) for group in summary.groups)
-    return _select(columns, summary.body) + (f" GROUP BY {grouped}" if grouped else "")
+    return select_sql(summary, columns, body=body, among=among) + (f" GROUP BY {grouped}" if grouped else "")
+
+
+def select_sql(summary: Summary, columns: list[str], *, body: Body | None = None, among: str | None = None) -> str:
+    """Return the statement that selects ``columns`` of every row behind ``summary``, as :func:`grouped_sql` does of groups."""
+    listed = "" if among is None else f" JOIN {among} AS among ON {same_groups('among', [_scalar(group) for group in summary.groups])}"
+    return _select(columns, body or summary.body, listed)
+
+
+def same_groups(relation: str, groups: list[str]) -> str:
+    """Return the condition that a row of ``relation`` is about these group values, blanks included."""
+    return " AND ".join(f"{relation}.g{place} IS NOT DISTINCT FROM {group}" for place, group in enumerate(groups)) or "TRUE"
+
+
+def group_columns(summary: Summary) -> list[str]:
+    """Return the columns ``g0…``."""
+    return [f"{_scalar(group)} AS g{place}" for place, group in enumerate(summary.groups)]
+
+
+def measure_columns(summary: Summary) -> list[str]:
+    """Return the columns ``a0…`` and ``__rows``."""
+    return [*(f"{_measure(measure)} AS a{place}" for place, measure in enumerate(summary.measures)), f"COUNT(*) AS {ROWS}"]
+
+
+def count_column(place: int, count: UnitCount) -> str:
+    """Return the n-th hidden count, exact, as a column."""
+    return f"{_count(count)} AS {count_name(place)}"
+
+
+def single_column(place: int, single: Single) -> str:
+    """Return the n-th hidden mark of records that stand in a group once, as a column."""
+    return f"{_single(single)} AS {single_name(place)}"
+
+
+def unit_column(count: UnitCount) -> str:
+    """Return as the column ``u`` the unit that a row shows to ``count``; nothing where it shows none."""
+    return f"{_shown(count)} AS u"
+
+
+def unique_sql(unique: Unique) -> str:
+    """Return the statement that says 1 where a product holds each of its join keys once, else 0."""
+    product = ".".join(identifier(part) for part in unique.product.split("."))
+    keys = ", ".join(identifier(key) for key in unique.keys)
+    known = " AND ".join(f"{identifier(key)} IS NOT NULL" for key in unique.keys)  # what is missing equals nothing, and joins nothing
+    twice = f"SELECT 1 FROM {product} WHERE {known} GROUP BY {keys} HAVING COUNT(*) > 1"  # noqa: S608  # declared names, quoted
+    return f"SELECT CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END FROM ({twice})"  # noqa: S608  # declared names, quoted
 
 
 def count_name(place: int) -> str:
@@ -69,9 +120,10 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _select(columns: list[str], body: Body) -> str:
+def _select(columns: list[str], body: Body, listed: str = "") -> str:
     parts = [f"SELECT {', '.join(columns)}", f"FROM {_source(body.source)} AS t0"]
     parts += [_join(join, place) for place, join in enumerate(body.joins, start=1)]
+    parts += [listed.strip()] if listed else []
     if body.where is not None:
         parts.append(f"WHERE {_condition(body.where)}")
     return " ".join(parts)
@@ -126,30 +178,21 @@ def _clipped(argument: str, column: Column) -> str:
 
 
 def _count(count: UnitCount) -> str:
-    match count:
-        case UnitCount(of=None, present=None):
-            return "COUNT(*)"
-        case UnitCount(of=None, present=Ref() as present):
-            return f"COUNT({_scalar(present)})"
-        case UnitCount(of=Ref() as unit, present=None):
-            return f"COUNT(DISTINCT {_scalar(unit)})"
-        case UnitCount(of=Ref() as unit, present=Ref() as present):
-            return f"COUNT(DISTINCT CASE WHEN {_scalar(present)} IS NOT NULL THEN {_scalar(unit)} END)"
-        case _:  # pragma: no cover - the cases above are all there are
-            raise _not_sql()
+    if count.of is None:
+        return "COUNT(*)" if count.present is None else f"COUNT({_scalar(count.present)})"
+    return f"COUNT(DISTINCT {_shown(count)})"
+
+
+def _shown(count: UnitCount) -> str:
+    if count.of is None:
+        raise _not_sql()
+    unit = _scalar(count.of)
+    return unit if count.present is None else f"CASE WHEN {_scalar(count.present)} IS NOT NULL THEN {unit} END"
 
 
 def _single(single: Single) -> str:
     present, record = _scalar(single.present), _scalar(single.record)
     return f"CASE WHEN COUNT({present}) = COUNT(DISTINCT CASE WHEN {present} IS NOT NULL THEN {record} END) THEN 1 ELSE 0 END"
-
-
-def _unique(unique: Unique) -> str:
-    product = ".".join(identifier(part) for part in unique.product.split("."))
-    keys = ", ".join(identifier(key) for key in unique.keys)
-    known = " AND ".join(f"{identifier(key)} IS NOT NULL" for key in unique.keys)  # what is missing equals nothing, and joins nothing
-    twice = f"SELECT 1 FROM {product} WHERE {known} GROUP BY {keys} HAVING COUNT(*) > 1"  # noqa: S608  # declared names, quoted
-    return f"(SELECT CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END FROM ({twice}))"  # noqa: S608  # declared names, quoted
 
 
 def _scalar(scalar: Operand) -> str:

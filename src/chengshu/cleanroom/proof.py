@@ -1,0 +1,127 @@
+"""How to know, without counting them all, that enough protected units stand behind a group.
+
+Counting the distinct units of every group costs tens of times the question itself. Distinct units among *some* of the rows are never more
+than among all of them, so a small part of the rows proves most groups: only those that it does not prove are counted exactly. The proof
+holds because the part goes through the very same joins, conditions and groups, over the very same tables: leaving out rows of a source can
+then only leave out rows behind a group, unless the source is the right side of a LEFT join, where a row that lost its partner stays.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from chengshu.cleanroom.relation import Body, Derived, Join, JoinKind, Ref, Source, Summary, Table, Unique
+
+SAMPLE = "__sample.rows"
+"""The product name under which the engine reads the part of a source that a proof is made from."""
+_TIMES = 8
+"""How many rows of a small group the part should hold for each unit that is to be proved."""
+_LEAST, _MOST = 0.005, 0.2
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One table of a question: which product, and the place of its source in each body from the outermost to its own."""
+
+    product: str
+    path: Path
+
+
+def counted(summary: Summary) -> tuple[int, ...]:
+    """Return the places of the counts that are of distinct units; the others are counts of rows, which cost nothing."""
+    return tuple(place for place, count in enumerate(summary.counts) if count.of is not None)
+
+
+def leaves(body: Body) -> Iterator[Leaf]:
+    """Yield the tables that a part of may stand for the whole: all but those on the right of a LEFT join."""
+    sources = [body.source, *(join.source if join.kind is JoinKind.INNER else None for join in body.joins)]
+    for place, source in enumerate(sources):
+        match source:
+            case Table(product=product):
+                yield Leaf(product, (place,))
+            case Derived(rows=rows):
+                yield from (Leaf(one.product, (place, *one.path)) for one in leaves(rows.body))
+            case None:
+                continue
+
+
+def sampled(body: Body, leaf: Leaf) -> Body:
+    """Return ``body`` with :data:`SAMPLE` in the place of one of its tables."""
+    return _changed(body, leaf.path)
+
+
+def share(smallest: int, *, minimum: int) -> float | None:
+    """Return the share of the rows to make a proof from, or None where so much would be needed that counting is cheaper.
+
+    ``smallest`` is the number of rows of a small group, ``minimum`` the units to be proved.
+    """
+    wanted = _TIMES * minimum / max(smallest, 1)
+    return None if wanted > _MOST else max(wanted, _LEAST)
+
+
+def unique_keys(summary: Summary) -> Mapping[int, tuple[Unique, ...]]:
+    """Return for each mark of single records, by place, the keys that prove it where they are unique in their whole products.
+
+    A record stands in a group once when every other source of the join is found by a key that the source holds once. A mark without an
+    entry cannot be proved so: there is a sub-query, or a source that no such key leads to.
+    """
+    found = {place: _leading(summary.body, single.record) for place, single in enumerate(summary.singles)}
+    return {place: keys for place, keys in found.items() if keys is not None}
+
+
+def unnumbered(body: Body) -> Body:
+    """Return ``body`` without the generated numbers that tell records apart."""
+    joins = tuple(replace(join, source=_unnumbered(join.source)) for join in body.joins)
+    return replace(body, source=_unnumbered(body.source), joins=joins)
+
+
+def _unnumbered(source: Source) -> Source:
+    match source:
+        case Table():
+            return replace(source, numbered=False)
+        case Derived(rows=rows):
+            return Derived(replace(rows, body=unnumbered(rows.body), records=(None,) * len(rows.records)))
+
+
+def _changed(body: Body, path: Path) -> Body:
+    place, rest = path[0], path[1:]
+    if place == 0:
+        return replace(body, source=_replaced(body.source, rest))
+    joins = list(body.joins)
+    joins[place - 1] = replace(joins[place - 1], source=_replaced(joins[place - 1].source, rest))
+    return replace(body, joins=tuple(joins))
+
+
+def _replaced(source: Source, path: Path) -> Source:
+    match source:
+        case Table():
+            return replace(source, product=SAMPLE)
+        case Derived(rows=rows):
+            return Derived(replace(rows, body=_changed(rows.body, path)))
+
+
+def _leading(body: Body, record: Ref) -> tuple[Unique, ...] | None:
+    """Return the keys by which, from one source on, every other source is found; None where some are not, or are no tables."""
+    sources = {f"t{place}": source for place, source in enumerate(body.sources)}
+    reached, keys = {record.source}, []
+    while len(reached) < len(sources):
+        step = next((one for one in (_step(sources, name, body.joins, reached) for name in sources if name not in reached) if one), None)
+        if step is None:
+            return None
+        name, key = step
+        reached.add(name)
+        keys.append(key)
+    return tuple(dict.fromkeys(keys)) if all(isinstance(source, Table) for source in sources.values()) else None
+
+
+def _step(sources: Mapping[str, Source], name: str, joins: tuple[Join, ...], reached: set[str]) -> tuple[str, Unique] | None:
+    """Return a source that equal keys lead to from those already reached, with its side of the keys."""
+    source = sources[name]
+    columns = {
+        mine.column
+        for join in joins
+        for pair in join.on
+        for mine, other in (pair, pair[::-1])
+        if mine.source == name and other.source in reached
+    }
+    return (name, Unique(source.product, tuple(sorted(columns)))) if columns and isinstance(source, Table) else None
