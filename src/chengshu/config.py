@@ -81,6 +81,7 @@ class CleanroomSection(_Section):
     enabled: bool = False
     memory_limit: str = "512MB"
     threads: int = Field(default=1, ge=1, le=64)
+    spill_limit: str = "4GB"
     timeout_s: float = Field(default=60.0, gt=0)
     input_wait_s: float = Field(default=15.0, gt=0)
 

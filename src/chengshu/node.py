@@ -343,7 +343,7 @@ def _wired(
         nodes=nodes,
         engine=DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s),
         methods=ProcessEngine(timeout_s=limits.timeout_s),
-        limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK),
+        limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK, limits.spill_limit),
         tasks=tasks,
         evidence=evidence,
         is_signed_by=_is_signed_by,

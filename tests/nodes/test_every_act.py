@@ -157,6 +157,7 @@ def _walk(walk: Walk) -> None:
     assert agreed["state"] == "FINALIZED", agreed
     walk.command("query", MEAN, "--purpose", "study", on="firm", settled=walk.has("receipt.countersigned", "road", "firm"))
     walk.command("query", "SELECT speed FROM road.counts", "--purpose", "study", on="firm", code=3)
+    walk.command("job", "cancel", walk.nodes["firm"].asker.every()[0]["id"], on="firm")
     walk.command("job", "run", "none.method", "--purpose", "study", "--input", "road/counts", on="firm", code=3)
     _refuse_a_stranger(walk, str(agreed["agreement"]))
     _value(walk)
@@ -400,6 +401,7 @@ LEAVES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "query refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
+    "job cancel": {"firm": [], "room": []},  # of a job that has ended: there is nothing to cancel, and nothing is said of it
     "job run refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
     "job run": {
         "firm": ["job.submitted", "job.released"],

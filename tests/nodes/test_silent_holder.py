@@ -10,8 +10,9 @@ from small_space import PURPOSE, agree, counts, hang_up, hasty_room, kinds, publ
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import MethodQuestion, SqlQuestion
 from chengshu.cleanroom.outcome import Outcome
+from chengshu.cleanroom.service import CANCELLED
 from chengshu.cli.doctor import examine
-from chengshu.kernel.errors import Unavailable
+from chengshu.kernel.errors import NotFound, Unavailable
 from chengshu.node import Node
 from chengshu.policy.model import Environment, Form, Methods, MinimumGroup, OutputForm, Policy, Purpose, Queries, QueryForm
 from chengshu.policy.odrl import to_odrl
@@ -27,6 +28,7 @@ class Quiet:
     """A space whose fleet operator stopped answering after its contracts were signed, and the jobs that were signed before."""
 
     firm: Node
+    road: Node
     fleet: Node
     room: Node
     inputs: list[InputChoice]
@@ -65,10 +67,12 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
         publish(road, "counts", policy=to_odrl(Policy(rules)))
         publish(fleet, "trips", policy=to_odrl(Policy(rules)), table=counts(vehicles=range(30, 60)))
         inputs = [InputChoice(one.identity.did, name, agree(firm, one, name)) for one, name in ((road, "counts"), (fleet, "trips"))]
-        jobs = {name: signed_job(firm, room, inputs, question=SqlQuestion(JOINED)) for name in ("required", "looked at", "watched")}
+        jobs = {
+            name: signed_job(firm, room, inputs, question=SqlQuestion(JOINED)) for name in ("required", "looked at", "watched", "cancelled")
+        }
         jobs["optional"] = signed_job(firm, room, inputs, question=MethodQuestion("small.worth", PARTIES))
         space.stop("fleet")
-        yield Quiet(firm, fleet, room, inputs, jobs)
+        yield Quiet(firm, road, fleet, room, inputs, jobs)
     hang_up(*space.nodes.values())
 
 
@@ -100,6 +104,24 @@ def test_a_job_whose_required_input_does_not_come_fails_and_says_who_was_silent(
     assert note.startswith("peer.unreachable: ")
     assert "Fleet" in note
     assert kinds(quiet.room, job) == ["job.submitted", "job.vetted", "job.failed"]
+
+
+def test_its_asker_and_nobody_else_cancels_a_job_that_waits(quiet: Quiet) -> None:
+    job = quiet.submit("cancelled")
+    until(lambda: "fleet.trips" in quiet.standing(job)["waits_for"])
+    uses = kinds(quiet.road, job).count("budget.spent")
+    with pytest.raises(NotFound):
+        wire(quiet.road).post(quiet.room.identity.did, "/room/jobs/cancel", {"job": job})
+    assert quiet.standing(job)["outcome"] is None
+    stops = [wire(quiet.firm).post(quiet.room.identity.did, "/room/jobs/cancel", {"job": job}) for _ in range(2)]
+    outcome = Outcome.parse(stops[0]["outcome"])
+    assert (outcome.state, dict(outcome.tables), outcome.notes) == ("FAILED", {}, (CANCELLED,))
+    assert stops[0] == stops[1] == quiet.standing(job)
+    until(lambda: kinds(quiet.road, job).count("job.failed") == 1)
+    until(lambda: not list((quiet.room.folder / "work").iterdir()))
+    assert kinds(quiet.room, job) == ["job.submitted", "job.vetted", "job.cancelled", "job.failed"]
+    assert kinds(quiet.road, job).count("budget.spent") == uses
+    assert quiet.room.room.unfinished() == []
 
 
 @pytest.mark.usefixtures("plug_in")

@@ -139,6 +139,10 @@ def _job_routes(router: APIRouter, node: Node) -> None:
         node.room.receive(message.document("job"), signature=message.signature(), sender=message.sender)
         return {"job": message.document("job")["id"]}
 
+    @router.post("/jobs/cancel")
+    def cancel(message: Letter = letter) -> Document:
+        return node.room.cancel(message.text("job"), sender=message.sender)
+
     @router.post("/jobs/standing")
     def standing(message: Letter = letter) -> Document:
         return node.room.standing(message.text("job"), sender=message.sender)

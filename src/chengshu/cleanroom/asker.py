@@ -115,6 +115,12 @@ class Asker:
             self._record(job, answer, asked["document"])
         return Standing(job, answer["state"], "", Outcome.parse(outcome), answer["receipt"])
 
+    def cancel(self, job: str) -> Standing:
+        """Tell the room to end a job of this node that has not ended, and return how it stands then; what holders counted stays counted."""
+        asked = self._find(job)
+        self._nodes.post(asked["room"], "/room/jobs/cancel", {"job": job})
+        return self.standing(job)
+
     def learn_outcome(self, payload: Mapping[str, Any]) -> None:
         """Record how a job ended (the handler of ``job.outcome``); raise Unavailable while it has not, or its room does not answer."""
         standing = self.standing(payload["job"])

@@ -15,14 +15,13 @@ from sqlalchemy import Connection
 
 from chengshu import plugins
 from chengshu.cleanroom import store
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
+from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.vetting import vet
 from chengshu.kernel.canonical import Digests, canonical
@@ -38,14 +37,20 @@ from chengshu.methods.sealed import OutputTable, SealedMethod
 RUN_TASK = "room.run"
 RECEIPT_TASK = "room.receipt"
 RETRY_PAUSE_S = 0.5
+CANCELLED = "cleanroom.cancelled: cancelled by its asker"
+"""The note of a job that its asker ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long the room waits for a holder that does not answer, and where it keeps a job's products while the job runs."""
+    """How long the room waits for a holder that does not answer, and where it keeps a job's products while the job runs.
+
+    ``spill`` is how much a question may write there beyond its memory, in DuckDB's words (``4GB``).
+    """
 
     input_wait: timedelta
     workspace: Path
+    spill: str
 
 
 class Cleanroom:
@@ -119,20 +124,41 @@ class Cleanroom:
         ended = self._ended(found) or {"outcome": None, "receipt": None}
         return {"state": found.state, "waits_for": found.waits_for, **ended}
 
+    def cancel(self, job: str, *, sender: str) -> dict[str, Any]:
+        """End a job that has not ended, in its asker's name; return its standing. Raises NotFound for anyone but its asker.
+
+        What holders approved stays counted: they gave their data away. A question that runs is interrupted; a sealed method runs to its
+        end, and what it returns is dropped. A repeat changes nothing, nor does a job that has ended.
+        """
+        with self._database.write() as tx:
+            found = store.find_room_job(tx, job)
+            if found is None or found.consumer != sender:
+                raise _unknown()
+            if found.outcome is None:
+                fingerprint = {"job": job, "consumer": sender, "job_digest": found.digest}
+                self._evidence.append(tx, "job.cancelled", job, fingerprint)
+                self._end(tx, Job.parse(found.document), found.document, Outcome("FAILED", {}, (CANCELLED,), None))
+        return self.standing(job, sender=sender)
+
     def run(self, payload: Mapping[str, Any]) -> None:
         """Run a vetted job to its end (the handler of ``room.run``); a repeat after a crash starts it afresh."""
         found = self._find(payload["job"])
         if found.outcome is not None:
             return
         job = Job.parse(found.document)
-        self._limits.workspace.mkdir(exist_ok=True)
+        self._limits.workspace.mkdir(mode=0o700, exist_ok=True)
         try:
             with TemporaryDirectory(dir=self._limits.workspace) as folder:
                 outcome = self._outcome(job, found, Path(folder))
         except ChengshuError as error:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
         with self._database.write() as tx:
-            self._end(tx, job, found.document, outcome)
+            now = store.find_room_job(tx, job.id)
+            ended = None if now is None else self._ended(now)
+            if ended is None:
+                self._end(tx, job, found.document, outcome, workspace="deleted")
+            else:  # cancelled meanwhile; a holder that has approved since knows of no end yet
+                self._tell(tx, job, ended["receipt"])
 
     def abandon(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
         """End a job whose running was given up, so that its asker is told."""
@@ -203,7 +229,7 @@ class Cleanroom:
                 case Unavailable():
                     notes.append(f"without {part.alias}: its holder did not answer within {self._limits.input_wait.total_seconds():g} s")
         self._save_state(job.id, state="RUNNING", waits_for="the computation")
-        return self._computed(job, files, notes)
+        return self._computed(job, files, notes, folder)
 
     def _collect(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused | Unavailable:
         """Ask one holder for its product until it answers or the wait is over; the job's state names the holder meanwhile."""
@@ -211,6 +237,8 @@ class Cleanroom:
         until = self._clock() + self._limits.input_wait
         message = {"job": found.document, "signature": found.signature, "product": part.product}
         while True:
+            if self._is_over(found.id):
+                raise _cancelled()
             try:
                 answer = self._nodes.post(part.provider, "/room/inputs", message)
                 if "refused" in answer:
@@ -224,11 +252,17 @@ class Cleanroom:
             else:
                 return into
 
-    def _computed(self, job: Job, files: Mapping[str, Path], notes: list[str]) -> Outcome:
+    def _computed(self, job: Job, files: Mapping[str, Path], notes: list[str], folder: Path) -> Outcome:
         match job.question:
             case SqlQuestion(sql=sql):
                 tables = {alias: open_table(path) for alias, path in files.items()}
-                return self._answered(vet(sql, _terms(job)), tables, notes)
+                vetted = vet(sql, _terms(job))
+                if isinstance(vetted, Refused):
+                    return Outcome("REFUSED", {}, tuple(notes), vetted)
+                spill = Spill(folder / "spill", self._limits.spill)
+                spill.folder.mkdir(mode=0o700)
+                result = self._engine.run(vetted, tables, spill=spill, stopped=lambda: self._is_over(job.id))
+                return _answered(release(result, query=vetted), notes)
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
                 results = self._methods.run(name, files=inputs, parameters=parameters)
@@ -237,31 +271,30 @@ class Cleanroom:
                     outcome if outcome.state != "RELEASED" else replace(outcome, tables=_beside(outcome.tables, sources(job.inputs, files)))
                 )
 
-    def _answered(self, vetted: VettedQuery | Refused, tables: Mapping[str, pa.Table], notes: list[str]) -> Outcome:
-        if isinstance(vetted, Refused):
-            return Outcome("REFUSED", {}, tuple(notes), vetted)
-        verdict = release(self._engine.run(vetted, tables), query=vetted)
-        if isinstance(verdict, Refused):
-            return Outcome("REFUSED", {}, tuple(notes), verdict)
-        return Outcome("RELEASED", {"answer": verdict.table}, tuple(notes), None)
-
-    def _end(self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome) -> None:
+    def _end(self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome, **told: str) -> None:
+        """End a job; ``told`` is said in the log beside the end."""
         result = outcome.as_document()
         receipt = sign_receipt(result, job=dict(document), at=iso(self._clock()), signer=self._signer, digests=self._digests)
         kept = self._seal.close({"outcome": result, "receipt": receipt}, job=job.id)
         store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
-        body = {"job": job.id, "receipt_digest": self._digests.of(receipt)}
+        body = {"job": job.id, "receipt_digest": self._digests.of(receipt), **told}
         if outcome.refusal is not None:
             body["rule"] = outcome.refusal.rule
         if outcome.state == "RELEASED":
             self._evidence.append(tx, "job.run", job.id, body)
         self._evidence.append(tx, KIND_OF_STATE[outcome.state], job.id, body)
+        self._tell(tx, job, receipt)
+
+    def _tell(self, tx: Connection, job: Job, receipt: Mapping[str, Any]) -> None:
         for holder in sorted({one.provider for one in job.inputs}):
             self._tasks.defer(tx, RECEIPT_TASK, {"holder": holder, "receipt": receipt}, lane=f"receipt {holder}", waits_for=holder)
 
     def _save_state(self, job: str, *, state: str, waits_for: str) -> None:
         with self._database.write() as tx:
-            store.save_room_job(tx, job, state=state, waits_for=waits_for)
+            store.save_unfinished(tx, job, state=state, waits_for=waits_for)
+
+    def _is_over(self, job: str) -> bool:
+        return self._find(job).outcome is not None
 
     def _ended(self, found: store.RoomJob) -> dict[str, Any] | None:
         return None if found.outcome is None else self._seal.open(found.outcome, job=found.id)
@@ -272,6 +305,12 @@ class Cleanroom:
         if found is None:
             raise _unknown()
         return found
+
+
+def _answered(verdict: Released | Refused, notes: list[str]) -> Outcome:
+    if isinstance(verdict, Refused):
+        return Outcome("REFUSED", {}, tuple(notes), verdict)
+    return Outcome("RELEASED", {"answer": verdict.table}, tuple(notes), None)
 
 
 def _terms(job: Job) -> dict[str, ProductTerms]:
@@ -340,6 +379,10 @@ def _undeclared(name: str) -> Refused:
 
 
 _NEW_ID = Text("Sign a new job for this room with an id of its own.", "请使用新的标识为本净室重新签署作业。")
+
+
+def _cancelled() -> Conflict:
+    return Conflict("cleanroom.cancelled", "expected a job that goes on, got one that its asker cancelled", hint=_NEW_ID)
 
 
 def _unknown() -> NotFound:

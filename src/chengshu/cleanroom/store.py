@@ -129,6 +129,11 @@ def save_room_job(tx: Connection, job: str, **values: Any) -> None:
     tx.execute(update(room_jobs).where(room_jobs.c.id == job).values(**values))
 
 
+def save_unfinished(tx: Connection, job: str, **values: Any) -> None:
+    """Change what is kept of a room's job unless it has ended."""
+    tx.execute(update(room_jobs).where(room_jobs.c.id == job, room_jobs.c.outcome.is_(None)).values(**values))
+
+
 def unfinished(tx: Connection) -> list[dict[str, Any]]:
     """Return id, state and what each unfinished job of the room waits for."""
     columns = (room_jobs.c.id, room_jobs.c.state, room_jobs.c.waits_for)

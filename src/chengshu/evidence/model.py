@@ -51,6 +51,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "job.approved": Text("Job approved", "作业批准"),
         "job.run": Text("Job run", "作业运行"),
         "job.released": Text("Job result released", "作业结果放行"),
+        "job.cancelled": Text("Job cancelled by its asker", "作业由使用方取消"),
         "job.failed": Text("Job failed", "作业失败"),
         "transfer.started": Text("Transfer started", "传输开始"),
         "transfer.completed": Text("Transfer completed", "传输完成"),

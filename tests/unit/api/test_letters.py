@@ -15,7 +15,16 @@ from chengshu.kernel.canonical import canonical
 from chengshu.node import Node
 from chengshu.testing import Space
 
-ROUTES = ("/room/jobs", "/room/jobs/standing", "/room/schemas", "/room/inputs", "/room/data", "/room/receipts", "/room/statements")
+ROUTES = (
+    "/room/jobs",
+    "/room/jobs/standing",
+    "/room/jobs/cancel",
+    "/room/schemas",
+    "/room/inputs",
+    "/room/data",
+    "/room/receipts",
+    "/room/statements",
+)
 OURS = {"kind", "code", "message", "hint", "facts"}
 
 

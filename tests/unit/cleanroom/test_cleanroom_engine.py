@@ -1,12 +1,14 @@
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation import Input, VettedQuery
 from chengshu.cleanroom.vetting import vet
@@ -95,6 +97,50 @@ def test_a_question_that_needs_more_memory_than_the_limit_fails_without_a_file()
     with pytest.raises(Invalid) as caught:
         DuckDBEngine("32MB", 1, 30.0).run(hungry, {})
     assert caught.value.code == "cleanroom.query-failed"
+
+
+HUNGRY = "SELECT COUNT(*) FROM (SELECT DISTINCT md5(CAST(range AS VARCHAR)) FROM range(3000000))"
+
+
+def test_what_does_not_fit_in_memory_goes_to_the_private_folder_and_is_gone_afterwards(tmp_path: Path) -> None:
+    result = DuckDBEngine("96MB", 1, 60.0).run(VettedQuery(HUNGRY, *_empty()), {}, spill=Spill(tmp_path, "1GB"))
+    assert result.column(0).to_pylist() == [3_000_000]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_private_folder_is_bounded(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        DuckDBEngine("96MB", 1, 60.0).run(VettedQuery(HUNGRY, *_empty()), {}, spill=Spill(tmp_path, "1MB"))
+    assert caught.value.code == "cleanroom.query-failed"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('{near}/../secret.csv')",
+        "SELECT * FROM read_blob('/etc/hostname')",
+        "COPY (SELECT 1) TO '{near}/out.csv'",
+        "SET temp_directory = '/tmp'",
+    ],
+)
+def test_a_folder_to_spill_to_opens_no_other_place_and_takes_no_copy(tmp_path: Path, sql: str) -> None:
+    near = tmp_path / "spill"
+    near.mkdir()
+    (tmp_path / "secret.csv").write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(Invalid) as caught:
+        ENGINE.run(VettedQuery(sql.format(near=near), *_empty()), {}, spill=Spill(near, "1GB"))
+    assert caught.value.code == "cleanroom.query-failed"
+    assert list(near.iterdir()) == []
+
+
+def test_a_question_that_is_stopped_ends_soon_and_says_so() -> None:
+    heavy = VettedQuery("SELECT SUM(x.range * y.range) AS a0 FROM range(10000000) x, range(10000000) y", *_empty())
+    began = time.monotonic()
+    with pytest.raises(Invalid) as caught:
+        DuckDBEngine("256MB", 1, 60.0).run(heavy, {}, stopped=lambda: time.monotonic() > began + 0.2)
+    assert caught.value.code == "cleanroom.query-stopped"
+    assert time.monotonic() < began + 20
 
 
 def test_more_groups_than_the_room_carries_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""DuckDB, embedded and locked down: no files, no network, no extensions, no settings, bounded memory and time.
+"""DuckDB, embedded and locked down: no files but its own spill, no network, no extensions, no settings, bounded memory and time.
 
 The vetter is the first wall. This engine is built as if the vetter did not exist: whatever SQL it is handed, it reaches
 nothing but the tables of the call, and what goes wrong inside leaves as a fixed code without a word of the engine's text,
@@ -6,8 +6,11 @@ because an engine's error can carry a row's value.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -23,17 +26,16 @@ MOST_ROWS = 1_000_000
 STAGED_FROM = 200_000
 """Rows from which a question is computed in stages: below it, counting every unit takes a few milliseconds."""
 _BATCH = 65_536
+_LOOK_S = 0.5
 _ROWS_HINT = Text("Group more coarsely.", "请使用更粗的分组。")
 _FAILED_HINT = Text(
     "Check the sources' quality reports; the room cannot say more without showing data.", "请查看数据源的质量报告；再多说就会泄露数据。"
 )
 _TIME_HINT = Text("Ask for less, or ask the room's operator for more time.", "请缩小问题，或请数据空间运营者放宽时限。")
+_STOPPED_HINT = Text("Ask again if it was not meant.", "如非有意，请重新提出。")
 _DRIFT_HINT = Text("The holder must publish the product again with the schema it really has.", "持有方须按实际模式重新发布该产品。")
 
-# in this order: without external access, where to spill can no longer be set
 _LOCKS = (
-    "SET temp_directory = ''",
-    "SET max_temp_directory_size = '0B'",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
@@ -50,12 +52,30 @@ _KINDS: Mapping[ColumnType, tuple[Callable[[pa.DataType], bool], ...]] = {
 }
 
 
+Stopped = Callable[[], bool]
+"""Says whether somebody has stopped the question meanwhile."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Spill:
+    """An empty folder, for this call and its user alone, that what does not fit in memory goes to, and how much of it (``4GB``).
+
+    The engine may read and write in it, and nowhere else; its files are not encrypted, so whoever calls removes the folder.
+    """
+
+    folder: Path
+    limit: str
+
+
 class DuckDBEngine:
     """Runs vetted questions, each in a database of its own that lives for the call.
 
     ``memory_limit`` in DuckDB's words (``512MB``), ``threads`` of the call, ``timeout_s`` seconds from start to last row.
     From ``staged_from`` rows on, units are proved before they are counted (:mod:`chengshu.cleanroom.engines.staged`).
-    Nothing is written to disk: what does not fit in memory fails.
     """
 
     def __init__(self, memory_limit: str, threads: int, timeout_s: float, *, staged_from: int = STAGED_FROM) -> None:
@@ -64,22 +84,23 @@ class DuckDBEngine:
         self._timeout_s = timeout_s
         self._staged_from = staged_from
 
-    def run(self, query: VettedQuery, tables: Mapping[str, pa.Table]) -> pa.Table:
+    def run(self, query: VettedQuery, tables: Mapping[str, pa.Table], *, spill: Spill | None = None, stopped: Stopped = _never) -> pa.Table:
         """Return the summary of ``query`` over ``tables`` (by product name), hidden counts included; gate it before anyone sees it.
 
         Raises Invalid: ``cleanroom.schema-drift`` where a table lacks a declared column or holds another kind of value (checked
-        before anything runs), ``cleanroom.query-timeout``, ``cleanroom.result-too-large``, and ``cleanroom.query-failed`` for
-        whatever else the engine says, without its words.
+        before anything runs), ``cleanroom.query-timeout``, ``cleanroom.query-stopped`` once ``stopped`` says so,
+        ``cleanroom.result-too-large``, and ``cleanroom.query-failed`` for whatever else the engine says, without its words. What does
+        not fit in memory goes to ``spill``; without one nothing is written to disk, and it fails.
         """
         declared = {one.product: _declared(one, tables) for one in query.inputs}
         trouble: Invalid | None = None
-        expired = threading.Event()
+        ended = _Ended(threading.Event(), threading.Event())
         result: pa.Table | None = None
         try:
-            with self._database(declared) as database, _deadline(database, self._timeout_s, expired):
+            with self._database(declared, spill) as database, _deadline(database, self._timeout_s, stopped, ended):
                 result = self._result(query, declared, database)
         except (duckdb.Error, pa.ArrowException, RuntimeError, MemoryError, ValueError):
-            trouble = _timeout(self._timeout_s) if expired.is_set() else _failed()
+            trouble = _stopped() if ended.stopped.is_set() else _timeout(self._timeout_s) if ended.expired.is_set() else _failed()
         # raised here and not in the except clause: there the engine's own error would hang on ours as its context
         if trouble is not None:
             raise trouble
@@ -94,12 +115,15 @@ class DuckDBEngine:
         return computed(query, tables, database=database, ask=lambda sql: _few(_answer(database, sql)))
 
     @contextmanager
-    def _database(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _database(self, tables: Mapping[str, pa.Table], spill: Spill | None) -> Iterator[duckdb.DuckDBPyConnection]:
         # python_* keep SQL from reading the caller's variables by name
         config: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False, "python_scan_all_frames": False}
         with duckdb.connect(":memory:", config=config) as database:
             database.execute("SET memory_limit = ?", [self._memory_limit])
             database.execute("SET threads = ?", [self._threads])
+            # before the locks: without external access, where to spill can no longer be set
+            database.execute("SET temp_directory = ?", ["" if spill is None else str(spill.folder)])
+            database.execute("SET max_temp_directory_size = ?", ["0B" if spill is None else spill.limit])
             for statement in _LOCKS:
                 database.execute(statement)
             for place, (product, table) in enumerate(tables.items()):
@@ -136,15 +160,26 @@ def _answer(database: duckdb.DuckDBPyConnection, sql: str) -> pa.Table | None:
         return pa.Table.from_batches(batches, schema=reader.schema)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """Why a question was interrupted: its time was over, or somebody stopped it."""
+
+    expired: threading.Event
+    stopped: threading.Event
+
+
 @contextmanager
-def _deadline(database: duckdb.DuckDBPyConnection, seconds: float, expired: threading.Event) -> Iterator[None]:
-    """Interrupt whatever runs when the time is over, again and again: one interrupt between two statements is lost."""
+def _deadline(database: duckdb.DuckDBPyConnection, seconds: float, stopped: Stopped, ended: _Ended) -> Iterator[None]:
+    """Interrupt whatever runs when the time is over or it is stopped, again and again: one interrupt between two statements is lost."""
     finished = threading.Event()
+    until = time.monotonic() + seconds
 
     def watch() -> None:
-        if finished.wait(seconds):
-            return
-        expired.set()
+        while not finished.wait(min(_LOOK_S, max(until - time.monotonic(), 0))):
+            why = ended.expired if time.monotonic() >= until else ended.stopped if stopped() else None
+            if why is not None:
+                why.set()
+                break
         while not finished.wait(0.02):
             database.interrupt()
 
@@ -194,6 +229,10 @@ def _drift(where: str, *, expected: str, got: str) -> Invalid:
 
 def _failed() -> Invalid:
     return Invalid("cleanroom.query-failed", "expected a result, got an error of the engine", hint=_FAILED_HINT)
+
+
+def _stopped() -> Invalid:
+    return Invalid("cleanroom.query-stopped", "expected a result, got a question that was stopped before it had one", hint=_STOPPED_HINT)
 
 
 def _timeout(seconds: float) -> Invalid:

@@ -29,6 +29,7 @@ RUN_EXAMPLES = examples(
     "chengshu job run small.worth --input road/counts --input fleet/trips --purpose traffic-study --price-fen 1000000 --node firm",
 )
 SHOW_EXAMPLES = examples("chengshu job show urn:uuid:… --node fleet")
+CANCEL_EXAMPLES = examples("chengshu job cancel urn:uuid:… --node fleet")
 LIST_EXAMPLES = examples("chengshu job list --node fleet")
 _NAMED = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
 
@@ -96,6 +97,17 @@ def show(
 ) -> None:
     """Show where a job stands and for whom it waits, or how it ended."""
     render(lambda output: told(open_node(node).asker.standing(job), output), as_json=as_json, lang=lang)
+
+
+@app.command("cancel", epilog=CANCEL_EXAMPLES)
+def cancel(
+    job: Annotated[str, typer.Argument(help="The job's id.")],
+    node: NodeFolder = HERE,
+    as_json: AsJson = False,
+    lang: Lang = "",
+) -> None:
+    """End a job that has not ended; uses that holders have counted stay counted."""
+    render(lambda output: told(open_node(node).asker.cancel(job), output), as_json=as_json, lang=lang)
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
