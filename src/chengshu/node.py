@@ -11,6 +11,8 @@ from chengshu import config, migrations
 from chengshu.anchor.service import ANCHOR_TASK, Anchors
 from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
+from chengshu.catalog.sources.access import FILE_NAME as SOURCES
+from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
 from chengshu.cleanroom.countersigning import Countersigner
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
@@ -78,6 +80,7 @@ LOG = "log"
 WORK = "work"
 RECEIVED = "received"
 DATABASE = "node.db"
+SPOOL = "spool"
 DATABASE_PASSWORD = "database.password"  # noqa: S105  # the name of a file below KEYS
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
@@ -216,7 +219,8 @@ def _wired(
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
     proving = assemble_proving(identity, folder / KEYS, claims=_claims(settings.identity), digests=digests, clock=clock, new_id=new_id)
     credentials = plug(identity, proving.credentials)
-    catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id)
+    sources = PlacesOfRows(digests, spool=folder / SPOOL, access=folder / KEYS / SOURCES)
+    catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id, sources=sources)
     contracts = Contracts(
         database,
         tasks=tasks,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from chengshu.catalog.place import Place
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Language, Text
 
@@ -100,7 +101,7 @@ class DataContract:
 
     ``rate_hz`` is per moving thing (per value of the track columns). ``heading`` and ``time`` are the only conventions there are,
     or None where the product has no such column. ``privacy_unit`` names the column that identifies whom the rows are about;
-    an answer needs at least ``minimum_group`` of them.
+    an answer needs at least ``minimum_group`` of them. ``place`` is where the rows are read in place; None where a file is given.
     """
 
     id: str
@@ -121,6 +122,7 @@ class DataContract:
     time: str | None = None
     rate_hz: float | None = None
     synthetic: Text | None = None
+    place: Place | None = None
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
@@ -249,7 +251,10 @@ class ProductState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One version of one product: the contract and policy as received, each with its digest, and the file they are about."""
+    """One version of one product: the contract and policy as received, each with its digest, and the file they are about.
+
+    ``path`` is None where the rows are read in the place that the contract names.
+    """
 
     id: str
     version: str
@@ -258,7 +263,7 @@ class Product:
     contract_digest: str
     policy: Mapping[str, Any]
     policy_digest: str
-    path: Path
+    path: Path | None
     data_digest: str
     rows: int
     quality: Mapping[str, Any]

@@ -14,6 +14,8 @@ from open_data_contract_standard.model import CustomProperty, OpenDataContractSt
 from pydantic import ValidationError
 
 from chengshu.catalog.model import Box, Column, Crs, DataContract, Kind, LogicalType, Role, Semantic
+from chengshu.catalog.place import ObjectFormat, ObjectPlace, TablePlace
+from chengshu.catalog.servers import place_of, server_of
 from chengshu.kernel.errors import Invalid, in_words
 from chengshu.kernel.text import Text
 
@@ -124,6 +126,9 @@ def document_of(contract: DataContract) -> dict[str, Any]:
         "x-synthetic-zh": contract.synthetic and contract.synthetic.zh,
     }
     server = {"server": "source", "type": "custom", **({"format": "json"} if contract.kind is Kind.DOCUMENT else {})}
+    if contract.place is not None:
+        server = server_of(contract.place)
+    text = {} if isinstance(contract.place, TablePlace) else {"encoding": contract.encoding, "delimiter": contract.delimiter}
     return {
         "apiVersion": "v3.1.0",
         "kind": "DataContract",
@@ -133,10 +138,11 @@ def document_of(contract: DataContract) -> dict[str, Any]:
         "status": "active",
         "team": {"name": contract.owner},
         "description": {"purpose": contract.description},
-        "servers": [{**server, "encoding": contract.encoding, "delimiter": contract.delimiter}],
+        "servers": [{**server, **text}],
         "schema": [
             {
                 "name": contract.table,
+                **({"physicalName": contract.place.table} if isinstance(contract.place, TablePlace) else {}),
                 "logicalType": "object",
                 "physicalType": contract.kind.value,
                 "properties": [_property_of(column) for column in contract.columns],
@@ -215,6 +221,7 @@ class _Reader:
             time=self._convention("x-time", TIME, custom),
             rate_hz=self._rate(),
             synthetic=self._synthetic(),
+            place=place_of(server, table, fault=self._fault),
         )
         self._check_across(contract)
         return contract
@@ -343,10 +350,20 @@ class _Reader:
                 raise self._fault(f"{at}.logicalTypeOptions", "minimum no greater than maximum", "the reverse")
         if contract.kind is Kind.DOCUMENT and [column.name for column in contract.columns] != ["document"]:
             raise self._fault("schema[0].properties", "the one column 'document' for a document", "others")
+        self._check_place(contract)
         if contract.about(Semantic.HEADING) and contract.heading is None:
             raise self._fault("customProperties.x-heading", HEADING, "no declaration")
         if contract.about(Semantic.TIME) and contract.time is None:
             raise self._fault("customProperties.x-time", TIME, "no declaration")
+
+    def _check_place(self, contract: DataContract) -> None:
+        match contract.place:
+            case TablePlace() if contract.kind is Kind.DOCUMENT:
+                raise self._fault("schema[0].physicalType", "table, for a table or view of a database", "document")
+            case ObjectPlace(format=format_) if (format_ is ObjectFormat.JSON) != (contract.kind is Kind.DOCUMENT):
+                raise self._fault("servers[0].format", "json for a document, and for nothing else", "another pair")
+            case _:
+                pass
 
     def _custom_of(self, properties: list[CustomProperty] | None, at: str, known: tuple[str, ...]) -> dict[str, Any]:
         found = {}

@@ -1,7 +1,6 @@
 """What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,14 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu.catalog import listing_store, store
+from chengshu.catalog.fit import Fit, fit
 from chengshu.catalog.listing import listing_of, words_of
 from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
-from chengshu.catalog.ports import Evidence
+from chengshu.catalog.ports import Evidence, Held, Sources
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
-from chengshu.catalog.sources.files import FileSource
+from chengshu.catalog.sources.local import NEW_VERSION
+from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
@@ -24,15 +25,10 @@ from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.policy.odrl import from_odrl
 
-READ_BYTES = 1 << 20
 MAX_REASON = 1024
 NAMED_FINDINGS = 5
 
 _LIST = Text("List the products with 'chengshu product list'.", "请用 chengshu product list 查看产品列表。")
-_NEW_VERSION = Text(
-    "Publish the changed file as a new version of the product; contracts name the version they are about.",
-    "请将变更后的文件作为该产品的新版本发布；合同以版本为准。",
-)
 _OFFER = Text(
     "Give the policy as one ODRL Offer: @type Offer, an optional @id, and no target (the product is the target).",
     "请以一个 ODRL Offer 给出策略：@type 为 Offer，@id 可选，不写 target（产品即为 target）。",
@@ -44,38 +40,48 @@ _MEND = Text(
 )
 
 
+SCHEMA_FAULTS = ("source.missing-table", "source.missing-column", "source.column-type")
+"""What a source in place is accused of where it has another form than its contract says."""
+
+
 class Catalog:
-    """The node's products: what is offered under which contract and policy, and the verified file behind each."""
+    """The node's products: what is offered under which contract and policy, and the verified rows behind each.
+
+    Without ``sources`` products are read from files alone.
+    """
 
     def __init__(
-        self, database: Database, *, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId, folder: Path | None = None
+        self, database: Database, *, evidence: Evidence, digests: Digests, clock: Clock, new_id: NewId, sources: Sources | None = None
     ) -> None:
         self._database = database
         self._evidence = evidence
         self._digests = digests
         self._clock = clock
         self._new_id = new_id
-        self._folder = folder
+        self._sources = PlacesOfRows(digests) if sources is None else sources
 
     def publish(
         self,
         document: Mapping[str, Any],
         *,
-        source: Path,
+        source: Path | None = None,
         policy: Mapping[str, Any],
         acceptance: Acceptance = Acceptance.CLEAN,
         further: Further | None = None,
     ) -> Product | Refused:
-        """Publish one version of a product: its ODCS document as received, the file behind it, and the ODRL Offer it is offered under.
+        """Publish one version of a product: its ODCS document as received, the rows behind it, and the ODRL Offer it is offered under.
+
+        The rows are in the file ``source``, or in the place that the contract names where there is none: they are read whole here, to be
+        checked and to have their digest published, and again at each hand-over, to be compared with it.
 
         An earlier published version of the same id is superseded. Returns Refused, with the source recorded as quarantined, when
         the file has quality errors, its own or those of the ``further`` check, and ``acceptance`` is CLEAN. Raises Invalid for a
-        contract, a policy or a file that cannot be understood, and Conflict for a version that was published before or a file that
-        changes while it is read.
+        contract, a policy or a file that cannot be understood, Conflict for a version that was published before or a file that changes
+        while it is read, Denied for a place that the operator has not named, and Unavailable for one that does not answer to the end.
         """
         contract = contract_of(document, file="data contract")
         offer = self._offer(policy)
-        path = source.resolve()
+        path = None if source is None else source.resolve()
         taken, data_digest = self._taken_in(path, contract, further)
         product = Product(
             id=contract.id,
@@ -205,38 +211,42 @@ class Catalog:
         return None if product is None or store.grade_of(tx, dataset_id) is Grade.CORE else dict(product.policy)
 
     def open(self, product_id: str) -> pa.Table:
-        """Return a product's rows, after verifying that its file is the one published; duplicate and empty rows are set aside.
+        """Return a product's rows, after verifying that they are the ones published; duplicate and empty rows are set aside.
 
-        Raises NotFound for an unknown product, Conflict for a file that changed and Invalid for one that is gone.
+        Raises NotFound for an unknown product; Conflict for a file that changed, and Invalid for one that is gone; of a place, Conflict
+        ``product.changed`` or ``product.schema-drift`` where it holds other rows, or another form, than were published, and Unavailable
+        where it does not answer to the end.
         """
         product = self.get(product_id)
-        if product.path.is_file() and file_digest(product.path, self._digests) != product.data_digest:
-            raise Conflict(
-                "product.file-changed",
-                f"{product.path.name}: expected the file as published for version {product.version}, got one with another digest",
-                hint=_NEW_VERSION,
-                facts={"product": product.id, "version": product.version, "file": product.path.name},
-            )
-        table = FileSource(product.path, product.contract, within=self._folder).read().table
+        table = self._as_published(product).table
         aside = any(finding["severity"] == Severity.ROWS for finding in product.quality["findings"])
         return usable_rows(table, product.contract) if aside else table
 
-    def _taken_in(self, path: Path, contract: DataContract, further: Further | None) -> tuple[Intake, str]:
-        """The intake of a file and the digest of the very bytes it was made from."""
-        FileSource(path, contract, within=self._folder).check_file()
-        before = file_digest(path, self._digests)
-        reading = FileSource(path, contract, within=self._folder).read()
-        taken = take_in(reading.table, contract, file=path.name, extra_columns=reading.extra_columns)
+    def fit(self, contract: DataContract, *, source: Path | None = None) -> Fit:
+        """Hold a contract against the columns that its source has now; no row is read, nothing is published. Raises as :meth:`publish`."""
+        place = self._sources.of(contract, None if source is None else source.resolve())
+        return fit(contract, place.columns(), source=place.name)
+
+    def _as_published(self, product: Product) -> Held:
+        source = self._sources.of(product.contract, product.path)
+        try:
+            held = source.read(published=product.data_digest)
+        except Invalid as error:
+            if product.path is not None:
+                raise
+            raise _differs(product, error.code, error.message) from error
+        if held.digest != product.data_digest:
+            raise _differs(product, "", f"{source.name}: expected the rows as published, got others")
+        return held
+
+    def _taken_in(self, path: Path | None, contract: DataContract, further: Further | None) -> tuple[Intake, str]:
+        """The intake of a source and the digest of the very rows it was made from."""
+        source = self._sources.of(contract, path)
+        held = source.read()
+        taken = take_in(held.table, contract, file=source.name, extra_columns=held.extra_columns)
         if further is not None:
-            taken = taken.also(further(reading.table, contract, path.name))
-        if file_digest(path, self._digests) != before:
-            raise Conflict(
-                "product.file-changed",
-                f"{path.name}: expected a file that stays as it is while it is published, got one that changed",
-                hint=_NEW_VERSION,
-                facts={"file": path.name},
-            )
-        return taken, before
+            taken = taken.also(further(held.table, contract, source.name))
+        return taken, held.digest
 
     def _offer(self, policy: Mapping[str, Any]) -> dict[str, Any]:
         if policy.get("@type", "Offer") != "Offer" or "target" in policy:
@@ -249,7 +259,7 @@ class Catalog:
             raise Conflict(
                 "product.version-exists",
                 f"expected a new version of {contract.id}, got {contract.version}, which was published before",
-                hint=_NEW_VERSION,
+                hint=NEW_VERSION,
                 facts={"product": contract.id, "version": contract.version},
             )
 
@@ -259,10 +269,10 @@ def _too_wide(grade: Grade, policy: Mapping[str, Any]) -> Refused | None:
     return None if grade is Grade.GENERAL else grade.refuses(is_open_to_all=from_odrl(policy).is_open_to_all)
 
 
-def file_digest(path: Path, digests: Digests) -> str:
-    """Return the digest of a file's bytes, read in pieces."""
-    with path.open("rb") as file:
-        return digests.of_pieces(iter(partial(file.read, READ_BYTES), b""))
+def _differs(product: Product, code: str, message: str) -> Conflict:
+    """Say that a place holds something else than was published: another form, or other rows."""
+    what = "product.schema-drift" if code in SCHEMA_FAULTS else "product.changed"
+    return Conflict(what, message, hint=NEW_VERSION, facts={"product": product.id, "version": product.version})
 
 
 def _refusal(taken: Intake) -> Refused:

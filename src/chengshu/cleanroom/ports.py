@@ -45,6 +45,6 @@ class Nodes(Protocol):
         """Send a message to a party's node and return its answer; raise Unavailable when it does not answer."""
         ...
 
-    def pull(self, party: str, token: str, into: Path) -> None:
-        """Write the product that ``token`` grants, from a party's node, into an Arrow file."""
+    def pull(self, party: str, token: str, into: Path, *, patience_s: float = 0.0) -> None:
+        """Write the product that ``token`` grants, from a party's node that may be silent so long, into an Arrow file."""
         ...

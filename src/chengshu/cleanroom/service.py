@@ -39,6 +39,16 @@ RECEIPT_TASK = "room.receipt"
 RETRY_PAUSE_S = 0.5
 CANCELLED = "cleanroom.cancelled: cancelled by its asker"
 """The note of a job that its asker ended."""
+CHANGED_AT_HOLDER = {
+    "product.changed": "product-changed",
+    "product.file-changed": "product-changed",
+    "product.schema-drift": "schema-drift",
+}
+"""What a holder says that no longer has what it published, and the rule by which its product is refused then."""
+
+_AS_NOW = Text(
+    "Ask the holder to publish what it has now as a new version, then sign a new job.", "请持有方将当前数据发布为新版本，然后签署新的作业。"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +253,16 @@ class Cleanroom:
                 answer = self._nodes.post(part.provider, "/room/inputs", message)
                 if "refused" in answer:
                     return parse_refusal(answer["refused"])
-                self._nodes.pull(part.provider, answer["token"], into)
+                self._nodes.pull(part.provider, answer["token"], into, patience_s=self._limits.input_wait.total_seconds())
             except Unavailable as error:
                 if self._clock() >= until:
                     return error
                 self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
                 time.sleep(RETRY_PAUSE_S)
+            except Conflict as error:
+                if error.code not in CHANGED_AT_HOLDER:
+                    raise
+                return Refused(CHANGED_AT_HOLDER[error.code], f"{part.alias}: {error.message}", _AS_NOW)
             else:
                 return into
 

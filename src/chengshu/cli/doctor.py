@@ -139,7 +139,7 @@ def _serving(node: Node) -> Complaint:
 def _products(node: Node) -> Iterator[Complaint]:
     for product in node.catalog.products():
         about = Text(f"product {product.id}", f"产品 {product.id}")
-        if not product.path.is_file():
+        if product.path is not None and not product.path.is_file():
             yield Complaint(
                 about,
                 True,

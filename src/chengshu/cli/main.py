@@ -21,6 +21,7 @@ from chengshu.cli.commands import (
     policies,
     products,
     receipts,
+    sources,
     statements,
     transfers,
     witness,
@@ -59,6 +60,7 @@ app.command("query", epilog=jobs.QUERY_EXAMPLES)(jobs.query)
 app.add_typer(nodes.app, name="node")
 app.add_typer(peers.app, name="peer")
 app.add_typer(products.app, name="product")
+app.add_typer(sources.app, name="source")
 app.add_typer(catalogs.app, name="catalog")
 app.add_typer(contracts.app, name="contract")
 app.add_typer(agreements.app, name="agreement")

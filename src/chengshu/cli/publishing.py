@@ -33,6 +33,8 @@ from chengshu.policy.model import (
 )
 from chengshu.policy.odrl import to_odrl
 
+_WHAT = Text("Give a file, or --contract with one whose server names a place.", "请提供文件，或用 --contract 提供写明数据源的合同。")
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -73,7 +75,7 @@ class MapReference:
 
 def publish(
     node: Node,
-    file: Path,
+    file: Path | None,
     *,
     contract: Path | None,
     policy: Document,
@@ -81,13 +83,15 @@ def publish(
     version: str | None = None,
     road_map: MapReference | None = None,
 ) -> Document | Refused:
-    """Publish a file as a data product; return it with its findings, or the refusal when the file is not what its contract says.
+    """Publish a file, or the rows at the place that a contract names, as a data product; return it with its findings, or the refusal.
 
     With a map, positions that are not on its roads (shifted coordinates) or beside their lanes (a bias) are findings too. Without a
     contract one is inferred from the file: numbers are measures, everything else is hidden.
     """
     if contract:
         document = read_document(contract)
+    elif file is None:
+        raise Invalid("source.which", "expected a file or a data contract that names a place, got neither", hint=_WHAT)
     else:
         inferred = infer_contract(file, owner=node.settings.node.handle)
         document = document_of(replace(inferred, version=version) if version else inferred)

@@ -8,7 +8,9 @@ import pytest
 from chengshu.catalog.inference import infer_contract
 from chengshu.catalog.model import Acceptance, ProductState
 from chengshu.catalog.odcs import document_of, read_document
-from chengshu.catalog.service import Catalog, file_digest
+from chengshu.catalog.service import Catalog
+from chengshu.catalog.sources.local import file_digest
+from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
@@ -185,6 +187,7 @@ def test_a_document_can_be_published(room, tmp_path, traffic):
 def test_a_file_outside_the_nodes_folder_is_refused(room, document, source, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    closed = Catalog(room.database, evidence=room.evidence, digests=DIGESTS, clock=lambda: NOW, new_id=lambda: "urn:offer", folder=folder)
+    sources = PlacesOfRows(DIGESTS, within=folder)
+    closed = Catalog(room.database, evidence=room.evidence, digests=DIGESTS, clock=lambda: NOW, new_id=lambda: "urn:offer", sources=sources)
     with pytest.raises(Invalid, match="leads outside"):
         closed.publish(document, source=source, policy=POLICY)

@@ -1,5 +1,6 @@
 """Arrow types of contract columns, and casts that name the first cell that does not fit without showing it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from json import JSONDecodeError, loads
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from chengshu.catalog.model import Column, DataContract, LogicalType
+from chengshu.catalog.odcs import PHYSICAL
 
 ARROW = {
     "string": pa.string(),
@@ -28,6 +30,10 @@ ARROW = {
 }
 
 
+_ZERO_DATE = re.compile(r"0000-\d\d-\d\d|\d{4}-00-\d\d|\d{4}-\d\d-00")
+_FINE_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}\d*[1-9]")
+
+
 @dataclass(frozen=True, slots=True)
 class Misfit:
     """The first cell of a batch (row counted from 0) that is not of the column's type: what was expected, what kind came."""
@@ -40,6 +46,12 @@ class Misfit:
 def arrow_schema(contract: DataContract) -> pa.Schema:
     """Return the Arrow schema that a contract's rows have once they are read."""
     return pa.schema([(column.name, ARROW[column.physical_type]) for column in contract.columns])
+
+
+def types_for(kind: pa.DataType) -> frozenset[str]:
+    """Return the physical types of a contract that a column of an Arrow type may become, where its cells fit; none where it may not."""
+    kind = kind.value_type if pt.is_dictionary(kind) else kind
+    return frozenset(name for name, logical in PHYSICAL.items() if _may_become(kind, logical))
 
 
 def cast_column(cells: pa.Array, column: Column) -> pa.Array | Misfit:
@@ -141,6 +153,10 @@ def _kind(cell: object) -> str:
 def _kind_of_text(cell: str) -> str:
     if not cell.strip():
         return "empty text"
+    if _ZERO_DATE.match(cell):
+        return "a date with a year, month or day of zero (as 0000-00-00), which is no date"
+    if _FINE_TIME.match(cell):
+        return "a time finer than a millisecond"
     try:
         float(cell)
     except ValueError:

@@ -13,7 +13,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from chengshu.catalog.model import DataContract, Kind
-from chengshu.catalog.sources.cells import Misfit, arrow_schema, cast_column
+from chengshu.catalog.sources.cells import arrow_schema
+from chengshu.catalog.sources.faults import ADD_COLUMN, LOOK, MEND, SAY_ENCODING, cast_batch, fault
+from chengshu.catalog.sources.undecodable import first_undecodable
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
@@ -22,15 +24,6 @@ BLOCK_BYTES = 4 << 20
 DOCUMENT_BYTES = 16 << 20
 PARQUET_MAGIC = b"PAR1"
 
-_LOOK = Text("Check the path and the file, then publish it again.", "请检查路径与文件，然后重新发布。")
-_MEND = Text(
-    "Correct the cell in the source, or the column's type in the data contract.", "请更正源文件中的单元格，或数据合同中该列的类型。"
-)
-_ADD_COLUMN = Text("Add the column to the file, or remove it from the data contract.", "请在文件中补上该列，或将其从数据合同中删除。")
-_SAY_ENCODING = Text(
-    "State the file's encoding in the data contract (servers[0].encoding, for example gbk or cp1252), or save it as UTF-8.",
-    "请在数据合同中写明文件编码（servers[0].encoding，如 gbk 或 cp1252），或另存为 UTF-8。",
-)
 _MOVE = Text("Move the file into the node's data folder.", "请将文件移入节点的数据目录。")
 
 
@@ -45,11 +38,13 @@ class Reading:
 class FileSource:
     """One file read as one contract says; every fault is an Invalid that names file, row, column, what was expected and what kind came.
 
-    Rows are counted from 1 below the header. ``within``, when given, is the only folder the file may really lie in.
+    Rows are counted from 1 below the header. ``within``, when given, is the only folder the file may really lie in; ``name`` is what
+    the file is called in messages, where that is not the name of its path.
     """
 
-    def __init__(self, path: Path, contract: DataContract, *, within: Path | None = None) -> None:
+    def __init__(self, path: Path, contract: DataContract, *, within: Path | None = None, name: str | None = None) -> None:
         self.path = path
+        self.name = path.name if name is None else name
         self._contract = contract
         self._within = within
 
@@ -59,7 +54,7 @@ class FileSource:
         batches = list(self.batches())
         table = pa.Table.from_batches(batches, arrow_schema(self._contract))
         if table.num_rows == 0:
-            raise self._fault("empty", expected="at least one row", got="none", hint=_LOOK)
+            raise self._fault("empty", expected="at least one row", got="none", hint=LOOK)
         return Reading(table, extra)
 
     def extra_columns(self) -> tuple[str, ...]:
@@ -80,7 +75,7 @@ class FileSource:
         self._check_names(self.names())
         first_row = 1
         for raw in self._raw_batches():
-            yield self._cast(raw, first_row=first_row)
+            yield cast_batch(raw, self._contract, first_row=first_row, name=self.name)
             first_row += raw.num_rows
 
     def check_file(self) -> None:
@@ -88,11 +83,11 @@ class FileSource:
         if self._within is not None and not self.path.resolve().is_relative_to(self._within.resolve()):
             raise self._fault("outside-folder", expected="a file in the node's data folder", got="a path that leads outside", hint=_MOVE)
         if self.path.is_dir():
-            raise self._fault("directory", expected="a file", got="a directory", hint=_LOOK)
+            raise self._fault("directory", expected="a file", got="a directory", hint=LOOK)
         if not self.path.is_file():
-            raise self._fault("missing-file", expected="a file", got="nothing at that path", hint=_LOOK)
+            raise self._fault("missing-file", expected="a file", got="nothing at that path", hint=LOOK)
         if self.path.stat().st_size == 0:
-            raise self._fault("empty", expected="at least one row", got="an empty file", hint=_LOOK)
+            raise self._fault("empty", expected="at least one row", got="an empty file", hint=LOOK)
 
     def is_parquet(self) -> bool:
         """Say whether the file is Parquet by its first bytes; raise Invalid for one that is called so and is not."""
@@ -101,8 +96,8 @@ class FileSource:
                 found = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
         except OSError as error:
             raise self._unreadable("a file that may be read") from error
-        if not found and self.path.suffix.lower() == ".parquet":
-            raise self._fault("unreadable", expected="a Parquet file, as its name says", got="other content", hint=_LOOK)
+        if not found and self.name.lower().endswith(".parquet"):
+            raise self._fault("unreadable", expected="a Parquet file, as its name says", got="other content", hint=LOOK)
         return found
 
     def names(self) -> list[str]:
@@ -120,11 +115,11 @@ class FileSource:
         for name in there:
             if there.count(name) > 1 and self._contract.column(name) is not None:
                 raise self._fault(
-                    "duplicate-column", column=name, expected="the column once", got="the column more than once", hint=_ADD_COLUMN
+                    "duplicate-column", column=name, expected="the column once", got="the column more than once", hint=ADD_COLUMN
                 )
         for column in self._contract.columns:
             if column.name not in there:
-                raise self._fault("missing-column", column=column.name, expected="the column", got="a file without it", hint=_ADD_COLUMN)
+                raise self._fault("missing-column", column=column.name, expected="the column", got="a file without it", hint=ADD_COLUMN)
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
         names = [column.name for column in self._contract.columns]
@@ -192,7 +187,9 @@ class FileSource:
 
     def _csv_fault(self, failed: type[Exception]) -> Invalid:
         if issubclass(failed, UnicodeError) or not self._is_text:
-            return self._fault("encoding", expected=f"text in {self._contract.encoding}", got="bytes that are not", hint=_SAY_ENCODING)
+            row, column = first_undecodable(self.path, encoding=self._encoding(), delimiter=self._contract.delimiter) or (None, None)
+            expected = f"text in {self._contract.encoding}"
+            return self._fault("encoding", row=row, column=column, expected=expected, got="bytes that are not", hint=SAY_ENCODING)
         return self._unreadable(f"a CSV file with a header, separated by '{self._contract.delimiter}'")
 
     @cached_property
@@ -218,33 +215,16 @@ class FileSource:
             return codecs.lookup(self._contract.encoding).name
         except LookupError:
             pass
-        raise self._fault("encoding", expected="an encoding this system knows", got="another name in the data contract", hint=_SAY_ENCODING)
+        raise self._fault("encoding", expected="an encoding this system knows", got="another name in the data contract", hint=SAY_ENCODING)
 
     def _ragged(self, row: pa_csv.InvalidRow) -> Invalid:
         number = None if row.number is None else row.number - 1  # the header is the first physical row
         expected, got = f"{row.expected_columns} cells", f"{row.actual_columns}"
-        return self._fault("ragged-row", row=number, expected=expected, got=got, hint=_MEND)
-
-    def _cast(self, raw: pa.RecordBatch, *, first_row: int) -> pa.RecordBatch:
-        done = []
-        for column in self._contract.columns:
-            cells = cast_column(raw.column(column.name), column)
-            if isinstance(cells, Misfit):
-                wrong_text = cells.got == "bytes that are not UTF-8"
-                raise self._fault(
-                    "encoding" if wrong_text else "cell",
-                    row=first_row + cells.row,
-                    column=column.name,
-                    expected=cells.expected,
-                    got=cells.got,
-                    hint=_SAY_ENCODING if wrong_text else _MEND,
-                )
-            done.append(cells)
-        return pa.RecordBatch.from_arrays(done, schema=arrow_schema(self._contract))
+        return self._fault("ragged-row", row=number, expected=expected, got=got, hint=MEND)
 
     def _document(self) -> pa.RecordBatch:
         if self.path.stat().st_size > DOCUMENT_BYTES:
-            raise self._fault("too-large", expected=f"a document of at most {DOCUMENT_BYTES} bytes", got="a larger file", hint=_LOOK)
+            raise self._fault("too-large", expected=f"a document of at most {DOCUMENT_BYTES} bytes", got="a larger file", hint=LOOK)
         line: int | None = None
         try:
             text = self.path.read_text(encoding=self._encoding())
@@ -254,16 +234,13 @@ class FileSource:
             line = error.lineno
         except (ValueError, RecursionError, OSError):
             pass
-        raise self._fault("document", row=line, expected="a JSON document", got="something else from that line on", hint=_LOOK)
+        raise self._fault("document", row=line, expected="a JSON document", got="something else from that line on", hint=LOOK)
 
     def _unreadable(self, expected: str) -> Invalid:
-        return self._fault("unreadable", expected=expected, got="one that cannot be read as such", hint=_LOOK)
+        return self._fault("unreadable", expected=expected, got="one that cannot be read as such", hint=LOOK)
 
     def _fault(self, code: str, *, expected: str, got: str, hint: Text, row: int | None = None, column: str | None = None) -> Invalid:
-        where = [self.path.name, *([f"row {row}"] if row is not None else []), *([f"column {column}"] if column is not None else [])]
-        facts: dict[str, str | int] = {"file": self.path.name, "expected": expected, "got": got}
-        facts.update({name: value for name, value in (("row", row), ("column", column)) if value is not None})
-        return Invalid(f"source.{code}", f"{', '.join(where)}: expected {expected}, got {got}", hint=hint, facts=facts)
+        return fault(self.name, code, expected=expected, got=got, hint=hint, row=row, column=column)
 
 
 def _no_constant(_name: str) -> Any:

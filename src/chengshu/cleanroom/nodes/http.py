@@ -33,6 +33,7 @@ class HttpNodes:
         self._identity = identity
         self._credentials = credentials
         self._keep_stream = keep_stream
+        self._timeout_s = timeout_s
         self._client = identity.outgoing.client(timeout_s=timeout_s, accept="*/*")
 
     def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,13 +47,16 @@ class HttpNodes:
             raise Invalid("peer.answer", "expected a JSON object as answer, got another kind", hint=_THEIR_WORDS)
         return answer
 
-    def pull(self, party: str, token: str, into: Path) -> None:
-        """Write the product that ``token`` grants into a file; raises as :meth:`post`, and Unavailable for a stream that ends early."""
-        with self._sent(party, "/room/data", {"token": token}) as response:
+    def pull(self, party: str, token: str, into: Path, *, patience_s: float = 0.0) -> None:
+        """Write the product that ``token`` grants into a file; raises as :meth:`post`, and Unavailable for a stream that ends early.
+
+        ``patience_s`` is how long its holder may be silent, who reads the whole product where it lies before the first of it goes out.
+        """
+        with self._sent(party, "/room/data", {"token": token}, patience_s=patience_s) as response:
             self._keep_stream(response.iter_raw(), into)
 
     @contextmanager
-    def _sent(self, did: str, path: str, message: Mapping[str, Any]) -> Iterator[httpx.Response]:
+    def _sent(self, did: str, path: str, message: Mapping[str, Any], *, patience_s: float = 0.0) -> Iterator[httpx.Response]:
         origin, name = self._receiver(did)
         body = canonical(dict(message))
         headers = {
@@ -60,7 +64,8 @@ class HttpNodes:
             "Content-Type": "application/json",
         }
         try:
-            with self._client.stream("POST", origin + path, content=body, headers=headers) as response:
+            timeout = httpx.Timeout(self._timeout_s, read=max(self._timeout_s, patience_s))
+            with self._client.stream("POST", origin + path, content=body, headers=headers, timeout=timeout) as response:
                 if response.status_code >= 300:
                     raise _refused(response, name=name)
                 yield response

@@ -17,6 +17,7 @@ PUBLISH_EXAMPLES = examples(
     "chengshu product publish counts.parquet --purpose traffic-study --node road",
     "chengshu product publish counts.csv --contract counts.yaml --policy offer.json --node road",
     "chengshu product publish counts.parquet --purpose traffic-study --to 'Fleet operator' --uses 20 --group 10 --node road",
+    "chengshu product publish --contract orders.yaml --purpose market-study --node shop",
     "chengshu product publish counts.parquet --rows --to 'Fleet operator' --uses 3 --node road",
 )
 LIST_EXAMPLES = examples("chengshu product list --node road", "chengshu product list --node road --json")
@@ -29,7 +30,9 @@ WITHDRAW_EXAMPLES = examples("chengshu product withdraw counts --node road")
 
 @app.command("publish", epilog=PUBLISH_EXAMPLES)
 def publish(
-    file: Annotated[Path, typer.Argument(help="Parquet, CSV, or a JSON document.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="Parquet, CSV, or a JSON document; none where the contract names the place of the rows.")
+    ] = None,
     contract: Annotated[
         Path | None, typer.Option(help="The data contract (ODCS); without one it is inferred, numbers as measures.")
     ] = None,
@@ -53,7 +56,7 @@ def publish(
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
-    """Publish a file as a data product, with its contract checked and its offer in the catalogue."""
+    """Publish a file, or rows where they lie, as a data product, with its contract checked and its offer in the catalogue."""
 
     def work(_output: Output) -> Any:
         opened = open_node(node)

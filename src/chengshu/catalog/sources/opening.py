@@ -1,0 +1,45 @@
+"""Which adapter reads a product: by the file that is given, or by the place that its contract names."""
+
+from pathlib import Path
+
+from chengshu.catalog.model import DataContract
+from chengshu.catalog.place import TablePlace
+from chengshu.catalog.ports import Source
+from chengshu.catalog.sources.access import Accesses
+from chengshu.catalog.sources.local import LocalFile
+from chengshu.catalog.sources.postgresql import PostgreSQLTables
+from chengshu.catalog.sources.sql import TableSource
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
+
+_EITHER = Text(
+    "Give a file, or a data contract whose server is of type postgresql, mysql or s3; never both.",
+    "请提供文件，或服务器类型为 postgresql、mysql 或 s3 的数据合同；二者只取其一。",
+)
+
+
+class PlacesOfRows:
+    """Every technology that this node reads products from.
+
+    ``within`` is the only folder that files may lie in, where there is one; ``spool`` is where rows wait on the disk, the system's folder
+    for temporary files where it is None; ``access`` is the operator's file of places, without which none is read.
+    """
+
+    def __init__(self, digests: Digests, *, within: Path | None = None, spool: Path | None = None, access: Path | None = None) -> None:
+        self._digests = digests
+        self._within = within
+        self._spool = spool
+        self._accesses = Accesses(access)
+
+    def of(self, contract: DataContract, file: Path | None) -> Source:
+        """Return the place of a contract's rows."""
+        match contract.place, file:
+            case None, Path():
+                return LocalFile(file, contract, digests=self._digests, within=self._within)
+            case TablePlace() as place, None:
+                tables = PostgreSQLTables(place, self._accesses.table(place), spool=self._spool)
+                return TableSource(place, contract, tables=tables, digests=self._digests, spool=self._spool)
+            case _:
+                got = "neither" if file is None else "both"
+                raise Invalid("source.which", f"expected a file or a contract that names a place, got {got}", hint=_EITHER)
