@@ -66,7 +66,16 @@ $(VENV)/postgresql: $(VENV)/made
 	fi
 	@touch $@
 
-test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql ## set up and run the whole suite on SQLite, then all but packs and documents on PostgreSQL; the conformance kits have a target of their own
+# Products in place are read from a MariaDB server of the suite's own, made and ended likewise.
+$(VENV)/mariadb: $(VENV)/made
+	@if ! PATH=$$PATH:/usr/sbin command -v mariadbd > /dev/null; then \
+		echo "installing mariadb-server (the tests read from one)"; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y --no-install-recommends mariadb-server; \
+		else sudo apt-get update -q && sudo apt-get install -q -y --no-install-recommends mariadb-server; fi; \
+	fi
+	@touch $@
+
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then all but packs and documents on PostgreSQL; the conformance kits have a target of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 	CHENGSHU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/nodes tests/attacks
 

@@ -15,6 +15,8 @@ AWS = "https://s3.amazonaws.com"
 _TYPES = {
     "postgresql": Technology.POSTGRESQL,
     "postgres": Technology.POSTGRESQL,
+    "mysql": Technology.MARIADB,
+    "mariadb": Technology.MARIADB,
 }
 _SERVER = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")

@@ -245,26 +245,30 @@ class Cleanroom:
         """Ask one holder for its product until it answers or the wait is over; the job's state names the holder meanwhile."""
         self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
         until = self._clock() + self._limits.input_wait
-        message = {"job": found.document, "signature": found.signature, "product": part.product}
         while True:
             if self._is_over(found.id):
                 raise _cancelled()
             try:
-                answer = self._nodes.post(part.provider, "/room/inputs", message)
-                if "refused" in answer:
-                    return parse_refusal(answer["refused"])
-                self._nodes.pull(part.provider, answer["token"], into, patience_s=self._limits.input_wait.total_seconds())
+                return self._handed_over(part, found, into)
             except Unavailable as error:
                 if self._clock() >= until:
                     return error
                 self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
                 time.sleep(RETRY_PAUSE_S)
-            except Conflict as error:
-                if error.code not in CHANGED_AT_HOLDER:
-                    raise
-                return Refused(CHANGED_AT_HOLDER[error.code], f"{part.alias}: {error.message}", _AS_NOW)
-            else:
-                return into
+
+    def _handed_over(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused:
+        """Ask a holder once; it refuses the job, hands its product over, or says that it no longer has what it published."""
+        message = {"job": found.document, "signature": found.signature, "product": part.product}
+        answer = self._nodes.post(part.provider, "/room/inputs", message)
+        if "refused" in answer:
+            return parse_refusal(answer["refused"])
+        try:
+            self._nodes.pull(part.provider, answer["token"], into, patience_s=self._limits.input_wait.total_seconds())
+        except Conflict as error:
+            if error.code not in CHANGED_AT_HOLDER:
+                raise
+            return Refused(CHANGED_AT_HOLDER[error.code], f"{part.alias}: {error.message}", _AS_NOW)
+        return into
 
     def _computed(self, job: Job, files: Mapping[str, Path], notes: list[str], folder: Path) -> Outcome:
         match job.question:

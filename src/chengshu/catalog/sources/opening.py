@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from chengshu.catalog.model import DataContract
-from chengshu.catalog.place import TablePlace
+from chengshu.catalog.place import TablePlace, Technology
 from chengshu.catalog.ports import Source
 from chengshu.catalog.sources.access import Accesses
 from chengshu.catalog.sources.local import LocalFile
+from chengshu.catalog.sources.mariadb import MariaDBTables
 from chengshu.catalog.sources.postgresql import PostgreSQLTables
-from chengshu.catalog.sources.sql import TableSource
+from chengshu.catalog.sources.sql import Tables, TableSource
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
@@ -38,8 +39,13 @@ class PlacesOfRows:
             case None, Path():
                 return LocalFile(file, contract, digests=self._digests, within=self._within)
             case TablePlace() as place, None:
-                tables = PostgreSQLTables(place, self._accesses.table(place), spool=self._spool)
-                return TableSource(place, contract, tables=tables, digests=self._digests, spool=self._spool)
+                return TableSource(place, contract, tables=self._tables(place), digests=self._digests, spool=self._spool)
             case _:
                 got = "neither" if file is None else "both"
                 raise Invalid("source.which", f"expected a file or a contract that names a place, got {got}", hint=_EITHER)
+
+    def _tables(self, place: TablePlace) -> Tables:
+        access = self._accesses.table(place)
+        return (
+            MariaDBTables(place, access) if place.technology is Technology.MARIADB else PostgreSQLTables(place, access, spool=self._spool)
+        )
