@@ -20,7 +20,10 @@ from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import JobLeave
+from chengshu.cleanroom.local import LocalRuns
 from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cleanroom.planning.service import Queries
+from chengshu.cleanroom.planning.sources import Sources
 from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
@@ -47,7 +50,6 @@ from chengshu.identity.keys.file import FileKeys, suite_checked
 from chengshu.identity.keys.shared import SharedSecrets
 from chengshu.identity.model import did_key, public_key_of, signs
 from chengshu.identity.ports import CredentialSource
-from chengshu.identity.proving import Claims
 from chengshu.identity.proving import assemble as assemble_proving
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
@@ -57,7 +59,6 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.databases.chosen import database_of
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.ids import NewId, new_id
-from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks, Worker
 from chengshu.live.service import Directives, Permits
 from chengshu.policy.values import Place
@@ -70,7 +71,7 @@ from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.signaling.registry import read_control_planes
 from chengshu.transfer.streams.arrow import into_file
-from chengshu.wiring import Places, anchoring, policy_at, witnessing
+from chengshu.wiring import Places, anchoring, claims_of, known_rooms, outgoing_by, policy_at, witnessing
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
 from chengshu.witness.service import Witness
@@ -128,6 +129,8 @@ class Node:
     federation: Federation
     holder: Holder
     asker: Asker
+    queries: Queries
+    nodes: HttpNodes
     room: Cleanroom
     receipts: Receipts
     issuer: Issuer
@@ -139,6 +142,12 @@ class Node:
     cosignatures: Cosignatures
     gossip: Gossip
     anchors: Anchors
+
+    def close(self) -> None:
+        """Close the node's lines to others and its database; it is not used after that."""
+        self.peers.close()
+        self.nodes.close()
+        self.database.close()
 
     def quorum_policy(self) -> QuorumPolicy | None:
         """Return the policy that names this node's witnesses, None where the operator made none; raise Invalid where it is wrong."""
@@ -214,10 +223,10 @@ def _wired(
         address=settings.serve.address + PROTOCOL_PATH,
         evidence=evidence,
         clock=clock,
-        outgoing=_outgoing(folder, settings),
+        outgoing=outgoing_by(folder, settings),
     )
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
-    proving = assemble_proving(identity, folder / KEYS, claims=_claims(settings.identity), digests=digests, clock=clock, new_id=new_id)
+    proving = assemble_proving(identity, folder / KEYS, claims=claims_of(settings.identity), digests=digests, clock=clock, new_id=new_id)
     credentials = plug(identity, proving.credentials)
     sources = PlacesOfRows(digests, spool=folder / SPOOL, access=folder / KEYS / SOURCES)
     catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id, sources=sources)
@@ -340,12 +349,28 @@ def _wired(
         new_id=new_id,
     )
     limits = settings.cleanroom
+    engine = DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s)
+    queries = Queries(
+        database,
+        own_id=identity.did,
+        rooms=partial(known_rooms, identity, runs_one=limits.enabled),
+        sources=Sources(identity=identity, nodes=nodes, contracts=contracts, holder=holder),
+        contracts=contracts,
+        nodes=nodes,
+        asker=asker,
+        local=LocalRuns(
+            database, signer=signer, catalog=catalog, engine=engine, evidence=evidence, digests=digests, seal=seal, clock=clock
+        ),
+        digests=digests,
+        clock=clock,
+        new_id=new_id,
+    )
     room = Cleanroom(
         database,
         own_id=identity.did,
         signer=signer,
         nodes=nodes,
-        engine=DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s),
+        engine=engine,
         methods=ProcessEngine(timeout_s=limits.timeout_s),
         limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK, limits.spill_limit),
         tasks=tasks,
@@ -441,6 +466,8 @@ def _wired(
         federation=federation,
         holder=holder,
         asker=asker,
+        queries=queries,
+        nodes=nodes,
         room=room,
         receipts=receipts,
         issuer=issuer,
@@ -452,27 +479,6 @@ def _wired(
         cosignatures=cosignatures,
         gossip=gossip,
         anchors=anchors,
-    )
-
-
-def _claims(chosen: config.IdentitySection) -> Claims | None:
-    if chosen.did is None:
-        return None
-    issuers: dict[str, frozenset[str]] = {}
-    for issuer in chosen.issuers:
-        issuers[issuer.did] = issuers.get(issuer.did, frozenset()) | frozenset(issuer.types)
-    return Claims(chosen.did, issuers, frozenset(chosen.required), chosen.scopes)
-
-
-def _outgoing(folder: Path, settings: config.Settings) -> Outgoing:
-    """The policy of the settings; where they do not say, development mode is that of a node that only its own machine reaches."""
-    chosen, local = settings.outgoing, is_loopback(settings.serve.host) and outgoing_of(settings.serve.address).development
-    return Outgoing(
-        development=local if settings.serve.development is None else settings.serve.development,
-        own=settings.serve.address,
-        hosts=frozenset(chosen.hosts),
-        networks=networks_of(chosen.networks),
-        certificates=folder / chosen.certificates if chosen.certificates else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Parts of the composition root that are a matter of their own: witnessing and anchoring."""
+"""Parts of the composition root that are a matter of their own: witnessing, anchoring, and what follows from the settings alone."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,10 +14,12 @@ from chengshu.evidence.storage.files import FileTiles
 from chengshu.evidence.storage.http import HttpTiles
 from chengshu.evidence.witnessing.mirror import LocalTiles, RemoteTiles
 from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
-from chengshu.identity.model import Party, public_key_of, signs
+from chengshu.identity.model import CLEAN_ROOM, Party, public_key_of, signs
+from chengshu.identity.proving import Claims
 from chengshu.identity.service import Identity
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
+from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
@@ -85,6 +87,37 @@ def anchoring(keys: Path, chosen: config.AnchorSection, *, database: Database, e
         chain = chain_at(chosen.chain, chosen.url, contract=chosen.contract, group=chosen.group, account=account)
     every = None if chosen.every_hours is None else timedelta(hours=chosen.every_hours)
     return Anchors(database, log=evidence, tasks=tasks, place=place, chain=chain, every=every, clock=clock)
+
+
+def known_rooms(identity: Identity, *, runs_one: bool) -> tuple[str, ...]:
+    """Return the parties on the trust list that run a clean room, in the order of the list, then this node where it runs one."""
+    others = [party.did for party in identity.list() if CLEAN_ROOM in party.roles and party.did != identity.did]
+    return (*others, identity.did) if runs_one else tuple(others)
+
+
+def claims_of(chosen: config.IdentitySection) -> Claims | None:
+    """Return whose claims this node requires and believes, None where the protocol is switched off."""
+    if chosen.did is None:
+        return None
+    issuers: dict[str, frozenset[str]] = {}
+    for issuer in chosen.issuers:
+        issuers[issuer.did] = issuers.get(issuer.did, frozenset()) | frozenset(issuer.types)
+    return Claims(chosen.did, issuers, frozenset(chosen.required), chosen.scopes)
+
+
+def outgoing_by(folder: Path, settings: config.Settings) -> Outgoing:
+    """Return the policy on whom the node calls: that of the settings.
+
+    Where they do not say, development mode is that of a node that only its own machine reaches.
+    """
+    chosen, local = settings.outgoing, is_loopback(settings.serve.host) and outgoing_of(settings.serve.address).development
+    return Outgoing(
+        development=local if settings.serve.development is None else settings.serve.development,
+        own=settings.serve.address,
+        hosts=frozenset(chosen.hosts),
+        networks=networks_of(chosen.networks),
+        certificates=folder / chosen.certificates if chosen.certificates else None,
+    )
 
 
 def _log_of(party: Party, places: Places) -> KnownLog | None:

@@ -9,10 +9,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from chengshu import __version__
 from chengshu.api.data import data_router
 from chengshu.api.did import did_router
 from chengshu.api.log import log_router
+from chengshu.api.queries import queries_router
 from chengshu.api.room import room_router
 from chengshu.api.signaling import signaling_router
 from chengshu.api.witness import witness_router
@@ -20,6 +20,7 @@ from chengshu.api.work import Workers
 from chengshu.dsp.routes.protocol import no_route, router, unknown_paths
 from chengshu.dsp.routes.transfer import transfer_router
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
+from chengshu.kernel.version import VERSION
 from chengshu.node import Node
 
 STATUS: dict[type[ChengshuError], int] = {
@@ -39,12 +40,13 @@ while a client sends on it loses what it sends, and a product on its way cannot 
 
 def create_app(node: Node) -> FastAPI:
     """Return the node's application; its workers live exactly as long as it does."""
-    app = FastAPI(title="Chengshu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
+    app = FastAPI(title="Chengshu", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
     app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=node.shown, credentials=node.credentials))
     app.include_router(transfer_router(processes=node.moving.processes, credentials=node.credentials))
     app.include_router(data_router(node))
     app.include_router(signaling_router(node))
     app.include_router(room_router(node))
+    app.include_router(queries_router(node))
     app.include_router(log_router(node))
     app.include_router(did_router(node))
     app.include_router(witness_router(node))
@@ -55,7 +57,7 @@ def create_app(node: Node) -> FastAPI:
     def health() -> dict[str, Any]:
         """Say that the node serves, and who it is."""
         name = node.settings.node
-        return {"node": node.identity.did, "name": {"en": name.name_en, "zh": name.name_zh}, "version": __version__}
+        return {"node": node.identity.did, "name": {"en": name.name_en, "zh": name.name_zh}, "version": VERSION}
 
     app.include_router(unknown_paths())
     return app

@@ -1,7 +1,6 @@
 """What nodes say to one another about jobs, products and statements; every request is signed by the node that sends it."""
 
 import base64
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,25 +9,22 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from chengshu.api.bodies import Document, json_object, malformed, raw_body, text_of
 from chengshu.cleanroom.countersigning import Countersignature
 from chengshu.cleanroom.holder import Approval
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.identity.credentials.request import SignedRequest
-from chengshu.kernel.errors import Invalid
-from chengshu.kernel.text import Text
 from chengshu.node import Node
 from chengshu.transfer.flow.deliveries import LOOK_S
 from chengshu.transfer.sending import Sending
 from chengshu.transfer.streams.arrow import MEDIA_TYPE
-
-MAX_BODY_BYTES = 8 * 1024 * 1024
-Document = dict[str, Any]
 
 
 def room_router(node: Node) -> APIRouter:
     """Return the routes below ``/room``; those of a clean room are there only where the node runs one."""
     router = APIRouter(prefix="/room")
     _holder_routes(router, node)
+    _told_routes(router, node)
     if node.settings.cleanroom.enabled:
         _job_routes(router, node)
     return router
@@ -43,16 +39,20 @@ class Letter:
 
     def text(self, name: str) -> str:
         """Return a member that must be a string."""
+        return text_of(self._body, name)
+
+    def texts(self, name: str) -> list[str]:
+        """Return a member that must be a list of at most 100 strings."""
         value = self._body.get(name)
-        if not isinstance(value, str):
-            raise _malformed(f"expected {name} to be a string, got {type(value).__name__}")
+        if not isinstance(value, list) or len(value) > 100 or not all(isinstance(one, str) for one in value):
+            raise malformed(f"expected {name} to be a list of at most 100 strings, got another value")
         return value
 
     def document(self, name: str) -> Document:
         """Return a member that must be an object."""
         value = self._body.get(name)
         if not isinstance(value, dict):
-            raise _malformed(f"expected {name} to be an object, got {type(value).__name__}")
+            raise malformed(f"expected {name} to be an object, got {type(value).__name__}")
         return value
 
     def signature(self) -> str:
@@ -61,7 +61,7 @@ class Letter:
         try:
             base64.b64decode(value, validate=True)
         except ValueError as error:
-            raise _malformed("expected signature to be base64, got another text") from error
+            raise malformed("expected signature to be base64, got another text") from error
         return value
 
     def signed(self, name: str, *, texts: tuple[str, ...] = ()) -> Document:
@@ -113,20 +113,10 @@ def opened(node: Node) -> Callable[[Request], Any]:
     """Return the dependency that reads a body within the limit, establishes the sender and parses it."""
 
     async def read(request: Request) -> Letter:
-        raw = bytearray()
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > MAX_BODY_BYTES:
-                raise _malformed(f"expected a body of at most {MAX_BODY_BYTES} bytes, got more")
-        signed = SignedRequest(request.method, request.url.path, bytes(raw))
+        raw = await raw_body(request)
+        signed = SignedRequest(request.method, request.url.path, raw)
         sender = await run_in_threadpool(node.credentials.verify, request.headers.get("authorization"), signed)
-        try:
-            body = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            raise _malformed("expected a JSON body, got something else") from error
-        if not isinstance(body, dict):
-            raise _malformed("expected a JSON object, got another kind")
-        return Letter(sender, body)
+        return Letter(sender, json_object(raw))
 
     return read
 
@@ -155,6 +145,13 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     def schema(message: Letter = letter) -> Document:
         return node.holder.schema(message.text("product")).as_document()
 
+    @router.post("/terms")
+    def terms(message: Letter = letter) -> Document:
+        product = message.text("product")
+        budgets = node.holder.budgets(product, message.texts("agreements"), consumer=message.sender)
+        told = {name: [one.as_document() for one in listed] for name, listed in budgets.items()}
+        return {"schema": node.holder.schema(product).as_document(), "budgets": told}
+
     @router.post("/inputs")
     def inputs(message: Letter = letter) -> Document:
         verdict = node.holder.approve(
@@ -165,6 +162,11 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     @router.post("/data")
     def data(message: Letter = letter) -> ProductResponse:
         return ProductResponse(node.transfers.deliver(message.text("token"), recipient=message.sender))
+
+
+def _told_routes(router: APIRouter, node: Node) -> None:
+    """What a node is told of jobs that have ended."""
+    letter = Depends(opened(node))
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:
@@ -182,9 +184,3 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     def statement(message: Letter = letter) -> Document:
         message.text("signer")
         return {"differences": node.settlements.receive(message.signed("document"), expected_signer=message.sender)}
-
-
-def _malformed(message: str) -> Invalid:
-    return Invalid(
-        "api.malformed", message, hint=Text("See docs/reference/room.md for the messages.", "消息格式见 docs/reference/room.md。")
-    )

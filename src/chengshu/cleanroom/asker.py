@@ -2,13 +2,14 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.known import KnownJob, known_job
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
+from chengshu.cleanroom.planning.statement import Document, stated
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.sealing import Seal
 from chengshu.contract.service import Contracts
@@ -90,15 +91,20 @@ class Asker:
         ``price`` is what this node pays for the answer, shared by contribution; without one the job is not paid for.
         """
         parts = tuple(self.part(one) for one in inputs)
-        document = Job(self._new_id(), self._own_id, room, purpose, question, parts, price_fen=price).as_document()
+        job = Job(self._new_id(), self._own_id, room, purpose, question, parts, price_fen=price)
+        statement = stated(job, job.terms({}))
+        return self.send(job if statement is None else replace(job, leakage=self._digests.of(statement)))
+
+    def send(self, job: Job) -> str:
+        """Sign a job of this node and hand it to its room; return its id. Raises as :meth:`submit`."""
+        document = job.as_document()
         signature = base64.b64encode(self._signer.sign(canonical(document))).decode()
         with self._database.write() as tx:
             store.add_asked(tx, document=document, signature=signature, at=iso(self._clock()))
             store.add_asked_inputs(tx, document)
-            body = {"job": document["id"], "room": room, "purpose": purpose, "job_digest": self._digests.of(document)}
-            self._evidence.append(tx, "job.submitted", document["id"], body)
-        self._nodes.post(room, "/room/jobs", {"job": document, "signature": signature})
-        return str(document["id"])
+            self._evidence.append(tx, "job.submitted", job.id, submission(job, document, self._digests))
+        self._nodes.post(job.room, "/room/jobs", {"job": document, "signature": signature})
+        return job.id
 
     def standing(self, job: str) -> Standing:
         """Ask the room how a job stands; the first time it has ended, check the receipt and record the end.
@@ -106,6 +112,9 @@ class Asker:
         Raises Tampered when the receipt does not cover exactly this job and this outcome.
         """
         asked = self._find(job)
+        if asked["room"] == self._own_id and asked["outcome"] is not None:  # it was computed here, and nobody else knows of it
+            kept = self._seal.open(asked["outcome"], job=job)
+            return Standing(job, asked["state"], "", Outcome.parse(kept["outcome"]), kept["receipt"])
         answer = self._nodes.post(asked["room"], "/room/jobs/standing", {"job": job})
         outcome = answer["outcome"]
         if outcome is None:
@@ -130,6 +139,11 @@ class Asker:
                 f"expected the job to have ended, got state {standing.state}, waiting for {standing.waits_for}",
                 hint=Text("It is asked for again by itself.", "系统会自动再次查询。"),
             )
+
+    def statement(self, job: str) -> Document | None:
+        """Return the leakage statement of a job that this node asked for, computed anew; None where the job was signed without one."""
+        asked = Job.parse(self._find(job)["document"])
+        return None if asked.leakage is None else stated(asked, asked.terms({}))
 
     def known(self, job: str) -> KnownJob | None:
         """Return what this node knows of a job that it asked for or approved, its end included; None for a job it has no part in.
@@ -177,3 +191,9 @@ class Asker:
                 hint=Text("List them with 'chengshu job list'.", "用 chengshu job list 查看全部作业。"),
             )
         return row
+
+
+def submission(job: Job, document: Mapping[str, Any], digests: Digests) -> dict[str, Any]:
+    """Return what the asker's log says of a job that is asked: what for, of which room, and the digests of job and leakage statement."""
+    told = {} if job.leakage is None else {"leakage": job.leakage}
+    return {"job": job.id, "room": job.room, "purpose": job.purpose, "job_digest": digests.of(document), **told}

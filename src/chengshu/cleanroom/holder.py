@@ -5,7 +5,7 @@ agreement and policy, its own schema, and the whole question again, and only the
 """
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import OWN, use_of
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, check_job
+from chengshu.cleanroom.planning.budgets import Budget, of_uses
+from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.schemas import schema_of, terms_of
 from chengshu.cleanroom.vetting import vet
@@ -71,6 +73,27 @@ class Holder:
         """Return the schema that this node publishes for one of its products."""
         found = self._catalog.get(product)
         return schema_of(found.contract, handle=self._handle, policy=from_odrl(found.policy))
+
+    def named(self, name: str) -> str | None:
+        """Return the id of this node's product that questions call ``name``, ``party.product``; None where there is none."""
+        handle, _, table = name.partition(".")
+        if handle != self._handle:
+            return None
+        return next((one.id for one in self._catalog.products() if one.contract.table.lower() == table), None)
+
+    def budgets(self, product: str, agreements: Sequence[str], *, consumer: str) -> dict[str, tuple[Budget, ...]]:
+        """Return what each of a consumer's agreements on a product still allows, and what one more use takes of it; nothing is spent.
+
+        An agreement that is another's, about another product or unknown is left out.
+        """
+        found: dict[str, tuple[Budget, ...]] = {}
+        with self._database.read() as tx:
+            for name in agreements:
+                known = self._contracts.find(tx, name)
+                if known is None or (known[0].provider, known[0].product, known[0].consumer) != (self._own_id, product, consumer):
+                    continue
+                found[name] = (of_uses(self._contracts.spent(tx, name), limit=known[0].policy.most_uses),)
+        return found
 
     def approve(self, document: Mapping[str, Any], *, signature: str, product: str, room: str) -> Approval | Refused:
         """Judge a job that ``room`` hands on for one of this node's products.
@@ -190,10 +213,11 @@ class Holder:
                 if isinstance(judged, Refused):
                     return judged
                 terms[part.alias] = judged
-        if isinstance(job.question, MethodQuestion):
-            return None  # the policy's list of methods has already been held against the name
-        verdict = vet(job.question.sql, job.terms(terms))
-        return verdict if isinstance(verdict, Refused) else None
+        known = job.terms(terms)
+        if isinstance(job.question, MethodQuestion):  # the policy's list of methods has already been held against the name
+            return refuse_statement(job, None, known, digests=self._digests)
+        verdict = vet(job.question.sql, known)
+        return verdict if isinstance(verdict, Refused) else refuse_statement(job, verdict, known, digests=self._digests)
 
     def _agreed(self, tx: Connection, job: Job, part: JobInput, *, counted: bool) -> ProductTerms | Refused:
         """Return the terms of one own product for this job: its published schema under the policy of the agreement that it names."""

@@ -38,7 +38,11 @@ def use_of(job: Job, part: JobInput, *, at: datetime) -> Use:
     match job.question:
         case SqlQuestion():
             # the group of this very product: another input's, perhaps of a product that is not even read, guarantees nothing here
-            smallest = part.smallest_group
-            return Use(job.consumer, at, job.purpose, job.room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest)
+            return query_use(job.consumer, at, purpose=job.purpose, room=job.room, smallest_group=part.smallest_group)
         case MethodQuestion(method=name):
             return Use(job.consumer, at, job.purpose, job.room, name, None, Form.AGGREGATE, None)
+
+
+def query_use(consumer: str, at: datetime, *, purpose: str, room: str, smallest_group: int) -> Use:
+    """Return the use that a question in SQL makes of a product."""
+    return Use(consumer, at, purpose, room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest_group)

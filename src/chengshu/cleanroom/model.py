@@ -19,6 +19,7 @@ from chengshu.kernel.text import Text
 _PRODUCT = r"[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}"
 _ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _DID = r"did:[a-z0-9]+:\S+"
+_DIGEST = r"[a-z0-9]+:[0-9a-f]{64}"
 
 
 class Role(StrEnum):
@@ -290,8 +291,9 @@ class Job:
     """One question to a room: who asks, who computes, for what, over which products, and what it is worth to the asker.
 
     ``price_fen`` is what the asker pays for the answer, to be shared by contribution; without one nothing can be settled. Because
-    it stands in the signed job, the room and every holder know it before anything is computed. ``as_document`` is what is signed
-    (its canonical bytes); ``parse`` reads it back to an equal value.
+    it stands in the signed job, the room and every holder know it before anything is computed. ``leakage`` is the digest of the
+    statement of who comes to know what, which room and holders hold against what they compute by themselves; a question in SQL has one.
+    ``as_document`` is what is signed (its canonical bytes); ``parse`` reads it back to an equal value.
     """
 
     id: str
@@ -301,6 +303,7 @@ class Job:
     question: Question
     inputs: tuple[JobInput, ...]
     price_fen: Fen | None = None
+    leakage: str | None = None
 
     def __post_init__(self) -> None:
         text(self.id, "job.id", pattern=_ID, expected="1 to 64 letters, digits and the marks . _ : -")
@@ -332,13 +335,14 @@ class Job:
             "question": self.question.as_document(),
             "inputs": [one.as_document() for one in self.inputs],
             **({} if self.price_fen is None else {"price_fen": self.price_fen}),
+            **({} if self.leakage is None else {"leakage": self.leakage}),
         }
 
     @classmethod
     def parse(cls, document: object) -> "Job":
         """Return the job that ``document`` describes; raise Invalid naming the field."""
         required = ("id", "consumer", "room", "purpose", "question", "inputs")
-        found = mapping(document, "job", required=required, optional=("price_fen",))
+        found = mapping(document, "job", required=required, optional=("price_fen", "leakage"))
         inputs = sequence(found["inputs"], "job.inputs")
         return cls(
             text(found["id"], "job.id"),
@@ -348,6 +352,7 @@ class Job:
             _question(found["question"]),
             tuple(JobInput.parse(one, f"job.inputs[{place}]") for place, one in enumerate(inputs)),
             Fen(whole(found["price_fen"], "job.price_fen", least=0)) if "price_fen" in found else None,
+            text(found["leakage"], "job.leakage", pattern=_DIGEST, expected="a digest") if "leakage" in found else None,
         )
 
 

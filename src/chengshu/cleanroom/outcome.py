@@ -53,7 +53,10 @@ class Outcome:
 
 
 def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, digests: Digests) -> Document:
-    """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out."""
+    """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out.
+
+    The digest of the job's leakage statement is in it where the job has one.
+    """
     receipt = {
         "job": job["id"],
         "job_digest": digests.of(job),
@@ -63,6 +66,7 @@ def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, d
         "state": outcome["state"],
         "outcome_digest": digests.of(outcome),
         "at": at,
+        **({"leakage": job["leakage"]} if "leakage" in job else {}),
     }
     return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}
 
@@ -86,6 +90,8 @@ def check_job(receipt: Mapping[str, Any], *, job: Document, digests: Digests) ->
         raise _tampered(f"a receipt with the state {', '.join(KIND_OF_STATE)}", "another word")
     right = {"job": job["id"], "consumer": job["consumer"], "room": job["room"], "inputs": _read(job)}
     wrong = [name for name, value in right.items() if receipt.get(name) != value]
+    if receipt.get("leakage") != job.get("leakage"):
+        wrong.append("leakage")
     if not digests.agree(digests.of(job), receipt.get("job_digest")):
         wrong.append("job_digest")
     if wrong:

@@ -68,16 +68,20 @@ class Receipts:
     def show(self, job: str, *, product: str) -> list[Document]:
         """Return every receipt for the use of a product by a job, each with its signatures; raise NotFound when there is none.
 
+        ``leakage`` is the digest of the leakage statement that the job was signed with, which the receipt's ``job_digest`` covers.
+
         Products of two providers may bear one name, and a disputed text is kept beside the one that was countersigned.
         """
         with self._database.read() as tx:
             rows = [row for row in store.every_use_receipt(tx, job=job) if row["product"] == product]
+            leakage = store.leakage_of(tx, job)
         if not rows:
             raise unknown_receipt()
         return [
             {
                 **signed_document(row["document"], provider=row["provider_signature"], consumer=row["consumer_signature"]),
                 "receipt_digest": row["digest"],
+                "leakage": leakage,
                 "state": row["state"],
                 "dispute": row["dispute"],
                 "signatures_verify": self._verify(row),

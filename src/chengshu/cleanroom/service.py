@@ -19,6 +19,7 @@ from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
+from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
 from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
@@ -216,9 +217,9 @@ class Cleanroom:
         match job.question:
             case SqlQuestion(sql=sql):
                 verdict = vet(sql, _terms(job))
-                return verdict if isinstance(verdict, Refused) else None
+                return verdict if isinstance(verdict, Refused) else refuse_statement(job, verdict, _terms(job), digests=self._digests)
             case MethodQuestion(method=name):
-                return _method_verdict(name, job)
+                return _method_verdict(name, job) or refuse_statement(job, None, _terms(job), digests=self._digests)
 
     def _outcome(self, job: Job, found: store.RoomJob, folder: Path) -> Outcome:
         optional = _sealed(job).optional if isinstance(job.question, MethodQuestion) else frozenset[str]()

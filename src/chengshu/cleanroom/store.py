@@ -224,6 +224,13 @@ def has_counted(tx: Connection, *, agreement: str, uses: int) -> bool:
     return tx.execute(select(use_receipts.c.digest).where(*taken)).first() is not None
 
 
+def leakage_of(tx: Connection, job: str) -> str | None:
+    """Return the digest of the leakage statement in a job that this node asked for or approved; None where it has none."""
+    asked = find_asked(tx, job)
+    documents = [row["document"] for row in approvals_of(tx, job)] if asked is None else [asked["document"]]
+    return next((str(one["leakage"]) for one in documents if one and "leakage" in one), None)
+
+
 def every_use_receipt(tx: Connection, *, job: str | None = None) -> list[dict[str, Any]]:
     """Return the use receipts of this node, or those of one job, oldest first."""
     wanted = [use_receipts.c.job == job] if job else []

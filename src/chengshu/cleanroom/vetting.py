@@ -5,6 +5,7 @@ the public schemas that came with the job (:meth:`chengshu.cleanroom.model.Job.t
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -25,17 +26,38 @@ LONGEST = 20_000
 _OPENINGS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.L_PAREN})
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One statement that parses; it is judged once, since judging writes onto its tree."""
+
+    tree: exp.Expr
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Every ``party.product`` that the question reads, in the order of their names."""
+        return tuple(sorted({table_name(table) for table in self.tree.find_all(exp.Table) if table.db}))
+
+
 def vet(sql: str, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
     """Return the question as an engine may run it, or the first rule that refuses it.
 
     ``terms`` are by product name, ``party.product``. The SQL of the result is generated, so that comments, quoting tricks and
     whatever a second reader could understand differently end here. No word of ``sql`` is in a refusal but column names.
     """
+    parsed = read(sql)
+    return parsed if isinstance(parsed, Refused) else judge(parsed, terms)
+
+
+def read(sql: str) -> Parsed | Refused:
+    """Return the question as one statement, before anybody's terms are known; or why it is none."""
     query = _parse(sql)
-    if isinstance(query, Refused):
-        return query
+    return query if isinstance(query, Refused) else Parsed(query)
+
+
+def judge(parsed: Parsed, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
+    """Return what :func:`vet` returns, of a question that was read before; call it once for each reading."""
     try:
-        return _judge(query, terms)
+        return _judge(parsed.tree, terms)
     except RecursionError:
         return _too_complex()
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from chengshu import __version__
 from chengshu.cli.commands import (
     agreements,
     anchor,
@@ -28,6 +27,7 @@ from chengshu.cli.commands import (
 )
 from chengshu.cli.options import examples
 from chengshu.kernel.memory import give_back_early
+from chengshu.kernel.version import VERSION
 
 app = typer.Typer(
     name="chengshu",
@@ -43,7 +43,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:  # the shape that the command-line library calls
     if wanted:
-        typer.echo(f"chengshu {__version__}")
+        typer.echo(f"chengshu {VERSION}")
         raise typer.Exit
 
 

@@ -169,11 +169,11 @@ def counting(output: Output, what: Text) -> Iterator[Callable[[int, int], None]]
 
 
 @contextmanager
-def waiting(output: Output, what: Text) -> Iterator[None]:
-    """Show on standard error that work goes on, and for how long, while the block runs."""
+def waiting(output: Output, what: Text) -> Iterator[Callable[[Text], None]]:
+    """Show on standard error that work goes on, and for how long, while the block runs; what it gives is told what goes on now."""
     with _bar(output, BarColumn()) as bar:
-        bar.add_task(what.of(output.language), total=None)
-        yield
+        task = bar.add_task(what.of(output.language), total=None)
+        yield lambda now: bar.update(task, description=_tame(now.of(output.language)))
 
 
 def _bar(output: Output, *columns: BarColumn | MofNCompleteColumn) -> Progress:

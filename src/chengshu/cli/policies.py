@@ -9,6 +9,7 @@ from typing import Any
 from chengshu.cli import verbs
 from chengshu.contract.duties import DutyStanding
 from chengshu.contract.model import Agreement
+from chengshu.identity.model import CLEAN_ROOM
 from chengshu.kernel.clock import from_iso, iso, system_clock
 from chengshu.kernel.errors import ChengshuError, Invalid, NotFound
 from chengshu.kernel.text import Language, Text
@@ -100,7 +101,7 @@ def attempt(node: Node, product: str, stated: Stated) -> list[Document]:
 
 
 def _asked(node: Node, policy: Policy, stated: Stated, *, party: str, at: datetime) -> list[Use]:
-    rooms = [one.did for one in node.identity.list() if verbs.CLEAN_ROOM in one.roles]
+    rooms = [one.did for one in node.identity.list() if CLEAN_ROOM in one.roles]
     rooms += [node.identity.did] if node.settings.cleanroom.enabled else []
     chosen = (verbs.party_id(node, stated.room),) if stated.room else tuple(rooms)
     found = list(uses_of(policy, party=party, at=at, rooms=chosen))

@@ -4,7 +4,7 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import httpx
 from chengshu import config
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Question
+from chengshu.client.following import follow
 from chengshu.contract.model import Negotiation, State
 from chengshu.identity.keys.shared import Shared
-from chengshu.identity.model import Party, Scheme
+from chengshu.identity.model import CLEAN_ROOM, Party, Scheme
 from chengshu.kernel.databases.postgresql_place import place_of, without_password
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, NotFound, Unavailable, in_words
 from chengshu.kernel.money import Fen
@@ -26,12 +27,11 @@ from chengshu.kernel.text import Text
 from chengshu.live.model import Act, Shift
 from chengshu.node import DATABASE_PASSWORD, KEYS, Node, create_node
 from chengshu.policy.odrl import content as policy_content
+from chengshu.wiring import known_rooms
 
 Document = dict[str, Any]
 POLL_S = 0.1
 PROBE_S = 2.0
-CLEAN_ROOM = "clean-room"
-"""The role under which a party is listed when its node runs a clean room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,7 @@ def the_room(node: Node, name: str | None) -> str:
     """Return the id of the named clean room, or of the only one that is known; raise Invalid when that leaves a choice."""
     if name is not None:
         return party_id(node, name)
-    rooms = [party.did for party in node.identity.list() if CLEAN_ROOM in party.roles]
-    if node.settings.cleanroom.enabled:
-        rooms.append(node.identity.did)
+    rooms = known_rooms(node.identity, runs_one=node.settings.cleanroom.enabled)
     if len(rooms) != 1:
         raise Invalid(
             "room.ambiguous",
@@ -263,22 +261,6 @@ def ask(
     """Sign a job, send it to the clean room and follow it to its end; raise Unavailable, naming for whom it waits, after ``timeout_s``."""
     job = node.asker.submit(room=room, purpose=purpose, question=question, inputs=inputs, price=price)
     return follow(lambda: node.asker.standing(job), timeout_s=timeout_s)
-
-
-def follow(standing: Callable[[], Standing], *, timeout_s: float) -> Standing:
-    """Ask how a job stands until it has ended."""
-    until = time.monotonic() + timeout_s
-    while True:
-        now = standing()
-        if now.outcome is not None:
-            return now
-        if time.monotonic() >= until:
-            raise Unavailable(
-                "job.waiting",
-                f"expected the job to end within {timeout_s:g} s, got state {now.state}, waiting for {now.waits_for}",
-                hint=Text(f"Look again with 'chengshu job show {now.job}'.", f"稍后用 chengshu job show {now.job} 查看。"),
-            )
-        time.sleep(POLL_S)
 
 
 def read_json(path: Path) -> Document:

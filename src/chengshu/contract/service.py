@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from chengshu.contract import store
 from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code, make_offer
-from chengshu.contract.life import Phase
+from chengshu.contract.life import Life, Phase
 from chengshu.contract.lives import Lives
 from chengshu.contract.lookup import found, not_their_address, own, pid_in_use, shared, with_peer
 from chengshu.contract.model import (
@@ -300,6 +300,16 @@ class Contracts:
         at = use if use.place is not None or use.environment is None else replace(use, place=self._places.get(use.environment))
         policy = agreement.policy
         return evaluate(policy, at, state_of(tx, agreement, policy, at=use.at, counted=counted))
+
+    def spent(self, tx: Connection, agreement_id: str) -> int:
+        """Return how many uses of an agreement this node, as its holder, has counted; in the caller's transaction."""
+        return store.count_uses(tx, agreement_id)
+
+    def lives(self, provider: str) -> list[Life]:
+        """Return how every agreement stands by which this node may use products of ``provider``, oldest first, ended ones too."""
+        with self._database.read() as tx:
+            every = list(self._lives.every(tx))
+        return [one for one in every if (one.agreement.provider, one.agreement.consumer) == (provider, self._identity.did)]
 
     def record_use(self, tx: Connection, agreement_id: str, use: Use) -> int:
         """Count one use of an agreement and return how many there are now; raises NotFound for an unknown agreement.

@@ -20,6 +20,9 @@ _PREFIX = "did:key:z"
 MAX_ID = 512
 """Characters that the id of a party may have."""
 
+CLEAN_ROOM = "clean-room"
+"""The role under which a party is listed when its node runs a clean room."""
+
 
 class Scheme(StrEnum):
     """How a party and this node prove to each other who sent a request."""

@@ -47,6 +47,10 @@ class HttpNodes:
             raise Invalid("peer.answer", "expected a JSON object as answer, got another kind", hint=_THEIR_WORDS)
         return answer
 
+    def close(self) -> None:
+        """Close the lines to other nodes; the next message opens them again."""
+        self._client.close()
+
     def pull(self, party: str, token: str, into: Path, *, patience_s: float = 0.0) -> None:
         """Write the product that ``token`` grants into a file; raises as :meth:`post`, and Unavailable for a stream that ends early.
 

@@ -90,3 +90,5 @@ MEANING: tuple[Rule, ...] = (
     joined_count.check,
 )
 RULES: tuple[Rule, ...] = SHAPE + MEANING
+RULE_NAMES: tuple[str, ...] = tuple(rule.__module__.rpartition(".")[2].replace("_", "-") for rule in RULES)
+"""The rules by the names that refusals give, in the order in which they are asked."""

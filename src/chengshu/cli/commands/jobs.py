@@ -1,7 +1,6 @@
 """Questions to a clean room: vetted SQL, or a sealed method."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from chengshu.cleanroom.asker import InputChoice, Standing
-from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
+from chengshu.cleanroom.model import MethodQuestion, Question
+from chengshu.cleanroom.planning.explaining import Document, explained
 from chengshu.cli import verbs
+from chengshu.cli.answers import Form, check_form, give, names_of, show_plan, waited_for
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
-from chengshu.kernel.errors import Invalid, NotFound
+from chengshu.client.following import follow
+from chengshu.client.result import ANSWER
+from chengshu.kernel.errors import Invalid
 from chengshu.kernel.money import Fen
+from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.node import Node, open_node
 
@@ -22,7 +26,8 @@ app = typer.Typer(no_args_is_help=True, help="Jobs that this node asked for.")
 
 QUERY_EXAMPLES = examples(
     "chengshu query 'SELECT edge_id, avg(speed_mps) FROM navi.link_speed GROUP BY edge_id' --purpose proactive-safety --node fleet",
-    "chengshu query --file question.sql --purpose proactive-safety --node fleet --json",
+    "chengshu query --file question.sql --purpose proactive-safety --node fleet --explain",
+    "chengshu query --file question.sql --purpose proactive-safety --node fleet --output parquet --to answer.parquet",
 )
 RUN_EXAMPLES = examples(
     "chengshu job run av_pilot.compliance --input 'Car maker/av_state' --input me/permit --purpose pilot-supervision --node regulator",
@@ -31,7 +36,6 @@ RUN_EXAMPLES = examples(
 SHOW_EXAMPLES = examples("chengshu job show urn:uuid:… --node fleet")
 CANCEL_EXAMPLES = examples("chengshu job cancel urn:uuid:… --node fleet")
 LIST_EXAMPLES = examples("chengshu job list --node fleet")
-_NAMED = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
 
 Purpose = Annotated[str, typer.Option(help="What the answer is for; the contracts must allow it.")]
 RoomName = Annotated[str | None, typer.Option("--room", help="The clean room; the only known one when left out.")]
@@ -41,22 +45,33 @@ Wait = Annotated[float, typer.Option(help="Seconds to wait for the outcome.")]
 def query(
     sql: Annotated[str | None, typer.Argument(help="The question over party.product tables.")] = None,
     purpose: Purpose = "any-agreed-purpose",
+    output: Annotated[Form, typer.Option("--output", help="In which form the answer is given out.")] = Form.TABLE,
+    to: Annotated[Path | None, typer.Option("--to", help="Write the answer into this file.", show_default="standard output")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show plan, terms and leakage statement; run and spend nothing.")] = False,
     file: Annotated[Path | None, typer.Option(help="Read the question from a file.")] = None,
-    room: RoomName = None,
+    room: Annotated[str | None, typer.Option("--room", help="Only this clean room; any that every owner allows when left out.")] = None,
     wait: Wait = 60.0,
     node: NodeFolder = HERE,
     as_json: AsJson = False,
     lang: Lang = "",
 ) -> None:
-    """Ask a question of products under contract; it is vetted by the clean room and by every holder."""
+    """Ask a question of products under contract: planned and vetted here, by the clean room and by every holder."""
 
-    def work(output: Output) -> Any:
+    def work(out: Output) -> Any:
         text = file.read_text(encoding="utf-8") if file else sql
         if not text:
             raise Invalid("query.empty", "expected a question, got none", hint=Text("Give SQL or --file.", "请给出 SQL 或 --file。"))
+        check_form(output, to)
         opened = open_node(node)
-        inputs = inputs_of(opened, text)
-        return _outcome(opened, SqlQuestion(text), output, purpose=purpose, room=room, inputs=inputs, wait=wait)
+        room_id = None if room is None else verbs.party_id(opened, room)
+        if explain:
+            return _explained(opened, text, out, purpose=purpose, room=room_id)
+        asked = opened.queries.ask(text, purpose=purpose, room=room_id)
+        if isinstance(asked, Refused):
+            return asked
+        with waited_for(out, names_of(opened, out)) as told:
+            standing = follow(lambda: opened.asker.standing(asked.job), timeout_s=wait, told=told)
+        return _given(opened, standing, out, form=output, into=to)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -96,7 +111,12 @@ def show(
     lang: Lang = "",
 ) -> None:
     """Show where a job stands and for whom it waits, or how it ended."""
-    render(lambda output: told(open_node(node).asker.standing(job), output), as_json=as_json, lang=lang)
+
+    def work(output: Output) -> Any:
+        opened = open_node(node)
+        return told(opened.asker.standing(job), output, statement=opened.asker.statement(job))
+
+    render(work, as_json=as_json, lang=lang)
 
 
 @app.command("cancel", epilog=CANCEL_EXAMPLES)
@@ -116,24 +136,7 @@ def every(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> 
     render(lambda _output: open_node(node).asker.every(), as_json=as_json, lang=lang)
 
 
-def inputs_of(node: Node, sql: str) -> list[InputChoice]:
-    """Return the products that a question names as ``party.product``, each with this node's agreement on it.
-
-    Only names whose party is known are taken for products; whatever else the text says is for the vetting to judge.
-    """
-    handles = {party.handle: party.did for party in node.identity.list()}
-    if not any(party in handles for party, _ in _NAMED.findall(sql)):
-        known = ", ".join(sorted(str(handle) for handle in handles))
-        raise NotFound(
-            "query.no-product",
-            f"expected party.product names of known parties ({known}), got none",
-            hint=Text("Add the party with 'chengshu peer add', or mend the name.", "请用 chengshu peer add 添加参与方，或更正名称。"),
-        )
-    named = sorted({(party, product) for party, product in _NAMED.findall(sql) if party in handles})
-    return [InputChoice(handles[party], product, verbs.agreement_for(node, handles[party], product)) for party, product in named]
-
-
-def told(standing: Standing, output: Output) -> Any:
+def told(standing: Standing, output: Output, *, statement: Document | None) -> Any:
     """Show a job's tables to a person, or return everything for a program; a refusal is returned as what it is."""
     outcome = standing.outcome
     if outcome is None:
@@ -142,11 +145,43 @@ def told(standing: Standing, output: Output) -> Any:
         return outcome.refusal
     tables = {name: table.to_pylist() for name, table in outcome.tables.items()}
     if output.as_json:
-        return {"job": standing.job, "state": standing.state, "tables": tables, "notes": list(outcome.notes), "receipt": standing.receipt}
-    output.show({"job": standing.job, "state": standing.state, **({"notes": list(outcome.notes)} if outcome.notes else {})})
+        ended = {"job": standing.job, "state": standing.state, "tables": tables, "notes": list(outcome.notes)}
+        return {**ended, "receipt": standing.receipt, "statement": statement}
+    leakage = (standing.receipt or {}).get("receipt", {}).get("leakage")
+    output.show(
+        {
+            "job": standing.job,
+            "state": standing.state,
+            **({"leakage": leakage} if leakage else {}),
+            **({"notes": list(outcome.notes)} if outcome.notes else {}),
+        }
+    )
     for name, rows in tables.items():
         output.show(rows, title=Text(name, name))
     return None
+
+
+def _explained(node: Node, sql: str, output: Output, *, purpose: str, room: str | None) -> Any:
+    choice = node.queries.plan(sql, purpose=purpose, room=room)
+    if isinstance(choice, Refused):
+        return choice
+    if output.as_json:
+        return explained(choice)
+    show_plan(explained(choice), output, names_of(node, output))
+    return None
+
+
+def _given(node: Node, standing: Standing, output: Output, *, form: Form, into: Path | None) -> Any:
+    """Give the answer out in its form; what is told beside it never stands in one stream with it."""
+    outcome = standing.outcome
+    if form is Form.TABLE or outcome is None or ANSWER not in outcome.tables:
+        return told(standing, output, statement=node.asker.statement(standing.job))
+    give(outcome.tables[ANSWER], form, into)
+    if into is None:
+        return None
+    rows = outcome.tables[ANSWER].num_rows
+    about = {"job": standing.job, "state": standing.state, "file": str(into), "rows": rows}
+    return {**about, "receipt": standing.receipt} if output.as_json else about
 
 
 def _outcome(
@@ -162,7 +197,7 @@ def _outcome(
 ) -> Any:
     room_id = verbs.the_room(node, room)
     standing = verbs.ask(node, question, room=room_id, purpose=purpose, inputs=inputs, timeout_s=wait, price=price)
-    return told(standing, output)
+    return told(standing, output, statement=node.asker.statement(standing.job))
 
 
 def _input(node: Node, text: str) -> InputChoice:

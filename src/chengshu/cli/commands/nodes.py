@@ -16,9 +16,10 @@ from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.config import Cryptography
+from chengshu.identity.keys.client import ClientToken
 from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
-from chengshu.node import open_node
+from chengshu.node import KEYS, open_node
 
 app = typer.Typer(no_args_is_help=True, help="This organisation's node.")
 
@@ -29,9 +30,16 @@ INIT_EXAMPLES = examples(
     "chengshu node init road --handle road_operator --name 'Road operator' --name-zh 道路运营方 --database postgresql+pg8000://road@db.example/space",
 )
 SHOW_EXAMPLES = examples("chengshu node show --node road", "chengshu node show --node road --json > road.card.json")
+TOKEN_EXAMPLES = examples("chengshu node token --node fleet")
 WAIT_EXAMPLES = examples("chengshu serve --node road & chengshu node wait --node road")
 SERVE_EXAMPLES = examples("chengshu serve --node road", "CHENGSHU_NODE=road chengshu serve")
 DOCTOR_EXAMPLES = examples("chengshu doctor --node road", "chengshu doctor --node road --json")
+
+
+@app.command("token", epilog=TOKEN_EXAMPLES)
+def token(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
+    """Print the client token, by which this organisation's own programs ask questions over HTTP; it is made the first time."""
+    render(lambda _output: {"token": ClientToken(open_node(node).folder / KEYS).make()}, as_json=as_json, lang=lang)
 
 
 @app.command("init", epilog=INIT_EXAMPLES)
