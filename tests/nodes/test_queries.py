@@ -47,8 +47,8 @@ def refused(node: Node, sql: str = BY_ROAD, *, purpose: str = PURPOSE) -> Refuse
 
 
 def acts(*nodes: Node) -> list[list[str]]:
-    """What is in the logs, but for receipts, which follow their jobs a little later."""
-    return [[kind for kind in kinds(node) if not kind.startswith("receipt.")] for node in nodes]
+    """What is in the logs, but for receipts and the ends that holders are told of, which follow their jobs a little later."""
+    return [[kind for kind in kinds(node) if not kind.startswith("receipt.") and kind != "job.released"] for node in nodes]
 
 
 def everybody(town: Town) -> tuple[Node, ...]:
