@@ -127,7 +127,8 @@ class Asker:
     def cancel(self, job: str) -> Standing:
         """Tell the room to end a job of this node that has not ended, and return how it stands then; what holders counted stays counted."""
         asked = self._find(job)
-        self._nodes.post(asked["room"], "/room/jobs/cancel", {"job": job})
+        if asked["room"] != self._own_id or asked["outcome"] is None:  # what was computed here has ended
+            self._nodes.post(asked["room"], "/room/jobs/cancel", {"job": job})
         return self.standing(job)
 
     def learn_outcome(self, payload: Mapping[str, Any]) -> None:

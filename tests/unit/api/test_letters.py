@@ -20,6 +20,7 @@ ROUTES = (
     "/room/jobs/standing",
     "/room/jobs/cancel",
     "/room/schemas",
+    "/room/terms",
     "/room/inputs",
     "/room/data",
     "/room/receipts",

@@ -127,7 +127,12 @@ def cancel(
     lang: Lang = "",
 ) -> None:
     """End a job that has not ended; uses that holders have counted stay counted."""
-    render(lambda output: told(open_node(node).asker.cancel(job), output), as_json=as_json, lang=lang)
+
+    def work(output: Output) -> Any:
+        opened = open_node(node)
+        return told(opened.asker.cancel(job), output, statement=opened.asker.statement(job))
+
+    render(work, as_json=as_json, lang=lang)
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
