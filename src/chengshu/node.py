@@ -350,21 +350,6 @@ def _wired(
     )
     limits = settings.cleanroom
     engine = DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s)
-    queries = Queries(
-        database,
-        own_id=identity.did,
-        rooms=partial(known_rooms, identity, runs_one=limits.enabled),
-        sources=Sources(identity=identity, nodes=nodes, contracts=contracts, holder=holder),
-        contracts=contracts,
-        nodes=nodes,
-        asker=asker,
-        local=LocalRuns(
-            database, signer=signer, catalog=catalog, engine=engine, evidence=evidence, digests=digests, seal=seal, clock=clock
-        ),
-        digests=digests,
-        clock=clock,
-        new_id=new_id,
-    )
     room = Cleanroom(
         database,
         own_id=identity.did,
@@ -466,7 +451,21 @@ def _wired(
         federation=federation,
         holder=holder,
         asker=asker,
-        queries=queries,
+        queries=Queries(
+            database,
+            own_id=identity.did,
+            rooms=partial(known_rooms, identity, runs_one=limits.enabled),
+            sources=Sources(identity=identity, nodes=nodes, contracts=contracts, holder=holder),
+            contracts=contracts,
+            nodes=nodes,
+            asker=asker,
+            local=LocalRuns(
+                database, signer=signer, catalog=catalog, engine=engine, evidence=evidence, digests=digests, seal=seal, clock=clock
+            ),
+            digests=digests,
+            clock=clock,
+            new_id=new_id,
+        ),
         nodes=nodes,
         room=room,
         receipts=receipts,
