@@ -119,9 +119,9 @@ def save_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str | N
     tx.execute(_SAVE, {"own_pid": negotiation.id, **kept, **_values(negotiation)})
 
 
-def save_peer_pid(tx: Connection, pid: str, peer_pid: str) -> None:
+def save_peer_pid(tx: Connection, negotiation: Negotiation) -> None:
     """Keep the counterparty's id of a negotiation."""
-    tx.execute(_SAVE, {"own_pid": pid, "peer_pid": peer_pid})
+    tx.execute(_SAVE, {"own_pid": negotiation.id, "peer_pid": negotiation.peer_pid})
 
 
 def get_negotiation(tx: Connection, pid: str) -> Negotiation | None:
