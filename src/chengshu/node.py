@@ -56,7 +56,8 @@ from chengshu.kernel.databases.chosen import database_of
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.ids import NewId, new_id
 from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
-from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.worker import Worker
 from chengshu.live.service import Directives, Permits
 from chengshu.policy.values import Place
 from chengshu.settlement.service import SEND_TASK, Settlements

@@ -238,7 +238,7 @@ def _sabotage(name: str) -> None:
     from chengshu.contract.outbox import Outbox  # noqa: PLC0415  # only a process that is to be broken needs them
     from chengshu.contract.steps import Steps  # noqa: PLC0415
     from chengshu.kernel.machine import Role  # noqa: PLC0415
-    from chengshu.kernel.tasks import Worker  # noqa: PLC0415
+    from chengshu.kernel.worker import Worker  # noqa: PLC0415
 
     match name:
         case "done-before-sent":
