@@ -89,6 +89,11 @@ def no_trust(place: str) -> Unavailable:
     return _away("certificate", place, expected="a certificate for that host from an authority that is trusted", got="another", hint=_TRUST)
 
 
+def no_authority(place: str) -> Unavailable:
+    """Say that the file with the authority's certificate is of no use."""
+    return _away("certificate", place, expected="the file of sslrootcert to hold certificates", got="one that cannot be read", hint=_TRUST)
+
+
 def no_login(place: str) -> Unavailable:
     """Say that the server wants another proof of who is asking than the node can give."""
     return _away("login", place, expected="to be let in", got="no agreement on how", hint=_LOGIN)
