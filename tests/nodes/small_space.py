@@ -203,12 +203,12 @@ def hasty_room(space: Space, folder: Path, *, input_wait_s: float) -> Node:
     return node
 
 
-def born(folder: Path, handle: str) -> Node:
-    """A node that knows nobody yet and is not served, at a port that is free."""
+def born(folder: Path, handle: str, *, database: str | None = None) -> Node:
+    """A node that knows nobody yet and is not served, at a port that is free; kept by ``database`` instead of the run's own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
+    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free, database=database))
     return open_node(folder)
 
 

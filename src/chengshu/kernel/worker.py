@@ -65,6 +65,9 @@ class Worker:
         self._database = database
         self._name = f"{own_name()}/{uuid4().hex[:12]}"
         self._running: set[int] = set()
+        self._left: set[tuple[int, int]] = set()
+        """Tasks by their numbers, and the attempt, of which the database went away before it was kept how they ended."""
+
         self.bell = bell or Bell()
         self._given_up = given_up
         self._clock = clock
@@ -106,6 +109,7 @@ class Worker:
 
     def run_due(self, *, leave_out: Collection[str] = _NEVER) -> int:
         """Run every task that is due now, but for the kinds that are left to other workers, and return how many ran."""
+        self._give_back()
         ran = 0
         while (task := self._claim(leave_out)) is not None:
             self._run(task)
@@ -123,13 +127,19 @@ class Worker:
         with self._database.read() as tx:
             if tx.execute(look, now).first() is None:
                 return None
-        with self._database.write() as tx:
-            row = tx.execute(due, now).mappings().first()
-            if row is None:
-                return None
-            task = task_of(row)
-            lease = {"due_at": iso(self._clock() + LEASE), "leased_by": self._name, "attempts": task.attempts + 1}
-            tx.execute(_LEASE, {"task": task.seq, **lease})
+        task = None
+        try:
+            with self._database.write() as tx:
+                row = tx.execute(due, now).mappings().first()
+                if row is None:
+                    return None
+                task = task_of(row)
+                lease = {"due_at": iso(self._clock() + LEASE), "leased_by": self._name, "attempts": task.attempts + 1}
+                tx.execute(_LEASE, {"task": task.seq, **lease})
+        except Unavailable:
+            if task is not None:
+                self._left.add((task.seq, task.attempts + 1))  # nobody knows whether that was kept
+            raise
         return task
 
     def _held(self) -> tuple[Any, ...]:
@@ -139,8 +149,21 @@ class Worker:
         self._running.add(task.seq)
         try:
             self._done(task)
+        except Unavailable:
+            self._left.add((task.seq, task.attempts + 1))
+            raise
         finally:
             self._running.discard(task.seq)
+
+    def _give_back(self) -> None:
+        """Let what the database went away under be taken again at once, instead of when its lease ends."""
+        left = set(self._left)
+        if not left:
+            return
+        with self._database.write() as tx:
+            for seq, attempt in left:
+                tx.execute(_SAVE, {"task": seq, "worker": self._name, "attempt": attempt, "due_at": iso(self._clock())})
+        self._left.difference_update(left)
 
     def _done(self, task: Task) -> None:
         try:
