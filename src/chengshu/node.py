@@ -282,6 +282,7 @@ def _wired(
             folder=folder / RECEIVED,
             limit_bytes=MAX_PRODUCT_BYTES,
             planes=read_control_planes(folder / KEYS),
+            proofs=proving.proofs,
         )
     )
     receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)
