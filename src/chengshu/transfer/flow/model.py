@@ -157,9 +157,11 @@ def direction_of(format_name: str) -> Direction:
 
 def properties_of(document: Document) -> dict[str, Any]:
     """Return the endpoint properties of a DataAddress by name; whatever is none is left out."""
-    listed = document.get("endpointProperties") or []
-    named = {one["name"]: one["value"] for one in listed if isinstance(one, dict) and {"name", "value"} <= one.keys()}
-    return {name: value for name, value in named.items() if isinstance(name, str)}
+    listed = document.get("endpointProperties")
+    pairs = (
+        [(one.get("name"), one["value"]) for one in listed if isinstance(one, dict) and "value" in one] if isinstance(listed, list) else []
+    )
+    return {name: value for name, value in pairs if isinstance(name, str)}
 
 
 def listed_properties(properties: Mapping[str, str]) -> list[dict[str, str]]:

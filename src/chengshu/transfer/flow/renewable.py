@@ -82,8 +82,8 @@ def renewal_of(document: Document) -> Renewal | None:
 
 def profiled(document: Document) -> Renewal:
     """Return how the token of a pull by the HTTP profile is renewed; raise Invalid for an address that is not as the profile has it."""
-    renewal = renewal_of(document)
-    if document.get("endpointType") != HTTP_PULL or "authType" not in properties_of(document) or renewal is None:
+    renewal, is_typed = renewal_of(document), document.get("endpointType") == HTTP_PULL and isinstance(document.get("endpoint"), str)
+    if not is_typed or "authType" not in properties_of(document) or renewal is None:
         raise Invalid(
             "signaling.address",
             "expected a dataAddress of the type http-pull with authorization, authType bearer, refreshToken and expiresIn, got another",

@@ -128,11 +128,11 @@ class DataFlows:
     def opened(self, tx: Connection, flow_id: str, token: str) -> DataFlow | None:
         """Return the flow that a token opens, None for one that opens none.
 
-        Raises Unidentified for a token that did open a started flow and has ended or been renewed: whoever has it may renew it.
+        Raises Unidentified for a token that did open a started flow, and has ended or given way to the next.
         """
         flow = store.find_by_token(tx, flow_id, token_digest=self._digests.of_bytes(token.encode()))
         if flow is None:
-            if self._was_renewed(store.get(tx, flow_id), token):
+            if self._was_last(store.get(tx, flow_id), token):
                 raise _token_over()
             return None
         if flow.expires_at is not None and self._clock() >= flow.expires_at:
@@ -179,8 +179,8 @@ class DataFlows:
         refresh = None if expires_at is None or tokens.refresh is None else self._digests.of_bytes(tokens.refresh.encode())
         return fresh, TokenDigests(self._digests.of_bytes(tokens.access.encode()), refresh, expires_at)
 
-    def _was_renewed(self, flow: DataFlow | None, token: str) -> bool:
-        """Whether a token is the one that was renewed last, of a flow that is started."""
+    def _was_last(self, flow: DataFlow | None, token: str) -> bool:
+        """Whether a token is the one before the present one, of a flow that is started and whose tokens end."""
         if flow is None or flow.expires_at is None or not flow.gives_address or flow.state is not FlowState.STARTED:
             return False
         return hmac.compare_digest(self._vault.token(flow.id, generation=flow.generation - 1).encode(), token.encode())

@@ -20,7 +20,7 @@ from chengshu.kernel.outgoing import Outgoing
 from chengshu.kernel.tasks import Handler, OnFailed, Tasks
 from chengshu.kernel.text import Text
 from chengshu.transfer.flow.leave import Leave
-from chengshu.transfer.flow.model import DataFlow, Direction, Document, FlowState, Order, Verb, direction_of
+from chengshu.transfer.flow.model import DataFlow, Direction, Document, FlowState, Order, Verb, direction_of, endpoint_of
 from chengshu.transfer.flow.receptions import Receptions
 from chengshu.transfer.flow.renewable import HTTP_PULL, profiled
 from chengshu.transfer.flow.service import DataFlows, unknown_flow
@@ -265,7 +265,7 @@ class Signaling:
     def _check_profiled(self, remote: Document) -> None:
         """A consumer MUST reject an endpoint without https (HTTP profile); in development mode this machine's own go without."""
         renewal = profiled(remote)
-        for url in (str(remote["endpoint"]), renewal.url):
+        for url in (endpoint_of(remote).url, renewal.url):
             self._outgoing.check(url)
 
     def _own(self, tx: Connection, plane: ControlPlane, flow_id: str) -> DataFlow:
