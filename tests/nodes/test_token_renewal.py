@@ -263,7 +263,7 @@ def test_tokens_of_a_flow_that_was_suspended_or_ended_are_not_renewed(world: Wor
     assert world.renew(address).status_code == status
     if verbs == "suspend resume":  # another address came with the answer, and that one is renewed
         assert world.renew(answer.json()["dataAddress"]).status_code == 200
-    assert pull(address).status_code == {"suspend resume": 401, "": 401}.get(verbs, 404)
+    assert pull(address).status_code == (404 if verbs else 401)
 
 
 def test_no_token_is_kept_in_clear_or_said_in_the_log(world: World) -> None:
@@ -328,7 +328,7 @@ def test_a_consumer_renews_what_ended_before_it_came_and_has_the_product_once(wo
     flow = say(world.taker, "prepare", wanted).json()["dataFlowId"]
     world.clock.now += TOKEN_LIFE  # on its way the token has ended; the address says that it is good for all of its life
     assert say(world.taker, f"{flow}/started", {"messageId": "m", "dataAddress": started["dataAddress"]}).status_code == 200
-    until(lambda: any(wanted["processId"] in path and path.endswith("completed") for path, _ in world.control.told))
+    until(lambda: _told(world, wanted) == ["completed"])
     assert kinds(world.taker, flow) == [
         "delivery.requested",
         "delivery.started",
@@ -339,6 +339,26 @@ def test_a_consumer_renews_what_ended_before_it_came_and_has_the_product_once(wo
     assert kinds(world.giver, started["dataFlowId"]) == ["delivery.started", "delivery.renewed", "delivery.completed"]
     (file,) = (world.taker.folder / "received").glob(f"{plain(world.taker.digests.of_bytes(flow.encode()))[:32]}*")
     assert pa.ipc.open_stream(file.read_bytes()).read_all().num_rows == 200
+
+
+def test_what_cannot_be_renewed_is_told_and_another_address_goes_on(world: World) -> None:
+    us, provider = world.taker.identity.did, world.control
+    wanted = order(us, PROVIDER)
+    flow = say(world.taker, "prepare", wanted).json()["dataFlowId"]
+    used = provider.address(refreshToken="used", expiresIn="0")
+    assert say(world.taker, f"{flow}/started", {"messageId": "m", "dataAddress": used}).status_code == 200
+    until(lambda: _told(world, wanted) == ["errored"])
+    assert "transfer.not-renewed" in provider.told[-1][1]["error"]
+    assert say(world.taker, f"{flow}/status").json()["state"] == "STARTED"
+    say(world.taker, f"{flow}/suspend")
+    say(world.taker, f"{flow}/resume", {"messageId": "m", "dataAddress": provider.address()})
+    until(lambda: _told(world, wanted) == ["errored", "completed"])
+    assert kinds(world.taker, flow)[-2:] == ["delivery.received", "delivery.completed"]
+
+
+def _told(world: World, wanted: Json) -> list[str]:
+    """What the control plane was told of a process."""
+    return [path.rpartition("/")[2] for path, _ in world.control.told if f"/transfers/{wanted['processId']}/" in path]
 
 
 @dataclass
