@@ -23,6 +23,9 @@ from chengshu.transfer.flow.renewable import HTTP_PULL
 from chengshu.transfer.signaling.registry import FILE_NAME, ControlPlane
 
 SECRET = "secret-of-the-kit-1"
+PROVIDER = "did:web:provider.example"
+"""The participant as whom a provider acts."""
+
 _NUMBERS = count()
 Json = dict[str, Any]
 
