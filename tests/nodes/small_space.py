@@ -21,7 +21,7 @@ from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Job, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
-from chengshu.cli import publishing, verbs
+from chengshu.cli import answering, publishing, verbs
 from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL
@@ -218,7 +218,7 @@ def served(node: Node, stack: ExitStack) -> "subprocess.Popen[bytes]":
     process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     stack.callback(process.kill)
     limit = time.monotonic() + 300.0  # it has much to import; how long that takes on a busy machine says nothing
-    while (verbs.health(node.settings.serve.address) or {}).get("node") != node.identity.did:
+    while (answering.health(node.settings.serve.address) or {}).get("node") != node.identity.did:
         assert process.poll() is None
         assert time.monotonic() < limit
         time.sleep(0.1)
