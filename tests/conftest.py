@@ -1,5 +1,6 @@
 """What holds for every test: a slow machine is no defect, so no example of a property has a deadline; and which database is under it."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from chengshu.config import DATABASE_URL
-from databases import CHOICE, cluster
+from databases import CHOICE, cluster, on_postgresql
 
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
@@ -40,3 +41,11 @@ def _kept_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """A test that is SQLite's own says why with ``@pytest.mark.on_sqlite("…")`` and runs on SQLite in both runs."""
     if request.node.get_closest_marker("on_sqlite"):
         monkeypatch.delenv(DATABASE_URL, raising=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _let_go() -> Iterator[None]:
+    """What a file of tests has forgotten logs out at its end: a server of PostgreSQL lets in so many and no more."""
+    yield
+    if on_postgresql():
+        gc.collect()

@@ -1,6 +1,6 @@
 """The databases of tests: SQLite's by default, PostgreSQL's where ``CHENGSHU_TEST_DATABASE=postgresql`` says so.
 
-PostgreSQL is a server of this test run's own: made in a temporary folder, gone at its end.
+PostgreSQL is a server of this test run's own: made in a temporary folder, gone when the run ends, even where it is killed.
 """
 
 import os
@@ -8,9 +8,11 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,18 +46,31 @@ def on_postgresql() -> bool:
     return DATABASE_URL in os.environ
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """What a server shows of itself, the key to it, and the authority that signed it, each a file."""
+
+    file: Path
+    key: Path
+    authority: Path
+
+
 class Cluster:
     """A PostgreSQL server in a folder, reached over loopback; started, stopped and killed at will."""
 
-    def __init__(self, folder: Path, *, settings: tuple[str, ...] = IN_A_HURRY, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, settings: tuple[str, ...] = IN_A_HURRY, certificate: Certificate | None = None) -> None:
         self.folder = folder
-        self.port = port or _free_port()
+        self.port = _free_port()
         self._settings = settings
         self._user = pwd.getpwnam(USER) if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", USER, "-E", "UTF8", "--no-sync")
-        (folder / "data" / "pg_hba.conf").write_text(f"host all {GUARDED} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
+        way_in = "host" if certificate is None else "hostssl"
+        rules = [f"{way_in} all {user} 127.0.0.1/32 {proof}" for user, proof in ((GUARDED, "scram-sha-256"), ("all", "trust"))]
+        (folder / "data" / "pg_hba.conf").write_text("\n".join(rules) + "\n")
+        if certificate is not None:
+            self._take(certificate)
 
     @property
     def url(self) -> str:
@@ -67,6 +82,17 @@ class Cluster:
     def start(self) -> None:
         options = " ".join(f"-c {setting}" for setting in (*self._settings, f"port={self.port}", f"unix_socket_directories={self.folder}"))
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "server.log"), "-o", options, "start")
+
+    def _take(self, certificate: Certificate) -> None:
+        """Answer with TLS alone from the start on."""
+        files = {"ssl_cert_file": certificate.file, "ssl_key_file": certificate.key}
+        for setting, source in files.items():
+            kept = Path(shutil.copy(source, self.folder / source.name))
+            kept.chmod(0o600)
+            if self._user is not None:
+                os.chown(kept, self._user.pw_uid, self._user.pw_gid)
+            self._settings += (f"{setting}={kept}",)
+        self._settings += ("ssl=on", "listen_addresses=127.0.0.1")
 
     def stop(self, how: str = "fast") -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", how, "stop")
@@ -85,19 +111,32 @@ class Cluster:
         assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
+_LAST_TO_LEAVE = """
+import os, pathlib, shutil, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+running = folder / "data" / "postmaster.pid"
+sys.stdin.read()
+if running.exists():
+    os.kill(int(running.read_text().split()[0]), signal.SIGQUIT)
+    for _ in range(200):
+        if not running.exists():
+            break
+        time.sleep(0.05)
+shutil.rmtree(folder, ignore_errors=True)
+"""
+"""Waits until nobody holds its input open any more, as nobody does once the process that did is gone; then ends the server (SIGQUIT: at
+once) and takes its folder away."""
+
+
 @contextmanager
-def cluster(**options: tuple[str, ...]) -> Iterator[Cluster]:
-    """A running server, and nothing left of it afterwards."""
+def cluster(*, certificate: Certificate | None = None, settings: tuple[str, ...] = IN_A_HURRY) -> Iterator[Cluster]:
+    """A running server, and nothing left of it afterwards, nor where the process that runs it is killed."""
     folder = Path(tempfile.mkdtemp(prefix="chengshu-postgresql-"))
-    try:
-        server = Cluster(folder, **options)
+    command = [sys.executable, "-I", "-S", "-c", _LAST_TO_LEAVE, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # leaving closes its input, and waits for it
+        server = Cluster(folder, settings=settings, certificate=certificate)
         server.start()
-        try:
-            yield server
-        finally:
-            server.stop("immediate")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield server
 
 
 def _binary(name: str) -> str:

@@ -59,7 +59,8 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.databases.chosen import database_of
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.ids import NewId, new_id
-from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.worker import Worker
 from chengshu.live.service import Directives, Permits
 from chengshu.policy.values import Place
 from chengshu.settlement.service import SEND_TASK, Settlements
@@ -294,6 +295,7 @@ def _wired(
             folder=folder / RECEIVED,
             limit_bytes=MAX_PRODUCT_BYTES,
             planes=read_control_planes(folder / KEYS),
+            proofs=proving.proofs,
         )
     )
     receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)

@@ -1,34 +1,30 @@
 """Two nodes as processes that are killed at random moments, and what must hold once they have come to rest.
 
-``python tests/nodes/crashing.py NODE [SABOTAGE]`` serves the node as ``chengshu serve`` does; with the name of a sabotage, with an outbox
-that is broken in that way, so that it can be shown that the checks find it.
+They are served by :mod:`served_in_a_process`, which can be told to break its outbox, so that it can be shown that the checks find it.
 """
 
 import http.client
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from small_space import PURPOSE, publish
+from small_space import PURPOSE, born, publish, until
 from sqlalchemy import func, select
 
 from chengshu.cli import publishing, verbs
 from chengshu.contract.model import State
 from chengshu.contract.store import negotiations, received
 from chengshu.evidence.reconciling.reconcile import reconcile
-from chengshu.kernel.errors import Conflict
 from chengshu.kernel.tasks import TaskState, tasks
-from chengshu.node import LOG, Node, open_node
+from chengshu.node import LOG, Node
 
 PRODUCT = "counts"
 VICTIMS = (("consumer",), ("provider",), ("consumer", "provider"))
@@ -45,6 +41,10 @@ CONSUMED = ["negotiation.requested", "negotiation.agreed", "agreement.signed", "
 PROVIDED = ["negotiation.requested", "negotiation.agreed", "negotiation.verified", "agreement.signed", "negotiation.finalized"]
 """What one negotiation leaves in the log of each side."""
 
+KEPT_AS_ALL: Mapping[str, str] = {}
+"""Both nodes are kept by the database of the test run."""
+
+SERVES = Path(__file__).with_name("served_in_a_process.py")
 Process = subprocess.Popen[bytes]
 
 
@@ -66,11 +66,11 @@ class Pair:
     def serve(self, name: str) -> None:
         """Start one node's process and wait until it answers."""
         words = [self.nodes[name].folder, *([self.sabotage] if self.sabotage else [])]
-        command = [sys.executable, __file__, *map(str, words)]
+        command = [sys.executable, str(SERVES), *map(str, words)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.stack.callback(_ended, process)
         self.processes[name] = process
-        _until(lambda: _answers(self.nodes[name]) or process.poll() is not None)
+        until(lambda: _answers(self.nodes[name]) or process.poll() is not None)
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
 
     def kill(self, *names: str) -> None:
@@ -83,9 +83,9 @@ class Pair:
         self.kills += len(names)
 
 
-def raised(folder: Path, stack: ExitStack, *, sabotage: str | None = None) -> Pair:
-    """Two nodes that know one another; the provider offers one product to the consumer."""
-    consumer, provider = _born(folder / "consumer", "consumer"), _born(folder / "provider", "provider")
+def raised(folder: Path, stack: ExitStack, *, sabotage: str | None = None, kept_by: Mapping[str, str] = KEPT_AS_ALL) -> Pair:
+    """Two nodes that know one another; the provider offers one product to the consumer. ``kept_by`` says whose database is elsewhere."""
+    consumer, provider = (born(folder / name, name, database=kept_by.get(name)) for name in ("consumer", "provider"))
     for knower, known in ((consumer, provider), (provider, consumer)):
         verbs.add_peer(knower, verbs.describe(known))
         stack.callback(knower.peers.close)
@@ -193,14 +193,6 @@ def _reconciled(pair: Pair, count: int) -> list[str]:
     return [] if result.contracts == count else [f"expected both logs to hold {count} contracts alike, got {result.contracts}"]
 
 
-def _born(folder: Path, handle: str) -> Node:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
-    return open_node(folder)
-
-
 def _answers(node: Node) -> bool:
     line = http.client.HTTPConnection("127.0.0.1", node.settings.serve.port, timeout=1)
     try:
@@ -212,77 +204,9 @@ def _answers(node: Node) -> bool:
         line.close()
 
 
-def _until(holds: Callable[[], bool], *, patience_s: float = 60.0) -> None:
-    last = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < last, "expected it to come about while waiting"
-        time.sleep(0.05)
-
-
 def _ended(process: Process) -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stderr):
         if pipe is not None:
             pipe.close()
-
-
-# --- outboxes that are broken on purpose
-
-SLOW_COMMIT_S = 0.05
-"""A slow disk makes the moment wide in which a message is out and what it says is not kept."""
-
-
-def _sabotage(name: str) -> None:
-    """Break this process's outbox in one of the ways in which outboxes are broken."""
-    from chengshu.contract.outbox import Outbox  # noqa: PLC0415  # only a process that is to be broken needs them
-    from chengshu.contract.steps import Steps  # noqa: PLC0415
-    from chengshu.kernel.machine import Role  # noqa: PLC0415
-    from chengshu.kernel.tasks import Worker  # noqa: PLC0415
-
-    match name:
-        case "done-before-sent":
-            run = Worker._run
-
-            def forgetful(self: Any, task: Any) -> None:
-                with self._database.write() as tx:
-                    self._end(tx, task, TaskState.DONE, error=None)
-                with suppress(Conflict):  # what it then did is not its own task any more
-                    run(self, task)
-
-            Worker._run = forgetful  # type: ignore[method-assign]  # the defect under test
-        case "sent-in-the-transaction":
-            outboxes: list[Outbox] = []
-            made, post = Outbox.__init__, Steps.post
-
-            def kept(self: Any, *args: Any, **more: Any) -> None:
-                made(self, *args, **more)
-                outboxes.append(self)
-
-            def eager(self: Any, tx: Any, negotiation: Any, content: Any, *args: Any, **more: Any) -> None:
-                post(self, tx, negotiation, content, *args, **more)
-                if negotiation.role is Role.PROVIDER:
-                    outboxes[-1]._courier.deliver(negotiation, content, None)
-                    time.sleep(SLOW_COMMIT_S)
-
-            Outbox.__init__, Steps.post = kept, eager  # type: ignore[method-assign]  # the defect under test
-        case _:
-            raise SystemExit(f"expected the name of a sabotage, got {name}")
-
-
-def _serve_here(folder: Path, sabotage: str | None) -> None:
-    import threading  # noqa: PLC0415  # what follows is needed by the served process alone
-
-    import uvicorn  # noqa: PLC0415
-
-    from chengshu.api.app import create_app  # noqa: PLC0415
-
-    if sabotage is not None:
-        _sabotage(sabotage)
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
-    node = open_node(folder)
-    uvicorn.run(create_app(node), host=node.settings.serve.host, port=node.settings.serve.port, log_level="critical", access_log=False)
-
-
-if __name__ == "__main__":
-    _serve_here(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)

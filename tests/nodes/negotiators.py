@@ -37,7 +37,8 @@ from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.ids import NewId, new_id
-from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.worker import Worker
 from chengshu.policy.model import Basis, CountLimit, Environment, Form, Methods, OutputForm, Pay, Policy, Purpose, Recipient, Use
 from databases import database_at
 

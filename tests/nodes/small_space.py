@@ -21,7 +21,7 @@ from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Job, Question, SqlQuestion
 from chengshu.cleanroom.nodes.http import HttpNodes
-from chengshu.cli import publishing, verbs
+from chengshu.cli import answering, publishing, verbs
 from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL
@@ -203,12 +203,12 @@ def hasty_room(space: Space, folder: Path, *, input_wait_s: float) -> Node:
     return node
 
 
-def born(folder: Path, handle: str) -> Node:
-    """A node that knows nobody yet and is not served, at a port that is free."""
+def born(folder: Path, handle: str, *, database: str | None = None) -> Node:
+    """A node that knows nobody yet and is not served, at a port that is free; kept by ``database`` instead of the run's own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free))
+    verbs.init(folder, verbs.Birth(handle, handle.title(), f"{handle} 节点", port=free, database=database))
     return open_node(folder)
 
 
@@ -218,7 +218,7 @@ def served(node: Node, stack: ExitStack) -> "subprocess.Popen[bytes]":
     process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     stack.callback(process.kill)
     limit = time.monotonic() + 300.0  # it has much to import; how long that takes on a busy machine says nothing
-    while (verbs.health(node.settings.serve.address) or {}).get("node") != node.identity.did:
+    while (answering.health(node.settings.serve.address) or {}).get("node") != node.identity.did:
         assert process.poll() is None
         assert time.monotonic() < limit
         time.sleep(0.1)

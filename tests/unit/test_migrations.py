@@ -1,5 +1,6 @@
 """The migrations make exactly the tables that the stores declare, and can be undone."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from chengshu.cleanroom.store import asked_jobs, room_jobs
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.databases.sqlite import SQLite
-from databases import database_at
+from databases import database_at, on_postgresql
 
 SEAL = Seal(INTERNATIONAL, INTERNATIONAL.new_data_key())
 
@@ -52,12 +53,12 @@ def shape(database: Database) -> object:
         found.reflect(connection)
         return {
             name: (
-                {column.name: (str(column.type), column.nullable) for column in table.columns},
+                {column.name: (str(column.type), column.nullable) for column in sorted(table.columns, key=lambda one: str(one.name))},
                 sorted(column.name for column in table.primary_key),
                 sorted((index.name or "", index.unique, tuple(index.columns.keys())) for index in table.indexes),
                 sorted(str(sorted(found)) for found in ([c.name for c in one.columns] for one in table.constraints) if found),
             )
-            for name, table in found.tables.items()
+            for name, table in sorted(found.tables.items())
         }
 
 
@@ -107,8 +108,38 @@ def _but_for_lengths(_context: Any, _inspected: Any, _declared: Any, kept: Any, 
 
 def test_a_migrated_database_has_every_declared_table_and_nothing_else(tmp_path: Path) -> None:
     database = database_at(tmp_path / "node.db")
-    migrations.upgrade(database, close=closed)
+    up(database, "head")
     assert differences(database) == []
+
+
+def test_a_new_database_is_made_at_once_as_all_steps_make_it(tmp_path: Path) -> None:
+    stepped, made = (database_at(tmp_path / name) for name in ("stepped.db", "made.db"))
+    up(stepped, "head")
+    migrations.upgrade(made, close=closed)
+    assert migrations.present(made) == migrations.present(stepped) == migrations.newest()
+    assert (without_lengths(shape(made)), rules(made)) == (without_lengths(shape(stepped)), rules(stepped))
+
+
+def without_lengths(found: object) -> str:
+    """SQLite keeps the length that a text was first declared with, and holds nobody to it."""
+    return re.sub(r"VARCHAR\(\d+\)", "VARCHAR", str(found)) if not on_postgresql() else str(found)
+
+
+FILLED = {("negotiations", "is_replacing_known"), ("parties", "scheme")}
+"""Columns that a step filled in rows that were there; the stores name their values in every row."""
+
+
+def rules(database: Database) -> dict[str, Any]:
+    """What the database fills in by itself and what it checks, by table."""
+    found = inspect(database.engine)
+    return {
+        name: (
+            {one["name"]: one["default"] for one in found.get_columns(name) if (name, one["name"]) not in FILLED and one["default"]},
+            sorted((str(one["name"]), str(one["sqltext"])) for one in found.get_check_constraints(name)),
+            sorted((one["constrained_columns"], one["referred_table"], one["options"]) for one in found.get_foreign_keys(name)),
+        )
+        for name in sorted(found.get_table_names())
+    }
 
 
 def differences(database: Database) -> list[Any]:
@@ -218,7 +249,7 @@ import sys
 from pathlib import Path
 import chengshu.cli.main
 from chengshu import migrations
-from databases import database_at
+from databases import database_at, on_postgresql
 migrations.upgrade(database_at(Path({str(tmp_path / "node.db")!r})), close=None)
 print(sorted({{"alembic", "numba", "llvmlite", "jinja2", "pyproj"}} & sys.modules.keys()))
 """

@@ -13,6 +13,7 @@ from chengshu.api.data import data_router
 from chengshu.api.did import did_router
 from chengshu.api.log import log_router
 from chengshu.api.queries import queries_router
+from chengshu.api.renewal import renewal_router
 from chengshu.api.room import room_router
 from chengshu.api.signaling import signaling_router
 from chengshu.api.witness import witness_router
@@ -45,6 +46,7 @@ def create_app(node: Node) -> FastAPI:
     app.include_router(transfer_router(processes=node.moving.processes, credentials=node.credentials))
     app.include_router(data_router(node))
     app.include_router(signaling_router(node))
+    app.include_router(renewal_router(node))
     app.include_router(room_router(node))
     app.include_router(queries_router(node))
     app.include_router(log_router(node))

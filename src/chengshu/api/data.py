@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Invalid, Unidentified
 from chengshu.kernel.text import Text
 from chengshu.node import DATA_PATH, Node
 from chengshu.transfer.flow.deliveries import LOOK_S, Deliveries
@@ -56,9 +56,12 @@ def data_router(node: Node) -> APIRouter:
 
     @router.get("/{flow_id}")
     def pull(flow_id: str, request: Request) -> Response:
-        """Send the flow's product, in the form that ``Accept`` prefers."""
+        """Send the flow's product, in the form that ``Accept`` prefers; who has a token to renew is told so (RFC 6750, section 3.1)."""
         encoding = accepted(request.headers.get("accept"))
-        sending = node.moving.deliveries.open(flow_id, _token(request), encoding=encoding)
+        try:
+            sending = node.moving.deliveries.open(flow_id, _token(request), encoding=encoding)
+        except Unidentified as error:
+            return JSONResponse(error.as_dict(), status_code=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return DeliveryResponse(sending, deliveries=node.moving.deliveries, flow_id=flow_id)
 
     @router.post("/{flow_id}")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,18 +10,19 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from chengshu.api.forms import form_of
 from chengshu.dsp.messages.shapes import MAX_BYTES, Id, parse_json
 from chengshu.kernel.errors import Invalid, Unidentified
 from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
 from chengshu.node import Node
 from chengshu.transfer.flow.model import Extent, FlowState, Order, Verb
+from chengshu.transfer.flow.renewable import HTTP_PULL
 from chengshu.transfer.signaling.registry import ControlPlane
 from chengshu.transfer.signaling.service import Status, document
 
 PREFIX = "/signaling/dataflows"
 TOKEN_PATH = "/signaling/token"  # noqa: S105  # where tokens are given, not one of them
-MAX_FORM = 4096
 VERBS = {
     "started": Verb.STARTED,
     "suspend": Verb.SUSPEND,
@@ -57,6 +57,7 @@ class _Order(_Message):
     agreement_id: Id
     dataset_id: Id
     counter_party_id: Id
+    participant_id: Id | None = None
     transfer_type: Id | None = None
     profile: Id | None = None
     callback_address: Id | None = None
@@ -102,7 +103,7 @@ def signaling_router(node: Node) -> APIRouter:
 def _tokens(node: Node) -> Callable[[Request], Any]:
     async def token(request: Request) -> Response:
         """Give a token for a client's credentials, or say as OAuth 2.0 does why not."""
-        form = await _form(request)
+        form = await form_of(request)
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, status_code=400)
         try:
@@ -135,24 +136,24 @@ def _called(node: Node) -> Callable[[Request], Any]:
     return read
 
 
-async def _form(request: Request) -> dict[str, str]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM:
-            raise _malformed(f"expected a form of at most {MAX_FORM} bytes, got more")
-    try:
-        return dict(parse_qsl(body.decode("ascii"), max_num_fields=16))
-    except ValueError as error:
-        raise _malformed("expected a form, got something else") from error
-
-
 def _order(value: dict[str, Any], role: Role) -> tuple[Order, str | None]:
     message = _parsed(_Order, value)
     kind = message.profile or message.transfer_type
     if kind is None:
         raise _malformed("expected profile or transferType, got neither")
-    order = Order("", message.process_id, role, kind, Extent.FINITE, message.dataset_id, message.agreement_id, message.counter_party_id)
+    if kind == HTTP_PULL and message.participant_id is None:
+        raise _malformed("expected participantId, as whom a token is renewed, got none")
+    order = Order(
+        control="",
+        process=message.process_id,
+        role=role,
+        format=kind,
+        extent=Extent.FINITE,
+        product=message.dataset_id,
+        agreement=message.agreement_id,
+        counterparty=message.counter_party_id,
+        participant=message.participant_id,
+    )
     return order, message.callback_address
 
 

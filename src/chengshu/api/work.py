@@ -9,7 +9,7 @@ from chengshu.cleanroom.service import RUN_TASK
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.memory import give_back_now
-from chengshu.kernel.tasks import LEASE
+from chengshu.kernel.worker import LEASE
 from chengshu.node import Node
 from chengshu.transfer.flow.service import PUSH_TASK
 

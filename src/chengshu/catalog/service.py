@@ -207,8 +207,8 @@ class Catalog:
 
     def policy_of(self, tx: Connection, dataset_id: str) -> dict[str, Any] | None:
         """Return the ODRL Offer a product is offered under, within the caller's transaction; None where it is not offered."""
-        product = store.find(tx, dataset_id)
-        return None if product is None or store.grade_of(tx, dataset_id) is Grade.CORE else dict(product.policy)
+        policy = store.policy_of(tx, dataset_id)
+        return None if policy is None or store.grade_of(tx, dataset_id) is Grade.CORE else policy
 
     def open(self, product_id: str) -> pa.Table:
         """Return a product's rows, after verifying that they are the ones published; duplicate and empty rows are set aside.

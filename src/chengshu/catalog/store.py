@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueConstraint, delete, func, select, update
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, UniqueConstraint, bindparam, delete, func, select, update
 
 from chengshu.catalog.model import Grade, Product, ProductState
 from chengshu.catalog.odcs import contract_of
@@ -41,6 +41,10 @@ grades = Table(
     Column("set_at", String(32), nullable=False),
 )
 
+# What every negotiation asks for is put together once: to build a statement costs more than to run it.
+_POLICY = select(products.c.policy).where(products.c.id == bindparam("product"), products.c.state == ProductState.PUBLISHED)
+_GRADE = select(grades.c.grade).where(grades.c.product == bindparam("of"))
+
 
 def add(tx: Connection, product: Product) -> None:
     """Keep a new version of a product."""
@@ -67,6 +71,12 @@ def find(tx: Connection, product_id: str) -> Product | None:
     wanted = (products.c.id == product_id) & (products.c.state == ProductState.PUBLISHED)
     row = tx.execute(select(products).where(wanted)).mappings().first()
     return None if row is None else _product(row)
+
+
+def policy_of(tx: Connection, product_id: str) -> dict[str, Any] | None:
+    """Return the policy and nothing else of the published version of a product, or None."""
+    policy: dict[str, Any] | None = tx.execute(_POLICY, {"product": product_id}).scalar()
+    return policy
 
 
 def has_version(tx: Connection, product_id: str, *, version: str) -> bool:
@@ -126,7 +136,7 @@ def _product(row: Any) -> Product:
 
 def grade_of(tx: Connection, product_id: str) -> Grade:
     """Return a product's grade; general until its owner sets another, whatever its version."""
-    grade = tx.execute(select(grades.c.grade).where(grades.c.product == product_id)).scalar_one_or_none()
+    grade = tx.execute(_GRADE, {"of": product_id}).scalar_one_or_none()
     return Grade.GENERAL if grade is None else Grade(grade)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from chengshu.anchor.model import State
 from chengshu.anchor.service import ANCHOR_TASK, Place
 from chengshu.cleanroom.receipts import ReceiptState
-from chengshu.cli import verbs
+from chengshu.cli import answering
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError, NotFound
 from chengshu.kernel.text import Language, Text
@@ -113,8 +113,8 @@ def _disk(folder: Path) -> Complaint:
 
 def _serving(node: Node) -> Complaint:
     serving = node.settings.serve
-    answer = verbs.health(serving.address)
-    if answer is None and verbs.port_is_free(serving.host, serving.port):
+    answer = answering.health(serving.address)
+    if answer is None and answering.port_is_free(serving.host, serving.port):
         return Complaint(
             SERVE,
             True,
@@ -156,7 +156,7 @@ def _peers(node: Node) -> Iterator[Complaint]:
             continue
         about = Text(f"party {party.name_en}", f"参与方 {party.name_zh}")
         root = party.address.removesuffix(PROTOCOL_PATH)
-        answer = verbs.health(root) or {}
+        answer = answering.health(root) or {}
         if answer.get("node") != party.did:
             what = Text("another node answers at its address", "其地址由另一节点应答") if answer else Text("does not answer", "无应答")
             yield Complaint(

@@ -17,7 +17,7 @@ from typing import IO, Self
 from chengshu.catalog.model import Acceptance
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import MethodQuestion, Question, SqlQuestion
-from chengshu.cli import publishing, verbs
+from chengshu.cli import answering, permitting, publishing, verbs
 from chengshu.evidence.verify import verify_log, verify_use
 from chengshu.kernel.errors import ChengshuError, Conflict, Unavailable
 from chengshu.kernel.memory import give_back_now
@@ -105,7 +105,7 @@ class ProcessStage:
     def permit(self, role: str, file: Path) -> Document:
         """Put the permit in ``file`` in force on the authority's node, step by step; return its standing, or the refusal."""
         try:
-            outcome = verbs.permit_in_force(self._nodes[role], verbs.read_json(file), reason="application of the pilot's parties")
+            outcome = permitting.in_force(self._nodes[role], verbs.read_json(file), reason="application of the pilot's parties")
         except ChengshuError as error:
             return {"state": "FAILED", "reason": {"en": error.as_dict("en"), "zh": error.as_dict("zh")}}
         if isinstance(outcome, Refused):
@@ -188,7 +188,7 @@ class ProcessStage:
 
     def _await_service(self, role: str) -> None:
         try:
-            verbs.await_service(self._nodes[role], timeout_s=START_S)
+            answering.await_service(self._nodes[role], timeout_s=START_S)
         except Unavailable as error:
             raise _silent(self._folder, role) from error
 

@@ -2,14 +2,11 @@
 
 import json
 import shutil
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from chengshu import config
 from chengshu.cleanroom.asker import InputChoice, Standing
@@ -19,19 +16,16 @@ from chengshu.contract.model import Negotiation, State
 from chengshu.identity.keys.shared import Shared
 from chengshu.identity.model import CLEAN_ROOM, Party, Scheme
 from chengshu.kernel.databases.postgresql_place import place_of, without_password
-from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, NotFound, Unavailable, in_words
+from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, NotFound, in_words
 from chengshu.kernel.money import Fen
-from chengshu.kernel.refusal import Refused
 from chengshu.kernel.secret_files import put_secret
 from chengshu.kernel.text import Text
-from chengshu.live.model import Act, Shift
 from chengshu.node import DATABASE_PASSWORD, KEYS, Node, create_node
 from chengshu.policy.odrl import content as policy_content
 from chengshu.wiring import known_rooms
 
 Document = dict[str, Any]
 POLL_S = 0.1
-PROBE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,75 +276,5 @@ def _no_object(path: Path, got: str) -> Invalid:
     )
 
 
-def await_service(node: Node, *, timeout_s: float) -> Document:
-    """Wait until the node is being served; return what it says of itself. Raises Unavailable after ``timeout_s`` seconds."""
-    address = node.settings.serve.address
-    until = time.monotonic() + timeout_s
-    while True:
-        answer = health(address)
-        if answer is not None and answer.get("node") == node.identity.did:
-            return answer
-        if time.monotonic() >= until:
-            raise Unavailable(
-                "serve.silent",
-                f"expected the node to answer at {address} within {timeout_s:g} s, got no answer of its own",
-                hint=Text(f"Serve it with 'chengshu serve --node {node.folder}'.", f"请用 chengshu serve --node {node.folder} 启动节点。"),
-            )
-        time.sleep(POLL_S)
-
-
-def health(address: str) -> Document | None:
-    """Return what the node at ``address`` says of itself, or None when nothing answers as a node would."""
-    try:
-        answer = httpx.get(address + "/health", timeout=PROBE_S, trust_env=False).json()
-    except (httpx.HTTPError, ValueError):
-        return None
-    return answer if isinstance(answer, dict) else None
-
-
-def port_is_free(host: str, port: int) -> bool:
-    """Say whether nothing listens on ``host:port``."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
 def _settled(one: Negotiation) -> bool:
     return one.state.final
-
-
-def permit_in_force(node: Node, document: Mapping[str, Any], *, reason: str) -> Document | Refused:
-    """Take a permit from its document to being in force, as its issuer: draft, submit, approve, publish; each step is in the log."""
-    permit = node.permits.draft(document)
-    shown = node.digests.of(document)
-    for verb, ground in ((node.permits.submit, "application"), (node.permits.approve, "admission"), (node.permits.publish, "admission")):
-        outcome = verb(permit.permit_id, Act(permit.issuer, ground, shown, reason))
-        if isinstance(outcome, Refused):
-            return outcome
-    return permit_standing(node, permit.permit_id)
-
-
-def permit_standing(node: Node, permit_id: str) -> Document:
-    """Return a permit's state, digest, and zones, with every transition that led there."""
-    state, permit = node.permits.effective(permit_id)
-    return {
-        "permit": permit_id,
-        "state": state.value,
-        "digest": node.permits.document_digest(permit_id),
-        "zones": [zone.zone_id for zone in permit.zones],
-        "notes": [str(note) for note in permit.notes],
-        "history": [
-            {"at": move.at, "verb": move.verb.value, "to": move.after.value, "actor": move.act.actor, "reason": move.act.reason}
-            for move in node.permits.history(permit_id)
-        ],
-    }
-
-
-def admit(node: Node, shift: Shift) -> Document | Refused:
-    """Sign an admission token for one vehicle and one shift, or say by which rule it is refused."""
-    token = node.permits.admit(shift)
-    return token if isinstance(token, Refused) else {"permit": shift.permit_id, "vehicle": shift.veh_pid, "token": token}

@@ -38,6 +38,17 @@ class Told(StrEnum):
     REFUSED = "REFUSED"
 
 
+# What is asked for again and again is put together once: to build a statement costs more than to run it.
+_CONCLUDED = agreements.join(negotiations, negotiations.c.id == agreements.c.negotiation)
+_NEXT_TO_EXPIRE = (
+    select(agreements.c.id, agreements.c.valid_until)
+    .select_from(_CONCLUDED.outerjoin(endings, endings.c.agreement == agreements.c.id))
+    .where(agreements.c.valid_until.is_not(None), negotiations.c.state == State.FINALIZED, endings.c.agreement.is_(None))
+    .order_by(agreements.c.valid_until)
+    .limit(1)
+)
+
+
 def add(tx: Connection, ending: Ending, *, told: Told | None = None) -> None:
     """Keep one more ending; ``told`` is set where the counterparty has to be told of it."""
     tx.execute(endings.insert().values(agreement=ending.agreement, told=told, **_values(ending)))
@@ -58,11 +69,7 @@ def every(tx: Connection) -> dict[str, list[Ending]]:
 
 def next_to_expire(tx: Connection) -> tuple[str, datetime] | None:
     """Return the agreement whose time runs out next, or ran out first, of those concluded that nothing has ended; None where none does."""
-    mine = (agreements.c.valid_until.is_not(None), negotiations.c.state == State.FINALIZED, endings.c.agreement.is_(None))
-    joined = agreements.join(negotiations, negotiations.c.id == agreements.c.negotiation)
-    found = joined.outerjoin(endings, endings.c.agreement == agreements.c.id)
-    first = select(agreements.c.id, agreements.c.valid_until).select_from(found).where(*mine).order_by(agreements.c.valid_until).limit(1)
-    row = tx.execute(first).first()
+    row = tx.execute(_NEXT_TO_EXPIRE).first()
     return None if row is None else (row.id, from_iso(row.valid_until))
 
 

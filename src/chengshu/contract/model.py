@@ -1,11 +1,12 @@
 """Negotiation as the Dataspace Protocol 2025-1 has it: one table of states for both roles, and what passes between them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from chengshu.kernel import contents
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.machine import CONSUMER, EITHER, PROVIDER, Machine, Role, Step
 from chengshu.kernel.refusal import Refused
@@ -169,16 +170,6 @@ class Negotiation:
         """The product that the negotiation is about."""
         return str(self.offer["target"])
 
-    @property
-    def consumer_pid(self) -> str | None:
-        """The consumer's id of this negotiation."""
-        return self.id if self.role is Role.CONSUMER else self.peer_pid
-
-    @property
-    def provider_pid(self) -> str | None:
-        """The provider's id of this negotiation."""
-        return self.id if self.role is Role.PROVIDER else self.peer_pid
-
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -244,16 +235,12 @@ def advance(negotiation: Negotiation, content: Content, *, by: Role, at: datetim
 
 def to_json(content: Content) -> dict[str, Any]:
     """Return a message's content as JSON-ready values: what waits in the outbox, and what a repeat is recognised by."""
-    return {"kind": type(content).__name__} | asdict(content)
+    return contents.written(content)
 
 
 def from_json(values: Mapping[str, Any]) -> Content:
     """Return the content that :func:`to_json` wrote."""
-    kind = next(kind for kind in CONTENTS if kind.__name__ == values["kind"])
-    read = {field.name: values[field.name] for field in fields(kind) if field.name in values}
-    if "reasons" in read:
-        read["reasons"] = tuple(read["reasons"])
-    return kind(**read)
+    return contents.read(CONTENTS, values)
 
 
 def _heard(negotiation: Negotiation, content: Content, *, by: Role) -> Negotiation:

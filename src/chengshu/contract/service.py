@@ -9,7 +9,7 @@ from chengshu.contract import store
 from chengshu.contract.decision import ENDED_BY_OPERATOR, Decide, Objections, check_code, make_offer
 from chengshu.contract.life import Life, Phase
 from chengshu.contract.lives import Lives
-from chengshu.contract.lookup import found, not_their_address, own, pid_in_use, shared, with_peer
+from chengshu.contract.lookup import NEGOTIATIONS, found, not_their_address, pid_in_use
 from chengshu.contract.model import (
     Accept,
     Agreement,
@@ -147,13 +147,13 @@ class Contracts:
         Raises NotFound, Conflict for another state, Invalid for a policy that this node does not understand or where a consumer names none.
         """
         with self._database.write() as tx:
-            negotiation = own(tx, negotiation_id)
+            negotiation = NEGOTIATIONS.own(tx, negotiation_id)
             return self._steps.say(tx, negotiation, self._steps.counter(tx, negotiation, policy))
 
     def accept(self, negotiation_id: str) -> Negotiation:
         """Accept the provider's offer that waits for our decision; raises NotFound, Conflict for another state, Invalid as request."""
         with self._database.write() as tx:
-            negotiation = own(tx, negotiation_id)
+            negotiation = NEGOTIATIONS.own(tx, negotiation_id)
             from_odrl(negotiation.offer)
             return self._steps.say(tx, negotiation, Accept())
 
@@ -163,7 +163,7 @@ class Contracts:
         Raises NotFound, Conflict for another state, Invalid for terms that this node does not understand.
         """
         with self._database.write() as tx:
-            negotiation = own(tx, negotiation_id)
+            negotiation = NEGOTIATIONS.own(tx, negotiation_id)
             return self._steps.agree(tx, negotiation, self._steps.conceded(tx, negotiation))
 
     def verify(self, negotiation_id: str, *, objections: Objections = Objections.STAND) -> Negotiation | Refused:
@@ -172,7 +172,7 @@ class Contracts:
         Raises NotFound, and Conflict for another state.
         """
         with self._database.write() as tx:
-            return self._steps.verify(tx, own(tx, negotiation_id), objections)
+            return self._steps.verify(tx, NEGOTIATIONS.own(tx, negotiation_id), objections)
 
     def finalize(self, negotiation_id: str) -> Negotiation | Refused:
         """Put the agreement into force that the consumer confirmed; return why not where its signature is wanting.
@@ -180,13 +180,13 @@ class Contracts:
         Raises NotFound, and Conflict for another state.
         """
         with self._database.write() as tx:
-            return self._steps.finalize(tx, own(tx, negotiation_id))
+            return self._steps.finalize(tx, NEGOTIATIONS.own(tx, negotiation_id))
 
     def terminate(self, negotiation_id: str, *, reason: str, code: str = ENDED_BY_OPERATOR) -> Negotiation:
         """End a negotiation and tell the counterparty why; raises NotFound, Conflict where it has ended, Invalid for the code."""
         check_code(code)
         with self._database.write() as tx:
-            return self._steps.say(tx, own(tx, negotiation_id), Terminate(code, (reason,)))
+            return self._steps.say(tx, NEGOTIATIONS.own(tx, negotiation_id), Terminate(code, (reason,)))
 
     # --- the counterparty's steps ---------------------------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class Contracts:
         message does not follow from the state.
         """
         with self._database.write() as tx:
-            negotiation = with_peer(tx, shared(tx, sender, own_pid), peer_pid)
+            negotiation = NEGOTIATIONS.with_peer(tx, NEGOTIATIONS.shared(tx, sender, own_pid), peer_pid)
             if store.has_received(tx, negotiation.id, self._steps.digest_of(content, message_id)):
                 return negotiation
             moved = self._steps.move(tx, negotiation, content, by=negotiation.role.other)
@@ -230,19 +230,19 @@ class Contracts:
     def seen_by(self, sender: str, own_pid: str) -> Negotiation:
         """Return the negotiation with our pid for its counterparty; raise NotFound for anyone else."""
         with self._database.read() as tx:
-            return shared(tx, sender, own_pid)
+            return NEGOTIATIONS.shared(tx, sender, own_pid)
 
     # --- what the outbox reports ----------------------------------------------------------------------------------------------------
 
     def learn(self, negotiation_id: str, peer_pid: str) -> None:
         """Keep the counterparty's pid that its answer named; raises Invalid where we know another."""
         with self._database.write() as tx:
-            with_peer(tx, own(tx, negotiation_id), peer_pid)
+            NEGOTIATIONS.with_peer(tx, NEGOTIATIONS.own(tx, negotiation_id), peer_pid)
 
     def abandon(self, negotiation_id: str, content: Content, *, error: ChengshuError) -> None:
         """End a negotiation because ``content`` could not be delivered, and try to tell the counterparty where it knows of it."""
         with self._database.write() as tx:
-            negotiation = own(tx, negotiation_id)
+            negotiation = NEGOTIATIONS.own(tx, negotiation_id)
             if not negotiation.state.final and not isinstance(content, Terminate):
                 self._steps.say(tx, negotiation, Terminate(error.code, (f"{type(content).__name__} not delivered: {error.message}",)))
 
@@ -251,7 +251,7 @@ class Contracts:
     def negotiation(self, negotiation_id: str) -> Negotiation:
         """Return the negotiation with our id; raise NotFound where there is none."""
         with self._database.read() as tx:
-            return own(tx, negotiation_id)
+            return NEGOTIATIONS.own(tx, negotiation_id)
 
     def negotiations(self) -> list[Negotiation]:
         """Return every negotiation, oldest first."""
@@ -261,7 +261,7 @@ class Contracts:
     def standing(self, negotiation_id: str) -> Standing:
         """Return where a negotiation stands and for whom it waits; raises NotFound where there is none."""
         with self._database.read() as tx:
-            negotiation = own(tx, negotiation_id)
+            negotiation = NEGOTIATIONS.own(tx, negotiation_id)
             unsent = self._tasks.waiting(tx, lane=negotiation_id)
         name = self._identity.get(negotiation.counterparty).name_en
         return standing(negotiation, unsent[0] if unsent else None, own_id=self._identity.did, name=name)

@@ -104,6 +104,7 @@ _AGREEMENT = _WITH_STATE.where(agreements.c.id == bindparam("agreement_id"))
 _RECEIVED = select(received.c.kind).where(received.c.negotiation == bindparam("own_pid"), received.c.digest == bindparam("message"))
 _OFFER = select(offers.c.digest).where(offers.c.digest == bindparam("key"))
 _ADD, _ADD_OFFER, _ADD_RECEIVED, _ADD_AGREEMENT = (table.insert() for table in (negotiations, offers, received, agreements))
+_SIGN = update(agreements).where(agreements.c.id == bindparam("agreement_id"))
 _SAVE = update(negotiations).where(negotiations.c.id == bindparam("own_pid"))
 
 
@@ -119,9 +120,9 @@ def save_negotiation(tx: Connection, negotiation: Negotiation, *, offer: str | N
     tx.execute(_SAVE, {"own_pid": negotiation.id, **kept, **_values(negotiation)})
 
 
-def save_peer_pid(tx: Connection, pid: str, peer_pid: str) -> None:
+def save_peer_pid(tx: Connection, negotiation: Negotiation) -> None:
     """Keep the counterparty's id of a negotiation."""
-    tx.execute(_SAVE, {"own_pid": pid, "peer_pid": peer_pid})
+    tx.execute(_SAVE, {"own_pid": negotiation.id, "peer_pid": negotiation.peer_pid})
 
 
 def get_negotiation(tx: Connection, pid: str) -> Negotiation | None:
@@ -175,7 +176,7 @@ def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
 
 def save_consumer_signature(tx: Connection, agreement_id: str, signature: str | None) -> None:
     """Keep the consumer's signature of an agreement."""
-    tx.execute(update(agreements).where(agreements.c.id == agreement_id).values(consumer_signature=signature))
+    tx.execute(_SIGN, {"agreement_id": agreement_id, "consumer_signature": signature})
 
 
 def remove_agreement(tx: Connection, negotiation: str) -> None:

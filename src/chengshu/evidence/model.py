@@ -63,6 +63,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "delivery.completed": Text("Delivery completed", "交付完成"),
         "delivery.terminated": Text("Delivery terminated", "交付终止"),
         "delivery.received": Text("Delivery received", "交付接收"),
+        "delivery.renewed": Text("Access of a delivery renewed", "交付访问续期"),
         "use.metered": Text("Use metered", "使用计量"),
         "use.revoked": Text("Use no longer allowed", "使用许可失效"),
         "budget.spent": Text("Budget spent", "额度消耗"),

@@ -18,6 +18,12 @@ evidence_entries = Table(
 _NEXT = select(func.coalesce(func.max(evidence_entries.c.index) + 1, literal(0)), bindparam("data", type_=LargeBinary))
 _ADD = insert(evidence_entries).from_select(["index", "data"], _NEXT).returning(evidence_entries.c.index)
 
+_COUNT = select(func.coalesce(func.max(evidence_entries.c.index) + 1, literal(0)))
+_FIND = (
+    select(evidence_entries.c.index, evidence_entries.c.data)
+    .where(evidence_entries.c.index >= bindparam("start"), evidence_entries.c.index < bindparam("stop"))
+    .order_by(evidence_entries.c.index)
+)
 _ADD_NUMBERED = insert(evidence_entries)
 _BATCH = 1000
 
@@ -39,11 +45,9 @@ def add_many(tx: Connection, entries: Iterable[bytes]) -> range:
 
 def count(tx: Connection) -> int:
     """Return how many entries there are; the last index plus one."""
-    return int(tx.execute(select(func.coalesce(func.max(evidence_entries.c.index) + 1, literal(0)))).scalar_one())
+    return int(tx.execute(_COUNT).scalar_one())
 
 
 def find(tx: Connection, *, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
     """Return index and bytes of the entries in ``[start, stop)``, in order."""
-    column = evidence_entries.c.index
-    rows = tx.execute(select(column, evidence_entries.c.data).where(column >= start, column < stop).order_by(column))
-    return [(index, data) for index, data in rows]
+    return [(index, data) for index, data in tx.execute(_FIND, {"start": start, "stop": stop})]

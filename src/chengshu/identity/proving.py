@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chengshu.identity.claims.client import ClientProofs
 from chengshu.identity.claims.fetching import Fetching
 from chengshu.identity.claims.holder import Holder
 from chengshu.identity.claims.self_issued import SelfIssued
@@ -38,12 +39,13 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Proving:
-    """A node's credentials of every scheme that it has, its shared secrets, and for claims, where it has them, its key and its wallet."""
+    """A node's credentials of every scheme, its shared secrets, for claims its key and its wallet, and by what it renews tokens."""
 
     credentials: CredentialSource
     secrets: SharedSecrets
     claims_key: DcpKey | None
     holder: Holder | None
+    proofs: ClientProofs
 
 
 def assemble(identity: Identity, keys: Path, *, claims: Claims | None, digests: Digests, clock: Clock, new_id: NewId) -> Proving:
@@ -60,4 +62,5 @@ def assemble(identity: Identity, keys: Path, *, claims: Claims | None, digests: 
         holder = Holder(keys.parent, tokens)
         verifier = Verifier(fetching, own=claims.did, trust=claims.trust(), clock=clock)
         schemes[Scheme.DCP] = DcpCredentials(tokens, holder=holder, verifier=verifier)
-    return Proving(ChosenCredentials(identity, schemes=schemes), secrets, key, holder)
+    proofs = ClientProofs(identity, fetching=Fetching(identity.outgoing), key=key, clock=clock, new_id=new_id)
+    return Proving(ChosenCredentials(identity, schemes=schemes), secrets, key, holder, proofs)

@@ -1,9 +1,9 @@
 """One table of states for both sides of a process: who may say what in which state, and where it leads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -21,6 +21,31 @@ class Role(StrEnum):
     def other(self) -> "Role":
         """The counterparty's role."""
         return Role.PROVIDER if self is Role.CONSUMER else Role.CONSUMER
+
+
+class Sided(Protocol):
+    """A process as one of its two sides sees it: ``id`` is its own pid, ``peer_pid`` the counterparty's, None until it told us."""
+
+    @property
+    def id(self) -> str:
+        """Our own pid."""
+
+    @property
+    def role(self) -> Role:
+        """The side on which we stand."""
+
+    @property
+    def counterparty(self) -> str:
+        """The id of the party on the other side."""
+
+    @property
+    def peer_pid(self) -> str | None:
+        """The counterparty's pid."""
+
+
+def pids(process: Sided) -> Mapping[Role, str | None]:
+    """Return both sides' pids of a process; the counterparty's is None until it told us."""
+    return {process.role: process.id, process.role.other: process.peer_pid}
 
 
 CONSUMER = frozenset({Role.CONSUMER})

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,12 @@ def _port(url: httpx.URL) -> int:
 
 
 def _trust(certificates: Path | None) -> ssl.SSLContext:
+    return _read_trust(certificates, 0 if certificates is None else certificates.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_trust(certificates: Path | None, _changed: int) -> ssl.SSLContext:
+    """Read the authorities once for all clients of this process: to read those that come with httpx takes longer than a message."""
     if certificates is None:
         return httpx.create_ssl_context(trust_env=False)
     return ssl.create_default_context(cafile=str(certificates))
@@ -201,13 +208,14 @@ class _Transport(httpx.HTTPTransport):
     """httpx's own transport with a pool whose connections are made by :class:`_Connections`."""
 
     def __init__(self, outgoing: Outgoing, patience_s: float | None) -> None:
-        super().__init__(trust_env=False)
+        trust = _trust(outgoing.certificates)
+        super().__init__(verify=trust, trust_env=False)
         if not isinstance(self._pool, httpcore.ConnectionPool):  # a pool of another kind would not ask our connections
             raise TypeError("expected httpx to keep its connections in a pool of httpcore")
         self._outgoing = outgoing
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_trust(outgoing.certificates),
+            ssl_context=trust,
             max_connections=100,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import column, inspect, select, table
+from sqlalchemy import Column, MetaData, String, Table, inspect, select
 
-from chengshu.kernel.database import Database
+from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import Conflict, NotFound
 from chengshu.kernel.text import Text
 
@@ -15,13 +15,22 @@ _HERE = Path(__file__).parent
 _REVISION = re.compile(r"^revision(?:: [^=\n]+)? = [\"']([^\"']+)[\"']$", re.MULTILINE)
 _BEFORE = re.compile(r"^down_revision(?:: [^=\n]+)? = [\"']([^\"']+)[\"']$", re.MULTILINE)
 
+_STEP = Table(
+    "alembic_version", MetaData(naming_convention={"pk": "%(table_name)s_pkc"}), Column("version_num", String(32), primary_key=True)
+)
+"""Where a database keeps the step that it is at, as Alembic has it."""
+
 
 def upgrade(database: Database, *, close: Callable[[Mapping[str, Any], str], bytes]) -> None:
-    """Bring a node's database to the newest shape; a database that is there already is left alone.
+    """Bring a node's database to the newest shape: an empty one at once, another step by step; one that has it is left alone.
 
     ``close`` seals one job's outcome: databases from before outcomes were sealed get theirs sealed.
     """
-    if present(database) == newest():
+    at = present(database)
+    if at == newest():
+        return
+    if not at:
+        _make(database)
         return
     from alembic import command  # noqa: PLC0415  # large, and only a database that changes needs it
     from alembic.config import Config  # noqa: PLC0415  # large, and only a database that changes needs it
@@ -31,6 +40,14 @@ def upgrade(database: Database, *, close: Callable[[Mapping[str, Any], str], byt
     settings.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     settings.attributes["database"] = database
     command.upgrade(settings, "head")
+
+
+def _make(database: Database) -> None:
+    """Make what all steps together would make, in one transaction."""
+    with database.write() as tx:
+        metadata.create_all(tx)
+        _STEP.create(tx)
+        tx.execute(_STEP.insert(), [{"version_num": revision} for revision in newest()])
 
 
 def begin_anew(database: Database) -> None:
@@ -72,6 +89,6 @@ def newest() -> set[str]:
 def present(database: Database) -> set[str]:
     """Return the revisions that the database is at: one, or none where it is empty."""
     with database.read() as tx:
-        if not inspect(tx).has_table("alembic_version"):
+        if not inspect(tx).has_table(_STEP.name):
             return set()
-        return set(tx.execute(select(column("version_num")).select_from(table("alembic_version"))).scalars())
+        return set(tx.execute(select(_STEP.c.version_num)).scalars())

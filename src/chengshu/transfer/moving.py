@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chengshu.contract.decision import Decide
 from chengshu.contract.service import Contracts
+from chengshu.identity.claims.client import ClientProofs
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
@@ -16,6 +17,7 @@ from chengshu.transfer.flow.leave import AgreementLeave
 from chengshu.transfer.flow.model import OWN
 from chengshu.transfer.flow.ports import Carrier
 from chengshu.transfer.flow.receptions import Receptions
+from chengshu.transfer.flow.renewals import Renewals
 from chengshu.transfer.flow.service import PUSH_TASK, DataFlows
 from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.ports import Evidence, Products
@@ -24,6 +26,7 @@ from chengshu.transfer.process.ports import Courier
 from chengshu.transfer.process.service import TransferProcesses
 from chengshu.transfer.process.steps import SEND, Steps
 from chengshu.transfer.service import Transfers
+from chengshu.transfer.signaling.authority import TokenAuthority
 from chengshu.transfer.signaling.registry import ControlPlanes
 from chengshu.transfer.signaling.service import Signaling
 
@@ -50,6 +53,7 @@ class Given:
     folder: Path
     limit_bytes: int
     planes: ControlPlanes
+    proofs: ClientProofs
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,14 @@ class Moving:
     outbox: TransferOutbox
     carrier: Carrier
     signaling: Signaling
+    authority: TokenAuthority
+    proofs: ClientProofs
 
     def close(self) -> None:
         """Close the connections to other parties' endpoints."""
         self.carrier.close()
         self.signaling.close()
+        self.proofs.close()
 
     def handlers(self) -> dict[str, Handler]:
         """Return what the worker calls for each kind of task."""
@@ -85,7 +92,7 @@ class Moving:
 def assemble(given: Given) -> Moving:
     """Return the services, each with what it needs."""
     leave = AgreementLeave(own_id=given.identity.did, contracts=given.contracts, products=given.products, clock=given.clock)
-    flows = DataFlows(tasks=given.tasks, vault=given.vault, digests=given.digests, new_id=given.new_id, url=given.url)
+    flows = DataFlows(tasks=given.tasks, vault=given.vault, digests=given.digests, clock=given.clock, new_id=given.new_id, url=given.url)
     steps = Steps(
         tasks=given.tasks,
         identity=given.identity,
@@ -105,7 +112,14 @@ def assemble(given: Given) -> Moving:
     receptions = Receptions(
         given.database,
         carrier=given.carrier,
-        vault=given.vault,
+        renewals=Renewals(
+            given.database,
+            carrier=given.carrier,
+            vault=given.vault,
+            proofs=given.proofs,
+            evidence=given.evidence,
+            clock=given.clock,
+        ),
         evidence=given.evidence,
         digests=given.digests,
         folder=given.folder,
@@ -141,5 +155,13 @@ def assemble(given: Given) -> Moving:
         new_id=given.new_id,
     )
     return Moving(
-        flows, processes, deliveries, receptions, TransferOutbox(processes=processes, courier=given.courier), given.carrier, signaling
+        flows=flows,
+        processes=processes,
+        deliveries=deliveries,
+        receptions=receptions,
+        outbox=TransferOutbox(processes=processes, courier=given.courier),
+        carrier=given.carrier,
+        signaling=signaling,
+        authority=TokenAuthority(given.database, flows=flows, proofs=given.proofs, evidence=given.evidence),
+        proofs=given.proofs,
     )

@@ -18,7 +18,8 @@ from chengshu.anchor.service import ANCHOR_TASK, Anchors, Place
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.crypto import MemorySigner
 from chengshu.kernel.database import Database, metadata
-from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.worker import Worker
 from databases import database_at
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -27,8 +27,9 @@ from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import Database, metadata
 from chengshu.kernel.errors import ChengshuError, Conflict, Unavailable
 from chengshu.kernel.ids import new_id
-from chengshu.kernel.tasks import Tasks, Worker
+from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
+from chengshu.kernel.worker import Worker
 from chengshu.policy.model import CountLimit, Environment, Policy, Purpose, TimeWindow
 from chengshu.policy.odrl import to_odrl
 from databases import database_at

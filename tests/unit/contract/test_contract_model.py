@@ -33,7 +33,7 @@ from chengshu.contract.model import (
 from chengshu.identity.model import did_key
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
-from chengshu.kernel.machine import Role
+from chengshu.kernel.machine import Role, pids
 from chengshu.kernel.refusal import Refused
 from chengshu.policy.model import CountLimit, Policy, Purpose, Recipient
 from chengshu.policy.odrl import to_odrl
@@ -104,10 +104,8 @@ def test_a_step_keeps_what_the_message_says() -> None:
 
 
 def test_each_side_knows_both_pids_by_their_roles() -> None:
-    ours = negotiation(role=Role.CONSUMER)
-    assert (ours.consumer_pid, ours.provider_pid) == ("urn:mine", "urn:theirs")
-    theirs = negotiation(role=Role.PROVIDER)
-    assert (theirs.consumer_pid, theirs.provider_pid) == ("urn:theirs", "urn:mine")
+    assert pids(negotiation(role=Role.CONSUMER)) == {Role.CONSUMER: "urn:mine", Role.PROVIDER: "urn:theirs"}
+    assert pids(negotiation(role=Role.PROVIDER)) == {Role.CONSUMER: "urn:theirs", Role.PROVIDER: "urn:mine"}
 
 
 DIGESTS = Digests(INTERNATIONAL)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from chengshu.dsp.client import DspPeers
-from chengshu.dsp.messages.shapes import MAX_BYTES
+from chengshu.dsp.messages.shapes import CONTEXT, MAX_BYTES
 from chengshu.evidence.service import Evidence
 from chengshu.identity.credentials.token import TokenCredentials
 from chengshu.identity.model import did_key
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import Digests
+from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.crypto import INTERNATIONAL, MemorySigner
 from chengshu.kernel.database import metadata
@@ -198,3 +198,25 @@ def test_a_party_that_is_not_listed_is_never_called(peers: DspPeers, server: Ser
 def test_an_address_that_is_not_the_partys_is_never_called(peers: DspPeers, url: str) -> None:
     with pytest.raises(Denied):
         peers.post(PEER, url, {})
+
+
+SERVICE = {"@id": "urn:s", "@type": "DataService", "endpointURL": "https://peer.example/dsp"}
+CATALOG = canonical({"@context": [CONTEXT], "@id": "urn:c", "@type": "Catalog", "participantId": PEER, "service": [SERVICE]})
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/catalog", "/room/inputs", "//evil.example/dsp/catalog/request"])
+def test_a_link_that_leads_away_from_the_party_is_not_followed(peers: DspPeers, server: Server, elsewhere: str) -> None:
+    server.headers, server.body = {"Link": f'<{elsewhere}>; rel="next"'}, CATALOG
+    pages = peers.catalog_pages(PEER)
+    next(pages)
+    with pytest.raises(Denied):
+        next(pages)
+    assert len(server.came) == 1
+
+
+@pytest.mark.parametrize("again", ["/dsp/catalog/request?limit=1", "?limit=1"])
+def test_links_that_go_in_a_circle_are_not_followed_for_ever(peers: DspPeers, server: Server, again: str) -> None:
+    server.headers, server.body = {"Link": f'<{again}>; rel="next"'}, CATALOG
+    with pytest.raises(Invalid, match="not read yet"):
+        list(peers.catalog_pages(PEER))
+    assert [path for _, path, _ in server.came] == ["/dsp/catalog/request", "/dsp/catalog/request?limit=1"]

@@ -104,7 +104,7 @@ def sign_again(folder: Path, *, signer: Signer = SIGNER, change: Callable[[Head]
     listing = list_files({name: sha256((folder / name).read_bytes()).hexdigest() for name in names if name not in {"pack", "files.txt"}})
     (folder / "files.txt").write_bytes(listing)
     fields = dict(line.partition(" ")[::2] for line in (folder / "pack").read_text().splitlines()[1:6])
-    head = Head(fields["case"], fields["kind"], fields["log"], int(fields["size"]), sha256(listing).hexdigest())  # type: ignore[arg-type]
+    head = Head(fields["case"], fields["kind"], fields["log"], int(fields["size"]), sha256(listing).hexdigest())  # type: ignore[arg-type]  # the kind is read as it stands there
     text = change(head)
     lines = f"chengshu evidence pack v1\ncase {text.case}\nkind {text.kind}\nlog {text.origin}\nsize {text.size}\nfiles {text.files}\n"
     (folder / "pack").write_bytes(sign_note(signer, name=ORIGIN, text=lines.encode()))

@@ -1,5 +1,6 @@
 """The Decentralized Claims Protocol against a wallet on a real socket: what is believed, and one code for each fault."""
 
+import base64
 import gc
 import gzip
 import json
@@ -119,8 +120,6 @@ def test_a_token_of_another_library_is_believed(here: Side, wallet: Wallet) -> N
 
 
 def _decoded(text: str) -> bytes:
-    import base64  # noqa: PLC0415  # one use
-
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

@@ -5,21 +5,26 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from chengshu.cli import verbs
 from chengshu.config import DATABASE_URL, FILE_NAME
+from chengshu.kernel.clock import system_clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.databases.chosen import database_of
 from chengshu.kernel.databases.postgresql import PostgreSQL
 from chengshu.kernel.databases.postgresql_place import password_for, place_of, without_password
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Unavailable
+from chengshu.kernel.tasks import Tasks
+from chengshu.kernel.tasks import tasks as all_tasks
+from chengshu.kernel.worker import Worker
 from chengshu.node import DATABASE_PASSWORD, KEYS, open_node
 from databases import GUARDED, Cluster, cluster
 
@@ -77,6 +82,7 @@ def kept(database: Database) -> list[int]:
 
 DYING = """
 import os, signal, sys
+from chengshu.kernel.clock import system_clock
 from chengshu.kernel.database import Database
 from chengshu.kernel.databases.postgresql import PostgreSQL
 from chengshu.kernel.databases.postgresql_place import place_of
@@ -126,6 +132,27 @@ def test_a_server_that_goes_in_the_middle_of_an_act_undoes_it(database: Database
         tx.execute(select(things)).all()
     add(database, 3)
     assert kept(database) == [3]
+
+
+def test_a_task_that_ran_while_the_server_went_is_run_again_as_soon_as_it_is_back(database: Database, server: Cluster) -> None:
+    with database.write() as tx:
+        all_tasks.create(tx)
+        Tasks(system_clock).defer(tx, "ring", {"n": 1}, lane="a", waits_for="nobody")
+    ran: list[int] = []
+
+    def ring(payload: Mapping[str, Any]) -> None:
+        ran.append(payload["n"])
+        if len(ran) == 1:
+            server.stop("immediate")
+
+    worker = Worker(database, clock=system_clock, handlers={"ring": ring}, on_failed={}, given_up=lambda *_: None)
+    for _ in range(2):  # the second time there is nothing to be had, not even leave to try
+        with pytest.raises(Unavailable):
+            worker.run_due()
+    server.start()
+    assert worker.run_due() == 1
+    assert ran == [1, 1]
+    assert worker.run_due() == 0
 
 
 class Wire:

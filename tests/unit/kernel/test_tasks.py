@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Unavailable
-from chengshu.kernel.tasks import DONE_KEPT, FIRST_WAIT, LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, Worker, _first, tasks
+from chengshu.kernel.tasks import LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, tasks
 from chengshu.kernel.text import Text
+from chengshu.kernel.worker import DONE_KEPT, FIRST_WAIT, LEASE, Worker, _first
 from databases import database_at
 
 HINT = Text("Wait.", "请等待。")
@@ -225,7 +226,7 @@ HOLDER = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from chengshu.kernel.tasks import Worker
+from chengshu.kernel.worker import Worker
 from databases import database_at
 
 def hold(payload):
@@ -268,7 +269,7 @@ RUNNER = """
 import threading, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from chengshu.kernel.tasks import Worker
+from chengshu.kernel.worker import Worker
 from databases import database_at
 
 def note(payload):

@@ -1,3 +1,5 @@
+from random import Random
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,7 +35,7 @@ def found(table: pa.Table, **choices: object) -> list[dict[str, object]]:
         table,
         lanes=lanes(),
         foes=None,
-        parameters=ConflictParameters(**choices),  # type: ignore[arg-type]
+        parameters=ConflictParameters(**choices),  # type: ignore[arg-type]  # any choice, by its name
     ).to_pylist()
     return rows
 
@@ -159,7 +161,7 @@ def test_a_conflict_must_show_in_as_many_ticks_as_asked() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_does_not_matter(random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_the_rows_does_not_matter(random: Random) -> None:
     table = crossing(24.0)
     order = list(range(table.num_rows))
     random.shuffle(order)
@@ -212,7 +214,7 @@ def test_no_tracks_make_no_conflicts() -> None:
 )
 def test_a_value_that_cannot_be_is_named_by_column_and_row_but_not_told(column: str, value: object, code: str) -> None:
     rows = drive(1, EAST, start_m=10.0, speed_mps=15.0, ticks=3)
-    rows[1] = rows[1] | {column: value}  # type: ignore[dict-item]
+    rows[1] = rows[1] | {column: value}  # type: ignore[dict-item]  # a value that cannot be
     with pytest.raises(Invalid) as caught:
         found(tracks(rows))
     assert (caught.value.code, caught.value.facts) == (code, {"column": column, "row": 1})
@@ -240,7 +242,7 @@ def test_a_track_twice_at_one_time_is_refused() -> None:
 @pytest.mark.parametrize("choice", [{"ttc_s": 0.0}, {"range_m": -1.0}, {"min_ticks": 0}, {"smooth_s": -1.0}, {"lookahead": "guessed"}])
 def test_parameters_that_make_no_sense_are_refused(choice: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        ConflictParameters(**choice)  # type: ignore[arg-type]
+        ConflictParameters(**choice)  # type: ignore[arg-type]  # choices that make no sense
 
 
 def later(rows: list[dict[str, object]], start_ms: int) -> list[dict[str, object]]:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -77,7 +79,7 @@ def test_a_map_without_junctions_has_no_areas() -> None:
         (lambda t: t.set_column(7, "length_m", pa.array([None] * 7, pa.float64())), "conflicts.lanes.null"),
     ],
 )
-def test_a_map_that_cannot_be_used_is_refused(change, code) -> None:  # type: ignore[no-untyped-def]
+def test_a_map_that_cannot_be_used_is_refused(change: Callable[[pa.Table], pa.Table], code: str) -> None:
     with pytest.raises(Invalid) as caught:
         lane_graph(change(lanes()))
     assert caught.value.code == code

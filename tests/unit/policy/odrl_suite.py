@@ -6,7 +6,7 @@ action. The node hangs policies on products and never on lists of targets, so wh
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,14 @@ class Case:
     def _duties(self) -> Iterator[Any]:
         """How the world says that the rule's duties stand: fulfilled, violated (overdue), or nothing is known of them (pending)."""
         at = self._facts[Operand.TIME]
+        assert isinstance(at, datetime)
         for duty in self._graph.objects(self._rule, ODRL.duty):
             reports = [one for one in self._graph.objects(self._world, EX.includes) if self._graph.value(one, REPORT.rule) == duty]
             state = self._graph.value(reports[0], REPORT.deonticState) if reports else None
-            owed = Owed("permission-1/duty-1", DutyAction.COMPENSATE, 1, at, None)  # type: ignore[arg-type]  # the time is a moment
+            owed = Owed("permission-1/duty-1", DutyAction.COMPENSATE, 1, at, None)
             if state == REPORT.Violated:
-                owed = replace(owed, due_at=at - timedelta(days=1))  # type: ignore[operator]
-            yield of_duty(replace(owed, fulfilled_at=at) if state == REPORT.Fulfilled else owed, at)  # type: ignore[arg-type]
+                owed = replace(owed, due_at=at - timedelta(days=1))
+            yield of_duty(replace(owed, fulfilled_at=at) if state == REPORT.Fulfilled else owed, at)
 
     @cached_property
     def _rule(self) -> Node:

@@ -51,7 +51,7 @@ FACTS: dict[Kind, st.SearchStrategy[Fact]] = {
     Kind.DURATION: st.builds(Elapsed, moments, moments),
     Kind.COUNT: st.integers(0, 12),
     Kind.CODE: st.sampled_from(CODES).map(lambda code: frozenset({code})),
-    Kind.EVENT: st.frozensets(VALUES[Kind.EVENT]),  # type: ignore[arg-type]
+    Kind.EVENT: st.frozensets(VALUES[Kind.EVENT]),  # type: ignore[arg-type]  # every value of this kind is a name
     Kind.PARTY: VALUES[Kind.PARTY].map(lambda party: frozenset({str(party)})),
     Kind.CHOICE: st.sampled_from(["aggregate", "rows", "vetted-sql"]).map(lambda choice: frozenset({choice})),
     Kind.PLACE: st.sampled_from(PLACES),

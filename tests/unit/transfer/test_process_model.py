@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from chengshu.kernel.machine import Role
+from chengshu.kernel.machine import Role, pids
 from chengshu.kernel.refusal import Refused
 from chengshu.transfer.flow.model import Extent
 from chengshu.transfer.process.model import (
@@ -96,5 +96,5 @@ def test_a_refused_step_names_state_message_and_who_would_have_been_right() -> N
 
 
 def test_each_side_knows_both_pids_by_their_roles() -> None:
-    assert (process(role=Role.CONSUMER).consumer_pid, process(role=Role.CONSUMER).provider_pid) == ("urn:mine", "urn:theirs")
-    assert (process().consumer_pid, process().provider_pid) == ("urn:theirs", "urn:mine")
+    assert pids(process(role=Role.CONSUMER)) == {Role.CONSUMER: "urn:mine", Role.PROVIDER: "urn:theirs"}
+    assert pids(process()) == {Role.CONSUMER: "urn:theirs", Role.PROVIDER: "urn:mine"}

@@ -11,7 +11,7 @@ from chengshu import config
 from chengshu.anchor.chains.chosen import account_of, chain_at, evm_at
 from chengshu.anchor.model import FISCO, UNTESTED, Anchor, State
 from chengshu.anchor.verify import verify_anchors
-from chengshu.cli import verbs
+from chengshu.cli import answering
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, log_of, render
 from chengshu.cli.output import Output, counting, waiting
 from chengshu.kernel.errors import Invalid, Unavailable
@@ -127,7 +127,7 @@ def verify(
 
 def _follow(node: Node, asked: Anchor, *, timeout_s: float) -> Anchor:
     """Wait until the anchor is settled; where nobody serves the node, its due work is done here."""
-    served = (verbs.health(node.settings.serve.address) or {}).get("node") == node.identity.did
+    served = (answering.health(node.settings.serve.address) or {}).get("node") == node.identity.did
     until = time.monotonic() + timeout_s
     while True:
         if not served:

@@ -11,8 +11,8 @@ import uvicorn
 from pydantic import ValidationError
 
 from chengshu.api.app import KEEP_ALIVE_S, create_app
+from chengshu.cli import answering, verbs
 from chengshu.cli import doctor as doctoring
-from chengshu.cli import verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.config import Cryptography
@@ -91,7 +91,7 @@ def wait(
     lang: Lang = "",
 ) -> None:
     """Wait until the node is being served."""
-    render(lambda _output: verbs.await_service(open_node(node), timeout_s=timeout), as_json=as_json, lang=lang)
+    render(lambda _output: answering.await_service(open_node(node), timeout_s=timeout), as_json=as_json, lang=lang)
 
 
 def serve(
@@ -105,7 +105,7 @@ def serve(
     def work(output: Output) -> None:
         opened = open_node(node)
         serving = opened.settings.serve
-        if not verbs.port_is_free(serving.host, serving.port):
+        if not answering.port_is_free(serving.host, serving.port):
             raise Unavailable(
                 "serve.port-in-use",
                 f"expected port {serving.port} on {serving.host} to be free, got one in use",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chengshu.cli import verbs
+from chengshu.cli import permitting, verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.kernel.errors import Invalid
@@ -40,13 +40,13 @@ def publish(
     lang: Lang = "",
 ) -> None:
     """Draft, submit, approve and publish a permit; its zones are immutable from then on."""
-    render(lambda _output: verbs.permit_in_force(open_node(node), verbs.read_json(file), reason=reason), as_json=as_json, lang=lang)
+    render(lambda _output: permitting.in_force(open_node(node), verbs.read_json(file), reason=reason), as_json=as_json, lang=lang)
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
 def show(permit: PermitId, node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """Show a permit's state and every step that led there."""
-    render(lambda _output: verbs.permit_standing(open_node(node), permit), as_json=as_json, lang=lang)
+    render(lambda _output: permitting.standing(open_node(node), permit), as_json=as_json, lang=lang)
 
 
 @app.command("move", epilog=MOVE_EXAMPLES)
@@ -72,7 +72,7 @@ def move(
         opened = open_node(node)
         issuer = opened.permits.effective(permit)[1].issuer
         outcome = getattr(opened.permits, step)(permit, Act(issuer, rule, evidence, reason))
-        return outcome if isinstance(outcome, Refused) else verbs.permit_standing(opened, permit)
+        return outcome if isinstance(outcome, Refused) else permitting.standing(opened, permit)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -94,7 +94,7 @@ def restrict(
         opened = open_node(node)
         issuer = opened.permits.effective(permit)[1].issuer
         opened.permits.restrict(permit, Act(issuer, rule, evidence, reason), verbs.read_json(file))
-        return verbs.permit_standing(opened, permit)
+        return permitting.standing(opened, permit)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -112,4 +112,4 @@ def admit(
 ) -> None:
     """Sign an admission token for one vehicle and one shift, or refuse it by rule."""
     shift = Shift(permit, vehicle, type_code, software, operator)
-    render(lambda _output: verbs.admit(open_node(node), shift), as_json=as_json, lang=lang)
+    render(lambda _output: permitting.admit(open_node(node), shift), as_json=as_json, lang=lang)

@@ -1,5 +1,6 @@
 """Policies in words, and dry runs; duties and what was done for them; events that policies ask about."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, rende
 from chengshu.cli.output import Output
 from chengshu.cli.policies import Stated
 from chengshu.config import FILE_NAME
+from chengshu.contract.duties import Duties
 from chengshu.kernel.text import Text
-from chengshu.node import open_node
+from chengshu.node import Node, open_node
 
 policy = typer.Typer(no_args_is_help=True, help="Usage policies: in words, and tried out.")
 duty = typer.Typer(no_args_is_help=True, help="Duties under agreements, and what was done for them.")
@@ -161,28 +163,22 @@ def confirm(
 @event.command("begin", epilog=BEGIN_EXAMPLES)
 def begin(name: EventName, reason: Reason, node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """Say that an event is going on from now, for policies that ask."""
-
-    def work(_output: Output) -> Any:
-        opened = open_node(node)
-        opened.duties.begin(name, reason=reason)
-        return opened.duties.events()
-
-    render(work, as_json=as_json, lang=lang)
+    render(lambda _output: _going_on(open_node(node), lambda duties: duties.begin(name, reason=reason)), as_json=as_json, lang=lang)
 
 
 @event.command("end", epilog=END_EXAMPLES)
 def end(name: EventName, reason: Reason, node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """Say that an event is over."""
-
-    def work(_output: Output) -> Any:
-        opened = open_node(node)
-        opened.duties.end(name, reason=reason)
-        return opened.duties.events()
-
-    render(work, as_json=as_json, lang=lang)
+    render(lambda _output: _going_on(open_node(node), lambda duties: duties.end(name, reason=reason)), as_json=as_json, lang=lang)
 
 
 @event.command("list", epilog=EVENTS_EXAMPLES)
 def events(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> None:
     """List the events that are going on, since when and why."""
     render(lambda _output: open_node(node).duties.events(), as_json=as_json, lang=lang)
+
+
+def _going_on(opened: Node, tell: Callable[[Duties], None]) -> list[dict[str, Any]]:
+    """Tell the node, and return the events that are going on then."""
+    tell(opened.duties)
+    return opened.duties.events()

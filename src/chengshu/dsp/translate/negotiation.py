@@ -14,7 +14,7 @@ from chengshu.dsp.messages.negotiation import (
     ContractRequestMessage,
 )
 from chengshu.dsp.messages.shapes import CONTEXT, parse
-from chengshu.dsp.translate.words import clean, reasons_in, segment
+from chengshu.dsp.translate.words import clean, pids_in_words, reasons_in, segment
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.machine import Role
 from chengshu.kernel.text import Text
@@ -97,13 +97,7 @@ def write(negotiation: Negotiation, content: Content, message_id: str | None = N
 
 def state_of(negotiation: Negotiation) -> dict[str, Any]:
     """Return a negotiation as its ContractNegotiation document; a pid that the counterparty has yet to tell us is an empty string."""
-    return {
-        "@context": [CONTEXT],
-        "@type": "ContractNegotiation",
-        "consumerPid": negotiation.consumer_pid or "",
-        "providerPid": negotiation.provider_pid or "",
-        "state": negotiation.state.value,
-    }
+    return {"@context": [CONTEXT], "@type": "ContractNegotiation", **pids_in_words(negotiation), "state": negotiation.state.value}
 
 
 def _written(negotiation: Negotiation, content: Content) -> tuple[str, dict[str, Any]]:
@@ -138,7 +132,7 @@ def _pids(negotiation: Negotiation, content: Content) -> dict[str, str]:
     """Both pids, except in the message that opens: its sender must not name a pid that its receiver has yet to give."""
     if isinstance(content, Request | Propose) and content.callback is not None:
         return {"consumerPid" if negotiation.role is Role.CONSUMER else "providerPid": negotiation.id}
-    return {"consumerPid": negotiation.consumer_pid or "", "providerPid": negotiation.provider_pid or ""}
+    return pids_in_words(negotiation)
 
 
 def _signed(signature: str | None) -> dict[str, str]:

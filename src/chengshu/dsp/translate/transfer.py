@@ -13,7 +13,7 @@ from chengshu.dsp.messages.transfer import (
     TransferSuspensionMessage,
     TransferTerminationMessage,
 )
-from chengshu.dsp.translate.words import clean, reasons_in, segment
+from chengshu.dsp.translate.words import clean, pids_in_words, reasons_in, segment
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.transfer.flow.model import Extent
@@ -79,7 +79,7 @@ def write(process: TransferProcess, content: Content) -> tuple[str, dict[str, An
 
 def state_of(process: TransferProcess) -> dict[str, Any]:
     """Return a process as its TransferProcess document; a pid that the counterparty has yet to tell us is an empty string."""
-    return {"@context": [CONTEXT], "@type": "TransferProcess", **_pids(process), "state": process.state.value}
+    return {"@context": [CONTEXT], "@type": "TransferProcess", **pids_in_words(process), "state": process.state.value}
 
 
 def _written(process: TransferProcess, content: Content) -> tuple[str, dict[str, Any]]:
@@ -89,13 +89,13 @@ def _written(process: TransferProcess, content: Content) -> tuple[str, dict[str,
             return "/transfers/request", {"@type": "TransferRequestMessage", "consumerPid": process.id, **_asked(content)}
         case Start(address):
             there = {} if address is None else {"dataAddress": dict(address)}
-            return f"{mine}/start", {"@type": "TransferStartMessage", **_pids(process), **there}
+            return f"{mine}/start", {"@type": "TransferStartMessage", **pids_in_words(process), **there}
         case Suspend(code, reasons):
-            return f"{mine}/suspension", {"@type": "TransferSuspensionMessage", **_pids(process), **_said(code, reasons)}
+            return f"{mine}/suspension", {"@type": "TransferSuspensionMessage", **pids_in_words(process), **_said(code, reasons)}
         case Complete():
-            return f"{mine}/completion", {"@type": "TransferCompletionMessage", **_pids(process)}
+            return f"{mine}/completion", {"@type": "TransferCompletionMessage", **pids_in_words(process)}
         case Terminate(code, reasons):
-            return f"{mine}/termination", {"@type": "TransferTerminationMessage", **_pids(process), **_said(code, reasons)}
+            return f"{mine}/termination", {"@type": "TransferTerminationMessage", **pids_in_words(process), **_said(code, reasons)}
 
 
 def _asked(request: Request) -> dict[str, Any]:
@@ -107,10 +107,6 @@ def _asked(request: Request) -> dict[str, Any]:
     if request.extent is Extent.NON_FINITE:
         asked[EXTENT] = request.extent.value
     return asked
-
-
-def _pids(process: TransferProcess) -> dict[str, str]:
-    return {"consumerPid": process.consumer_pid or "", "providerPid": process.provider_pid or ""}
 
 
 def _said(code: str | None, reasons: tuple[str, ...]) -> dict[str, Any]:

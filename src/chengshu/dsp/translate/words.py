@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from chengshu.kernel.machine import Role, Sided, pids
+
 MAX_REASON = 500
 MAX_REASONS = 8
 
@@ -23,6 +25,12 @@ def reasons_in(items: Sequence[Any] | None) -> tuple[str, ...]:
 def _held(item: Any) -> str:
     found = [item[key] for key in ("@value", "message") if key in item] if isinstance(item, dict) else []
     return found[0] if found and isinstance(found[0], str) else ""
+
+
+def pids_in_words(process: Sided) -> dict[str, str]:
+    """Return both pids of a process as its documents have them; one that the counterparty has yet to tell us is an empty string."""
+    known = pids(process)
+    return {"consumerPid": known[Role.CONSUMER] or "", "providerPid": known[Role.PROVIDER] or ""}
 
 
 def segment(identifier: str) -> str:

@@ -59,13 +59,17 @@ class SelfIssued:
         audience = token.claims.get("aud")
         if self.key.did not in (audience if isinstance(audience, list) else [audience]):
             raise fault("audience", "expected a token for this node's DID, got one for another")
-        jti, issued, ends, starts = token.text("jti"), token.moment("iat"), token.moment("exp"), token.moment("nbf")
-        if jti is None or len(jti) > MAX_JTI or issued is None or ends is None:
-            raise fault("claims", "expected jti, iat and exp, got one missing or of another kind")
-        now = self._clock()
-        if max(issued, starts or 0) > (now + SKEW).timestamp():
-            raise fault("not-yet-valid", "expected a token that holds already, got one that will")
-        if ends <= (now - SKEW).timestamp():
-            raise fault("expired", "expected a token that still holds, got one that has expired")
-        if not 0 < ends - issued <= MAX_LIFE.total_seconds():
-            raise fault("claims", f"expected a life of at most {MAX_LIFE.seconds} s, got another")
+        check_times(token, now=self._clock())
+
+
+def check_times(token: Signed, *, now: datetime) -> None:
+    """Return where a token has an id and holds now, give or take :data:`SKEW`; a fault otherwise."""
+    jti, issued, ends, starts = token.text("jti"), token.moment("iat"), token.moment("exp"), token.moment("nbf")
+    if jti is None or len(jti) > MAX_JTI or issued is None or ends is None:
+        raise fault("claims", "expected jti, iat and exp, got one missing or of another kind")
+    if max(issued, starts or 0) > (now + SKEW).timestamp():
+        raise fault("not-yet-valid", "expected a token that holds already, got one that will")
+    if ends <= (now - SKEW).timestamp():
+        raise fault("expired", "expected a token that still holds, got one that has expired")
+    if not 0 < ends - issued <= MAX_LIFE.total_seconds():
+        raise fault("claims", f"expected a life of at most {MAX_LIFE.seconds} s, got another")

@@ -20,7 +20,7 @@ from sqlalchemy.types import String
 
 from chengshu.kernel.databases.ports import BUSY_TIMEOUT_S
 from chengshu.kernel.databases.postgresql_place import Place
-from chengshu.kernel.databases.postgresql_troubles import no_connection, no_login, no_trust, state_of, told, unknown_end
+from chengshu.kernel.databases.postgresql_troubles import no_authority, no_connection, no_login, no_trust, state_of, told, unknown_end
 from chengshu.kernel.errors import ChengshuError, in_words
 
 CONNECT_S = 10.0
@@ -302,6 +302,7 @@ class PostgreSQLWriting:
 
 def _connect(place: Place, kind: type[_C]) -> _C:
     """Log in; raise what the operator can understand, and nothing that holds a secret."""
+    context = _tls(place)
     try:
         return kind(
             place.user,
@@ -309,7 +310,7 @@ def _connect(place: Place, kind: type[_C]) -> _C:
             database=place.database,
             password=place.password or "",
             sock=_socket(place),
-            ssl_context=_tls(place),
+            ssl_context=context,
             application_name=f"chengshu {place.schema}"[:63],
             startup_params={"search_path": f'"{place.schema}"', "lock_timeout": f"{BUSY_TIMEOUT_S * 1000:.0f}"},
         )
@@ -347,7 +348,10 @@ def _socket(place: Place) -> socket.socket:
 def _tls(place: Place) -> ssl.SSLContext | bool:
     if place.tls == "disable":
         return False
-    context = ssl.create_default_context(cafile=place.authority)
+    try:
+        context = ssl.create_default_context(cafile=place.authority)
+    except OSError as error:
+        raise no_authority(str(place)) from error
     if place.tls == "require":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -33,6 +33,14 @@ _DAMAGED = Text(
     "Keep the server's files as they are, restore the database from a copy, and run 'chengshu doctor'.",
     "请保留服务器文件原样，从备份恢复数据库，并运行 chengshu doctor。",
 )
+_TRUST = Text(
+    "Name the file with the authority's certificate: &sslrootcert=FILE in the URL.",
+    "请在 URL 中用 &sslrootcert=文件 指定签发机构的证书。",
+)
+_LOOK = Text(
+    "Once the server answers again, look whether the act was done before doing it again.",
+    "服务器恢复应答后，请先确认该操作是否已完成，再决定是否重做。",
+)
 _DEFECT = Text("This is a defect of the program; report it.", "这是程序缺陷，请反馈。")
 _VALUE = Text("Shorten it, or leave out characters that no text holds (U+0000).", "请缩短内容，或去除文本不允许的字符（U+0000）。")
 
@@ -73,36 +81,31 @@ def told(reason: BaseException, *, place: str) -> ChengshuError | None:
 
 def no_connection(place: str, got: str) -> Unavailable:
     """Say that there is no connection, or none any more."""
-    return Unavailable("database.unavailable", f"{place}: expected a connection, got {got}", hint=_START)
+    return _away("unavailable", place, expected="a connection", got=got, hint=_START)
 
 
 def no_trust(place: str) -> Unavailable:
     """Say that the server's certificate is not to be trusted."""
-    return Unavailable(
-        "database.certificate",
-        f"{place}: expected a certificate for that host from an authority that is trusted, got another",
-        hint=Text(
-            "Name the file with the authority's certificate: &sslrootcert=FILE in the URL.",
-            "请在 URL 中用 &sslrootcert=文件 指定签发机构的证书。",
-        ),
-    )
+    return _away("certificate", place, expected="a certificate for that host from an authority that is trusted", got="another", hint=_TRUST)
+
+
+def no_authority(place: str) -> Unavailable:
+    """Say that the file with the authority's certificate is of no use."""
+    return _away("certificate", place, expected="the file of sslrootcert to hold certificates", got="one that cannot be read", hint=_TRUST)
 
 
 def no_login(place: str) -> Unavailable:
     """Say that the server wants another proof of who is asking than the node can give."""
-    return Unavailable("database.login", f"{place}: expected to be let in, got no agreement on how", hint=_LOGIN)
+    return _away("login", place, expected="to be let in", got="no agreement on how", hint=_LOGIN)
 
 
 def unknown_end(place: str) -> Unavailable:
     """Say that nobody here knows whether a transaction was kept."""
-    return Unavailable(
-        "database.unknown-end",
-        f"{place}: expected to learn whether the last commit was kept, got no answer",
-        hint=Text(
-            "Once the server answers again, look whether the act was done before doing it again.",
-            "服务器恢复应答后，请先确认该操作是否已完成，再决定是否重做。",
-        ),
-    )
+    return _away("unknown-end", place, expected="to learn whether the last commit was kept", got="no answer", hint=_LOOK)
+
+
+def _away(code: str, place: str, *, expected: str, got: str, hint: Text) -> Unavailable:
+    return Unavailable(f"database.{code}", f"{place}: expected {expected}, got {got}", hint=hint)
 
 
 def state_of(reason: BaseException) -> str:

@@ -1,18 +1,25 @@
 """Products over HTTP, to and from endpoints that other parties name: no redirects, no proxies, no compression, bounded patience."""
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
 import httpx
 
 from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Unavailable
-from chengshu.kernel.outgoing import Outgoing
+from chengshu.kernel.outgoing import Outgoing, bounded
 from chengshu.kernel.text import Text
-from chengshu.transfer.flow.model import Endpoint
+from chengshu.transfer.flow.model import BEARER, Endpoint
 from chengshu.transfer.flow.ports import Incoming
+from chengshu.transfer.flow.renewable import Renewal, Tokens, is_token
 
 TIMEOUT_S = 10.0
+MAX_ANSWER = 64 * 1024
+MAX_LIFE_S = 10**9
 _TRY_LATER = frozenset({408, 425, 429})
 
 MayName = Callable[[str, str], bool]
@@ -29,10 +36,13 @@ class HttpCarrier:
         self._outgoing = outgoing
         self._may_name = may_name
         self._client = outgoing.client(timeout_s=timeout_s, accept="*/*")
+        self._asking = outgoing.client(timeout_s=timeout_s, patience_s=timeout_s)
+        self._patience_s = timeout_s
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
+        self._asking.close()
 
     def check(self, party: str | None, endpoint: Endpoint) -> None:
         """Raise Denied where the party may not have this node call that endpoint."""
@@ -60,6 +70,19 @@ class HttpCarrier:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise _silent(error) from error
 
+    def renew(self, party: str | None, renewal: Renewal, *, proof: str) -> Tokens:
+        """Ask an endpoint for another access token; raises as :class:`chengshu.transfer.flow.ports.Carrier`."""
+        self.check(party, Endpoint(renewal.url, None))
+        form = {"grant_type": "refresh_token", "refresh_token": renewal.refresh}
+        until = time.monotonic() + self._patience_s
+        try:
+            with self._asking.stream("POST", renewal.url, data=form, headers={"Authorization": proof}) as response:
+                _expect_renewed(response.status_code)
+                answer = bounded(response, limit=MAX_ANSWER, until=until)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise _silent(error) from error
+        return _tokens(answer, before=renewal)
+
     def push(self, party: str | None, endpoint: Endpoint, chunks: Iterable[bytes], *, media_type: str) -> None:
         """Send bytes to an endpoint and wait until it has taken them; raises as :class:`chengshu.transfer.flow.ports.Carrier`."""
         self.check(party, endpoint)
@@ -85,6 +108,41 @@ def _expect_success(response: httpx.Response) -> None:
         raise Unavailable("transfer.endpoint-trouble", message, hint=hint, facts={"status": status})
     kinds: dict[int, type[ChengshuError]] = {401: Denied, 403: Denied, 404: NotFound, 409: Conflict}
     raise kinds.get(status, Invalid)("transfer.endpoint-refused", message, hint=hint, facts={"status": status})
+
+
+def _expect_renewed(status: int) -> None:
+    if status == httpx.codes.OK:
+        return
+    kind = Unavailable if status >= 500 or status in _TRY_LATER else Denied
+    raise kind(
+        "transfer.not-renewed",
+        f"expected the provider to renew the access token, got status {status}",
+        hint=Text(
+            "The control plane may suspend and resume the flow: that brings another address.", "控制平面可暂停并恢复该数据流以取得新地址。"
+        ),
+    )
+
+
+def _tokens(answer: bytes, *, before: Renewal) -> Tokens:
+    """What a token response says (RFC 6749, section 5.1); a life that it leaves out is the one before."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise _broken("expected a token response, got something else") from error
+    if not isinstance(said, Mapping):
+        raise _broken("expected a token response, got something else")
+    access, refresh, kind = said.get("access_token"), said.get("refresh_token"), said.get("token_type")
+    if not is_token(access) or not (refresh is None or is_token(refresh)) or not (isinstance(kind, str) and kind.lower() == BEARER):
+        raise _broken("expected an access token of the type bearer, and perhaps a refresh token, got another answer")
+    return Tokens(access, refresh, _life(said.get("expires_in"), before=before))
+
+
+def _life(seconds: Any, *, before: Renewal) -> timedelta:
+    if seconds is None:
+        return before.life
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < MAX_LIFE_S:
+        raise _broken("expected expires_in to be a number of seconds, got another")
+    return timedelta(seconds=seconds)
 
 
 def _silent(error: Exception) -> Unavailable:

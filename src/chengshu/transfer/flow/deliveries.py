@@ -77,8 +77,8 @@ class Deliveries:
     def open(self, flow_id: str, token: str, *, encoding: Encoding) -> Sending:
         """Begin a pull and return its product, which the caller MUST close; a use is counted.
 
-        Raises NotFound for a token that is not the flow's present one, Denied, naming the rule, where nothing may be delivered now,
-        Unavailable where too many are under way, and as the catalogue does, before anything is sent.
+        Raises NotFound for a token that is not the flow's present one, Unidentified for one that is to be renewed, Denied, naming the rule,
+        where nothing may be delivered now, Unavailable where too many are under way, and as the catalogue does, before anything is sent.
         """
         if not self._places.acquire(blocking=False):
             raise _busy()
@@ -157,7 +157,7 @@ class Deliveries:
 
     def _opened(self, flow_id: str, token: str) -> tuple[DataFlow, Grant]:
         with self._database.write() as tx:
-            flow = store.find_by_token(tx, flow_id, token_digest=self._digests.of_bytes(token.encode()))
+            flow = self._flows.opened(tx, flow_id, token)
             begun = None if flow is None else self._begin(tx, flow, delivery=self._new_id())
         if flow is None or begun is None:
             raise unknown_flow()

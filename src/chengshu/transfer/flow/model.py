@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -93,6 +94,8 @@ class Order:
     agreement: str
     counterparty: str
     purpose: str | None = None
+    participant: str | None = None
+    """As whom this node acts towards the counterparty, where a control plane said so; None for the node itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class DataFlow:
     generation: int
     callback: str | None = None
     """Where its control plane is told how it went; None for this node's own."""
+    expires_at: datetime | None = None
+    """When the token of its present address ends, ours or the other side's; None for one that is good while the flow is started."""
 
     @property
     def direction(self) -> Direction:
@@ -150,6 +155,20 @@ def direction_of(format_name: str) -> Direction:
     )
 
 
+def properties_of(document: Document) -> dict[str, Any]:
+    """Return the endpoint properties of a DataAddress by name; whatever is none is left out."""
+    listed = document.get("endpointProperties")
+    pairs = (
+        [(one.get("name"), one["value"]) for one in listed if isinstance(one, dict) and "value" in one] if isinstance(listed, list) else []
+    )
+    return {name: value for name, value in pairs if isinstance(name, str)}
+
+
+def listed_properties(properties: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return endpoint properties as a DataAddress lists them."""
+    return [{"@type": "EndpointProperty", "name": name, "value": value} for name, value in properties.items()]
+
+
 def address(url: str, token: str, *, direction: Direction) -> dict[str, Any]:
     """Return the DataAddress (Dataspace Protocol 2025-1) of an HTTP endpoint that a bearer token opens.
 
@@ -163,15 +182,13 @@ def address(url: str, token: str, *, direction: Direction) -> dict[str, Any]:
         "@type": "DataAddress",
         "endpointType": "https://w3id.org/idsa/v4.1/HTTP" if direction is Direction.PULL else "HttpData",
         "endpoint": url,
-        "endpointProperties": [{"@type": "EndpointProperty", "name": name, "value": value} for name, value in properties.items()],
+        "endpointProperties": listed_properties(properties),
     }
 
 
 def endpoint_of(document: Document) -> Endpoint:
     """Return what a DataAddress that came says, in the protocol's members or EDC's; raise Invalid where it names no HTTP endpoint."""
-    listed = document.get("endpointProperties") or []
-    named = {one["name"]: one["value"] for one in listed if isinstance(one, dict) and {"name", "value"} <= one.keys()}
-    properties = {name.removeprefix(EDC): value for name, value in named.items() if isinstance(name, str)}
+    properties = {name.removeprefix(EDC): value for name, value in properties_of(document).items()}
     url = next((one for one in (document.get("endpoint"), properties.get("endpoint"), properties.get("baseUrl")) if one is not None), None)
     authorization, scheme = properties.get("authorization"), properties.get("authType")
     if authorization is None and properties.get("authKey") == AUTHORIZATION:

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from chengshu.transfer.flow.model import DataFlow, Endpoint
+from chengshu.transfer.flow.renewable import Renewal, Tokens
 
 
 class Control(Protocol):
@@ -48,6 +49,13 @@ class Carrier(Protocol):
         """Open what is at an endpoint.
 
         Raises Denied for an endpoint that is not the party's to name and as the party answers, Unavailable where trying again may help.
+        """
+        ...
+
+    def renew(self, party: str | None, renewal: Renewal, *, proof: str) -> Tokens:
+        """Ask for another access token (OAuth 2.0, RFC 6749 section 6), with ``proof`` as the ``Authorization``.
+
+        Raises Denied where the other side does not renew, Invalid for an answer that is none, and Unavailable as :meth:`pull`.
         """
         ...
 

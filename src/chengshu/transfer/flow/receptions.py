@@ -15,8 +15,8 @@ from chengshu.kernel.text import Text
 from chengshu.transfer.flow import store
 from chengshu.transfer.flow.model import DataFlow, Direction, FlowState, endpoint_of
 from chengshu.transfer.flow.ports import Carrier
+from chengshu.transfer.flow.renewals import Held, Renewals
 from chengshu.transfer.flow.service import is_lasting, unknown_flow
-from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.ports import Evidence
 from chengshu.transfer.streams.encodings import ENCODINGS, Encoding, encoding_of
 
@@ -41,7 +41,7 @@ class Receptions:
         database: Database,
         *,
         carrier: Carrier,
-        vault: Vault,
+        renewals: Renewals,
         evidence: Evidence,
         digests: Digests,
         folder: Path,
@@ -49,7 +49,7 @@ class Receptions:
     ) -> None:
         self._database = database
         self._carrier = carrier
-        self._vault = vault
+        self._renewals = renewals
         self._evidence = evidence
         self._digests = digests
         self._folder = folder
@@ -58,8 +58,10 @@ class Receptions:
     def fetch(self, flow_id: str, into: Path, *, encoding: Encoding | None = None) -> Receipt:
         """Pull what a started flow's provider gives into the file ``into``; its log entry has the digest.
 
+        A token that has ended, before or in the middle, is renewed, and the product pulled once more from its beginning.
+
         Raises NotFound for an unknown flow, Conflict where there is nothing to pull from now, Denied and Unavailable as the provider
-        answers, and Unavailable for a stream that ends early; no file is left then.
+        answers, Unavailable for a stream that ends early, and as :meth:`Renewals.renew` does; no file is left then.
         """
         with self._database.read() as tx:
             flow = store.get(tx, flow_id)
@@ -68,7 +70,16 @@ class Receptions:
             raise unknown_flow()
         if flow.state is not FlowState.STARTED or flow.direction is not Direction.PULL or flow.gives_address or sealed is None:
             raise _nothing_to_pull(flow)
-        endpoint = endpoint_of(self._vault.open(sealed, flow=flow_id))
+        held = self._renewals.current(flow)
+        try:
+            return self._fetched(flow, held, into, encoding)
+        except (Denied, Unavailable) as error:
+            if not self._renewals.mends(held, error):
+                raise
+        return self._fetched(flow, self._renewals.renew(flow, held), into, encoding)
+
+    def _fetched(self, flow: DataFlow, held: Held, into: Path, encoding: Encoding | None) -> Receipt:
+        endpoint = endpoint_of(held.document)
         part = _Part(into, digests=self._digests, limit=self._limit)
         try:
             accept = encoding.media_type if encoding is not None else ANY

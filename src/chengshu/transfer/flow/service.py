@@ -1,12 +1,15 @@
 """What a control plane can ask of data flows; each verb works in the caller's transaction, so that it is of one piece with the step."""
 
+import hmac
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from chengshu.kernel.canonical import Digests
-from chengshu.kernel.errors import Conflict, NotFound
+from chengshu.kernel.clock import Clock
+from chengshu.kernel.errors import Conflict, NotFound, Unidentified
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.machine import Role
 from chengshu.kernel.tasks import Tasks
@@ -25,6 +28,8 @@ from chengshu.transfer.flow.model import (
     address,
     direction_of,
 )
+from chengshu.transfer.flow.renewable import HTTP_PULL, HTTP_PUSH, TOKEN_LIFE, Tokens, push_address, renewable_address, renewal_of
+from chengshu.transfer.flow.store import TokenDigests
 from chengshu.transfer.flow.vault import Vault
 
 PUSH_TASK = "transfer.push"
@@ -35,13 +40,14 @@ class DataFlows:
     """Starts, suspends, resumes and ends data flows, and gives and takes back the addresses that open them.
 
     An address of ours holds a token that is derived when it is asked for; only its digest is kept, and it opens its flow for as long as
-    the flow is started and no later address was given.
+    the flow is started and no later address was given; by the HTTP profile for no longer than :data:`TOKEN_LIFE`, and then it is renewed.
     """
 
-    def __init__(self, *, tasks: Tasks, vault: Vault, digests: Digests, new_id: NewId, url: str) -> None:
+    def __init__(self, *, tasks: Tasks, vault: Vault, digests: Digests, clock: Clock, new_id: NewId, url: str) -> None:
         self._tasks = tasks
         self._vault = vault
         self._digests = digests
+        self._clock = clock
         self._new_id = new_id
         self._url = url
 
@@ -107,8 +113,44 @@ class DataFlows:
         """Return the address at which the other side comes to us, None where it does not come or the flow has ended."""
         if not flow.gives_address or flow.generation == 0 or flow.state in {FlowState.COMPLETED, FlowState.TERMINATED}:
             return None
+        url = f"{self._url}/{flow.id}"
+        if flow.expires_at is not None:
+            return renewable_address(url, self.tokens_of(flow), refresh_url=f"{url}/token")
         token = self._vault.token(flow.id, generation=flow.generation)
-        return address(f"{self._url}/{flow.id}", token, direction=flow.direction)
+        return push_address(url, token) if flow.order.format == HTTP_PUSH else address(url, token, direction=flow.direction)
+
+    def tokens_of(self, flow: DataFlow) -> Tokens:
+        """Return the present tokens of a flow whose access token ends, and for how long it is still good."""
+        left = timedelta(0) if flow.expires_at is None else max(flow.expires_at - self._clock(), timedelta(0))
+        token, refresh = (derive(flow.id, generation=flow.generation) for derive in (self._vault.token, self._vault.refresh_token))
+        return Tokens(token, refresh, left)
+
+    def opened(self, tx: Connection, flow_id: str, token: str) -> DataFlow | None:
+        """Return the flow that a token opens, None for one that opens none.
+
+        Raises Unidentified for a token that did open a started flow, and has ended or given way to the next.
+        """
+        flow = store.find_by_token(tx, flow_id, token_digest=self._digests.of_bytes(token.encode()))
+        if flow is None:
+            if self._was_last(store.get(tx, flow_id), token):
+                raise _token_over()
+            return None
+        if flow.expires_at is not None and self._clock() >= flow.expires_at:
+            raise _token_over()
+        return flow
+
+    def find_renewable(self, tx: Connection, flow_id: str, refresh: str) -> DataFlow | None:
+        """Return the started flow whose present refresh token this is, None for every other."""
+        kept = store.get_refresh_digest(tx, flow_id) or ""
+        is_present = hmac.compare_digest(kept.encode(), self._digests.of_bytes(refresh.encode()).encode())
+        flow = store.get(tx, flow_id) if is_present else None
+        return flow if flow is not None and flow.state is FlowState.STARTED else None
+
+    def renew(self, tx: Connection, flow: DataFlow, refresh: str) -> DataFlow | None:
+        """Put new tokens in the place of those that ``refresh`` belongs to, which are void then; None where it was used meanwhile."""
+        fresh, tokens = self._fresh(flow)
+        used = self._digests.of_bytes(refresh.encode())
+        return fresh if store.replace_tokens(tx, flow.id, used=used, generation=fresh.generation, tokens=tokens) else None
 
     def send(self, tx: Connection, flow: DataFlow) -> None:
         """Have a pushing flow's product sent, by a task in a lane of its own: the process's messages do not wait for it."""
@@ -125,22 +167,37 @@ class DataFlows:
         """Give a flow that is come to a new token; the one before opens nothing from now on."""
         if not flow.gives_address:
             return flow
-        renewed = replace(flow, generation=flow.generation + 1)
-        token = self._vault.token(flow.id, generation=renewed.generation)
-        store.save_token(tx, flow.id, generation=renewed.generation, token_digest=self._digests.of_bytes(token.encode()))
-        return renewed
+        fresh, tokens = self._fresh(flow)
+        store.save_tokens(tx, flow.id, generation=fresh.generation, tokens=tokens)
+        return fresh
+
+    def _fresh(self, flow: DataFlow) -> tuple[DataFlow, TokenDigests]:
+        """The flow with its next tokens, and what is kept of them."""
+        expires_at = self._clock() + TOKEN_LIFE if flow.order.format == HTTP_PULL else None
+        fresh = replace(flow, generation=flow.generation + 1, expires_at=expires_at)
+        tokens = self.tokens_of(fresh)
+        refresh = None if expires_at is None or tokens.refresh is None else self._digests.of_bytes(tokens.refresh.encode())
+        return fresh, TokenDigests(self._digests.of_bytes(tokens.access.encode()), refresh, expires_at)
+
+    def _was_last(self, flow: DataFlow | None, token: str) -> bool:
+        """Whether a token is the one before the present one, of a flow that is started and whose tokens end."""
+        if flow is None or flow.expires_at is None or not flow.gives_address or flow.state is not FlowState.STARTED:
+            return False
+        return hmac.compare_digest(self._vault.token(flow.id, generation=flow.generation - 1).encode(), token.encode())
 
     def _close(self, tx: Connection, flow: DataFlow) -> None:
         """Take back what a flow that is not started any more must not be opened with; a receiver's endpoint only waits meanwhile."""
         is_over = flow.state in {FlowState.COMPLETED, FlowState.TERMINATED}
         if is_over or (flow.state is FlowState.SUSPENDED and flow.order.role is Role.PROVIDER):
-            store.save_token(tx, flow.id, generation=flow.generation, token_digest=None)
+            store.save_tokens(tx, flow.id, generation=flow.generation, tokens=TokenDigests(expires_at=flow.expires_at))
         if is_over:
             store.save_address(tx, flow.id, address=None)
 
     def _keep(self, tx: Connection, flow: DataFlow, remote: Document | None) -> None:
         if remote is not None and not flow.gives_address:
-            store.save_address(tx, flow.id, address=self._vault.close(remote, flow=flow.id))
+            renewal = renewal_of(remote)
+            expires_at = None if renewal is None else self._clock() + renewal.life
+            store.save_address(tx, flow.id, address=self._vault.close(remote, flow=flow.id), expires_at=expires_at)
 
 
 def is_lasting(flow: DataFlow) -> bool:
@@ -154,6 +211,14 @@ def unknown_flow() -> NotFound:
         "transfer.unknown-flow",
         "expected a data flow of this node and its present token, got another",
         hint=Text("Use the address of the newest start message.", "请使用最近一次启动消息中的地址。"),
+    )
+
+
+def _token_over() -> Unidentified:
+    return Unidentified(
+        "transfer.token-over",
+        "expected an access token that is good now, got one that has ended or was renewed",
+        hint=Text("Renew it at the refreshEndpoint of its address.", "请在该地址的 refreshEndpoint 续期令牌。"),
     )
 
 

@@ -1,10 +1,13 @@
 """What is kept of data flows: never a token of ours, only its digest, and never an address of others in clear."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, select, update
 
+from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import metadata
 from chengshu.kernel.machine import Role
 from chengshu.transfer.flow.model import DataFlow, Extent, FlowState, Order
@@ -28,6 +31,9 @@ flows = Table(
     Column("token_digest", String(80)),
     Column("address", LargeBinary),
     Column("pushed", String(256)),
+    Column("participant", String(512)),
+    Column("refresh_digest", String(80)),
+    Column("expires_at", String(32)),
 )
 
 
@@ -49,6 +55,7 @@ def add(tx: Connection, flow: DataFlow) -> None:
             state=flow.state,
             generation=flow.generation,
             callback=flow.callback,
+            participant=order.participant,
         )
     )
 
@@ -76,14 +83,35 @@ def save_state(tx: Connection, flow_id: str, *, state: FlowState) -> None:
     tx.execute(update(flows).where(flows.c.id == flow_id).values(state=state))
 
 
-def save_token(tx: Connection, flow_id: str, *, generation: int, token_digest: str | None) -> None:
-    """Keep which generation of token a flow has, and its digest; None where no token opens it."""
-    tx.execute(update(flows).where(flows.c.id == flow_id).values(generation=generation, token_digest=token_digest))
+@dataclass(frozen=True, slots=True)
+class TokenDigests:
+    """What is kept of a flow's tokens: their digests, and when the access token ends; None where it opens nothing, or has no end."""
+
+    access: str | None = None
+    refresh: str | None = None
+    expires_at: datetime | None = None
 
 
-def save_address(tx: Connection, flow_id: str, *, address: bytes | None) -> None:
-    """Keep the other side's sealed address, or forget it."""
-    tx.execute(update(flows).where(flows.c.id == flow_id).values(address=address))
+def save_tokens(tx: Connection, flow_id: str, *, generation: int, tokens: TokenDigests) -> None:
+    """Keep which generation of tokens a flow has, and their digests."""
+    tx.execute(update(flows).where(flows.c.id == flow_id).values(generation=generation, **_kept(tokens)))
+
+
+def replace_tokens(tx: Connection, flow_id: str, *, used: str, generation: int, tokens: TokenDigests) -> bool:
+    """Keep new tokens in place of those whose refresh token has the digest ``used``; False where it is not that of a started flow."""
+    present = (flows.c.id == flow_id, flows.c.refresh_digest == used, flows.c.state == FlowState.STARTED)
+    return bool(tx.execute(update(flows).where(*present).values(generation=generation, **_kept(tokens))).rowcount)
+
+
+def get_refresh_digest(tx: Connection, flow_id: str) -> str | None:
+    """Return the digest of a flow's present refresh token, None where it has none."""
+    kept: str | None = tx.execute(select(flows.c.refresh_digest).where(flows.c.id == flow_id)).scalar_one_or_none()
+    return kept
+
+
+def save_address(tx: Connection, flow_id: str, *, address: bytes | None, expires_at: datetime | None = None) -> None:
+    """Keep the other side's sealed address and when its token ends, or forget it."""
+    tx.execute(update(flows).where(flows.c.id == flow_id).values(address=address, expires_at=_text(expires_at)))
 
 
 def get_address(tx: Connection, flow_id: str) -> bytes | None:
@@ -110,6 +138,14 @@ def every_lasting_push(tx: Connection) -> list[tuple[DataFlow, str | None]]:
     return [(_flow(row), row["pushed"]) for row in rows if not _flow(row).gives_address]
 
 
+def _kept(tokens: TokenDigests) -> dict[str, str | None]:
+    return {"token_digest": tokens.access, "refresh_digest": tokens.refresh, "expires_at": _text(tokens.expires_at)}
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
+
+
 def _flow(row: Mapping[Any, Any]) -> DataFlow:
     order = Order(
         control=row["control"],
@@ -121,5 +157,7 @@ def _flow(row: Mapping[Any, Any]) -> DataFlow:
         agreement=row["agreement"],
         counterparty=row["counterparty"],
         purpose=row["purpose"],
+        participant=row["participant"],
     )
-    return DataFlow(row["id"], order, FlowState(row["state"]), row["generation"], row["callback"])
+    expires_at = None if row["expires_at"] is None else from_iso(row["expires_at"])
+    return DataFlow(row["id"], order, FlowState(row["state"]), row["generation"], row["callback"], expires_at)

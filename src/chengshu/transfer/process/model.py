@@ -1,11 +1,12 @@
 """Transfer processes as the Dataspace Protocol 2025-1 has them: one table of states for both roles, and what passes between them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from chengshu.kernel import contents
 from chengshu.kernel.machine import CONSUMER, EITHER, PROVIDER, Machine, Role, Step
 from chengshu.kernel.refusal import Refused
 from chengshu.transfer.flow.model import Document, Extent
@@ -125,16 +126,6 @@ class TransferProcess:
     awaits_address: bool = False
     replied_to: str | None = None
 
-    @property
-    def consumer_pid(self) -> str | None:
-        """The consumer's id of this process."""
-        return self.id if self.role is Role.CONSUMER else self.peer_pid
-
-    @property
-    def provider_pid(self) -> str | None:
-        """The provider's id of this process."""
-        return self.id if self.role is Role.PROVIDER else self.peer_pid
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -163,15 +154,10 @@ def advance(process: TransferProcess, content: Content, *, by: Role, at: datetim
 
 def to_json(content: Content) -> dict[str, Any]:
     """Return a message's content as JSON-ready values: what waits in the outbox, and what a repeat is recognised by."""
-    return {"kind": type(content).__name__} | asdict(content)
+    return contents.written(content)
 
 
 def from_json(values: Mapping[str, Any]) -> Content:
     """Return the content that :func:`to_json` wrote."""
-    kind = next(kind for kind in CONTENTS if kind.__name__ == values["kind"])
-    read = {field.name: values[field.name] for field in fields(kind)}
-    if "reasons" in read:
-        read["reasons"] = tuple(read["reasons"])
-    if "extent" in read:
-        read["extent"] = Extent(read["extent"])
-    return kind(**read)
+    extent = {"extent": Extent(values["extent"])} if "extent" in values else {}
+    return contents.read(CONTENTS, {**values, **extent})

@@ -19,7 +19,7 @@ from chengshu.policy.model import NAMES, CountLimit
 from chengshu.transfer.flow.model import DataFlow, Direction, direction_of
 from chengshu.transfer.flow.service import DataFlows
 from chengshu.transfer.process import store
-from chengshu.transfer.process.lookup import own, shared, with_peer
+from chengshu.transfer.process.lookup import PROCESSES
 from chengshu.transfer.process.model import Complete, Content, Request, Start, State, Suspend, Terminate, TransferProcess, Wanted
 from chengshu.transfer.process.ports import Ends
 from chengshu.transfer.process.steps import Steps
@@ -75,7 +75,7 @@ class TransferProcesses:
         Raises NotFound, and Conflict where neither follows from the state.
         """
         with self._database.write() as tx:
-            process = own(tx, pid)
+            process = PROCESSES.own(tx, pid)
             if process.role is Role.PROVIDER:
                 return self._steps.begin(tx, process)
             return self._steps.say(tx, process, Start(None))
@@ -104,7 +104,7 @@ class TransferProcesses:
         ended = []
         for pid in doubtful:
             with self._database.write() as tx:
-                process = own(tx, pid)
+                process = PROCESSES.own(tx, pid)
                 refused = None if process.state.final else self._objection(tx, process, ends)
                 if refused is not None:
                     ended.append(self._steps.end(tx, process, refused))
@@ -157,7 +157,7 @@ class TransferProcesses:
         Invalid where ``peer_pid`` is not the counterparty's, Conflict where the message does not follow from the state.
         """
         with self._database.write() as tx:
-            process = with_peer(tx, shared(tx, sender, own_pid), peer_pid)
+            process = PROCESSES.with_peer(tx, PROCESSES.shared(tx, sender, own_pid), peer_pid)
             if process.replied_to == self._steps.digest(content):
                 return process
             if isinstance(content, Start) and process.awaits_address:
@@ -169,32 +169,32 @@ class TransferProcesses:
     def seen_by(self, sender: str, own_pid: str) -> TransferProcess:
         """Return the process with our pid for its counterparty; raise NotFound for anyone else."""
         with self._database.read() as tx:
-            return shared(tx, sender, own_pid)
+            return PROCESSES.shared(tx, sender, own_pid)
 
     # --- what the outbox and the data plane report ----------------------------------------------------------------------------------
 
     def learn(self, pid: str, peer_pid: str) -> None:
         """Keep the counterparty's pid that its answer named; raises Invalid where we know another."""
         with self._database.write() as tx:
-            with_peer(tx, own(tx, pid), peer_pid)
+            PROCESSES.with_peer(tx, PROCESSES.own(tx, pid), peer_pid)
 
     def abandon(self, pid: str, content: Content, *, error: ChengshuError) -> None:
         """End a process because ``content`` could not be delivered, and try to tell the counterparty where it knows of it."""
         with self._database.write() as tx:
-            process = own(tx, pid)
+            process = PROCESSES.own(tx, pid)
             if not process.state.final and not isinstance(content, Terminate):
                 reason = f"{type(content).__name__} not delivered: {error.message}"
                 self._steps.say(tx, process, Terminate(error.code, (reason,)))
 
     def completed(self, tx: Connection, flow: DataFlow) -> None:
         """Complete the process whose product went out whole, in the caller's transaction."""
-        process = own(tx, flow.order.process)
+        process = PROCESSES.own(tx, flow.order.process)
         if process.state is State.STARTED:
             self._steps.say(tx, process, Complete())
 
     def errored(self, tx: Connection, flow: DataFlow, *, code: str, reason: str) -> None:
         """Terminate the process whose data flow cannot go on, in the caller's transaction."""
-        process = own(tx, flow.order.process)
+        process = PROCESSES.own(tx, flow.order.process)
         if not process.state.final:
             self._steps.say(tx, process, Terminate(code, (reason,)))
 
@@ -203,7 +203,7 @@ class TransferProcesses:
     def process(self, pid: str) -> TransferProcess:
         """Return the process with our id; raise NotFound where there is none."""
         with self._database.read() as tx:
-            return own(tx, pid)
+            return PROCESSES.own(tx, pid)
 
     def processes(self) -> list[TransferProcess]:
         """Return every process, oldest first."""
@@ -218,7 +218,7 @@ class TransferProcesses:
     def standing(self, pid: str) -> Standing:
         """Return where a transfer stands and for whom it waits; raises NotFound where there is none."""
         with self._database.read() as tx:
-            process = own(tx, pid)
+            process = PROCESSES.own(tx, pid)
             unsent = [task for lane in (pid, f"{pid}/data") for task in self._tasks.waiting(tx, lane=lane)]
         name = self._identity.get(process.counterparty).name_en
         if unsent:
@@ -237,7 +237,7 @@ class TransferProcesses:
 
     def _say(self, pid: str, content: Content) -> TransferProcess:
         with self._database.write() as tx:
-            return self._steps.say(tx, own(tx, pid), content)
+            return self._steps.say(tx, PROCESSES.own(tx, pid), content)
 
     def _agreed(self, tx: Connection, agreement_id: str) -> tuple[str, str]:
         """The provider and the product of an agreement that this node may use."""

@@ -38,6 +38,10 @@ processes = Table(
 
 _OPEN = [state for state in State if not state.final]
 
+# What the policy monitor asks for again and again is put together once: to build a statement costs more than to run it.
+_ANY_OPEN = select(processes.c.id).where(processes.c.state.in_(_OPEN)).limit(1)
+_EVERY_OPEN = select(processes).where(processes.c.state.in_(_OPEN)).order_by(processes.c.created_at, processes.c.id)
+
 
 def add(tx: Connection, process: TransferProcess, *, request: str | None = None, address: bytes | None = None) -> None:
     """Keep a new process; with the digest of the request that came and the sealed address in it, where it did."""
@@ -83,14 +87,12 @@ def every(tx: Connection) -> list[TransferProcess]:
 
 def is_any_open(tx: Connection) -> bool:
     """Say whether there is a process that has not ended."""
-    return tx.execute(select(processes.c.id).where(processes.c.state.in_(_OPEN)).limit(1)).first() is not None
+    return tx.execute(_ANY_OPEN).first() is not None
 
 
 def every_open(tx: Connection) -> list[TransferProcess]:
     """Return the processes that have not ended, oldest first."""
-    still = processes.c.state.in_(_OPEN)
-    rows = tx.execute(select(processes).where(still).order_by(processes.c.created_at, processes.c.id)).mappings()
-    return [_process(row) for row in rows]
+    return [_process(row) for row in tx.execute(_EVERY_OPEN).mappings()]
 
 
 def _values(process: TransferProcess) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from chengshu.kernel.outgoing import Outgoing
 from chengshu.kernel.tasks import Handler, OnFailed, Tasks
 from chengshu.kernel.text import Text
 from chengshu.transfer.flow.leave import Leave
-from chengshu.transfer.flow.model import DataFlow, Direction, Document, FlowState, Order, Verb, direction_of
+from chengshu.transfer.flow.model import DataFlow, Direction, Document, FlowState, Order, Verb, direction_of, endpoint_of
 from chengshu.transfer.flow.receptions import Receptions
+from chengshu.transfer.flow.renewable import HTTP_PULL, profiled
 from chengshu.transfer.flow.service import DataFlows, unknown_flow
 from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.ports import Evidence
@@ -80,6 +81,7 @@ class Signaling:
         self._flows = flows
         self._receptions = receptions
         self._leave = leave
+        self._outgoing = outgoing
         self._client = outgoing.client(timeout_s=TIMEOUT_S, patience_s=TIMEOUT_S)
         self._tasks = tasks
         self._evidence = evidence
@@ -139,9 +141,15 @@ class Signaling:
         return self._begin(plane, order, callback=callback, remote=remote)
 
     def steer(self, plane: ControlPlane, flow_id: str, verb: Verb, *, remote: Document | None = None) -> Status:
-        """Take one step of a flow; raises NotFound for another's, Conflict where it does not follow."""
+        """Take one step of a flow.
+
+        Raises NotFound for another's, Conflict where it does not follow, Invalid for the address of a pull by the HTTP profile that is not
+        as that has it, and Denied for one that this node does not call.
+        """
         with self._database.write() as tx:
             flow = self._own(tx, plane, flow_id)
+            if remote is not None and not flow.gives_address and flow.order.format == HTTP_PULL:
+                self._check_profiled(remote)
             moved = self._flows.steer(tx, flow, verb, remote=remote)
             if moved.state is not flow.state:
                 self._log(tx, moved)
@@ -253,6 +261,12 @@ class Signaling:
             else:
                 self._log(tx, flow)
         return self._status(flow)
+
+    def _check_profiled(self, remote: Document) -> None:
+        """A consumer MUST reject an endpoint without https (HTTP profile); in development mode this machine's own go without."""
+        renewal = profiled(remote)
+        for url in (endpoint_of(remote).url, renewal.url):
+            self._outgoing.check(url)
 
     def _own(self, tx: Connection, plane: ControlPlane, flow_id: str) -> DataFlow:
         """A flow of the control plane's, by our id or, as Eclipse EDC calls it, by the id of its process."""
