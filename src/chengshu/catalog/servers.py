@@ -12,11 +12,12 @@ from chengshu.kernel.errors import Invalid
 PORTS = {Technology.POSTGRESQL: 5432, Technology.MARIADB: 3306}
 AWS = "https://s3.amazonaws.com"
 
-_TYPES = {
+TYPES = {
     "postgresql": Technology.POSTGRESQL,
     "postgres": Technology.POSTGRESQL,
     "mysql": Technology.MARIADB,
     "mariadb": Technology.MARIADB,
+    "s3": Technology.S3,
 }
 _SERVER = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
@@ -31,7 +32,7 @@ Fault = Callable[[str, str, str], Invalid]
 
 def place_of(server: Server | None, table: SchemaObject, *, fault: Fault) -> Place | None:
     """Return the place that a contract's server names; None where it names none that is read in place, so that a file must be given."""
-    technology = None if server is None else _TYPES.get((server.type or "").lower())
+    technology = None if server is None else TYPES.get((server.type or "").lower())
     if server is None or technology is None:
         return None
     reader = _Reader(server, fault)

@@ -11,6 +11,7 @@ import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
@@ -73,6 +74,12 @@ class ObjectAccess(_Entry):
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     session_token: SecretStr | None = None
+    tls: Literal["verify-full", "disable"] | None = None
+
+    @property
+    def may_be_plain(self) -> bool:
+        """Whether the store may be spoken to over http: on this machine, or where the operator says so."""
+        return self.tls == "disable" or (self.tls is None and is_loopback(urlsplit(self.endpoint).hostname or ""))
 
 
 Access = Annotated[TableAccess | ObjectAccess, Field(discriminator="type")]
@@ -103,6 +110,8 @@ class Accesses:
             raise _not_named(place, "a bucket")
         if (entry.endpoint.rstrip("/").lower(), entry.bucket) != (place.endpoint.lower(), place.bucket):
             raise _not_named(place, "the endpoint and bucket")
+        if place.endpoint.startswith("http:") and not entry.may_be_plain:
+            raise _wrong(f'https at {place.server}, which is not on this machine (tls = "disable" does without)', "http")
         return entry
 
     def _entry(self, place: Place) -> TableAccess | ObjectAccess:
@@ -117,10 +126,7 @@ def connected(host: str, port: int, *, name: str, silence_s: float) -> socket.so
 
     The address that was checked is the one that is called. ``silence_s`` is how long the server may say nothing.
     """
-    try:
-        addresses = Outgoing(development=True).addresses(host, port)
-    except (OSError, UnicodeError) as error:
-        raise unavailable(name, "no address of that name") from error
+    addresses = allowed(host, port, name=name)
     failure: OSError | None = None
     for address in addresses:
         try:
@@ -132,6 +138,14 @@ def connected(host: str, port: int, *, name: str, silence_s: float) -> socket.so
         near.settimeout(silence_s)
         return near
     raise unavailable(name, "no address" if failure is None else in_words(failure)) from failure
+
+
+def allowed(host: str, port: int, *, name: str) -> list[str]:
+    """Return the addresses of a host that the operator named; raise Denied for a link-local or multicast one, Unavailable for none."""
+    try:
+        return Outgoing(development=True).addresses(host, port)
+    except (OSError, UnicodeError) as error:
+        raise unavailable(name, "no address of that name") from error
 
 
 def unavailable(name: str, got: str) -> Unavailable:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from chengshu.catalog.model import DataContract
-from chengshu.catalog.place import TablePlace, Technology
+from chengshu.catalog.place import ObjectPlace, TablePlace, Technology
 from chengshu.catalog.ports import Source
 from chengshu.catalog.sources.access import Accesses
 from chengshu.catalog.sources.local import LocalFile
 from chengshu.catalog.sources.mariadb import MariaDBTables
 from chengshu.catalog.sources.postgresql import PostgreSQLTables
+from chengshu.catalog.sources.s3 import S3Source
 from chengshu.catalog.sources.sql import Tables, TableSource
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Invalid
@@ -40,6 +41,8 @@ class PlacesOfRows:
                 return LocalFile(file, contract, digests=self._digests, within=self._within)
             case TablePlace() as place, None:
                 return TableSource(place, contract, tables=self._tables(place), digests=self._digests, spool=self._spool)
+            case ObjectPlace() as place, None:
+                return S3Source(place, contract, access=self._accesses.object(place), digests=self._digests, spool=self._spool)
             case _:
                 got = "neither" if file is None else "both"
                 raise Invalid("source.which", f"expected a file or a contract that names a place, got {got}", hint=_EITHER)
