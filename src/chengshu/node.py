@@ -407,7 +407,7 @@ def _wired(
             **agreements.on_failed(),
         },
         given_up=alerts.given_up,
-        bell=tasks.bell,
+        desk=tasks.desk,
         patience=outbox.patience() | moving.patience(),
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL, SEND_LAST},
     )

@@ -25,6 +25,7 @@ from chengshu.dsp.client import DspPeers
 from chengshu.dsp.couriers import DspCourier
 from chengshu.dsp.heralds import DspHeralds
 from chengshu.dsp.messages.shapes import CONTEXT
+from chengshu.dsp.routes.door import Door
 from chengshu.dsp.routes.protocol import router, unknown_paths
 from chengshu.dsp.service import DspCatalog
 from chengshu.dsp.translate.pages import PageTokens
@@ -178,7 +179,9 @@ def serve(node: Node, listener: socket.socket, stack: ExitStack) -> None:
     app = FastAPI(openapi_url=None)
     tokens = PageTokens(INTERNATIONAL, INTERNATIONAL.new_data_key())
     catalog = DspCatalog(node.database, identity=node.identity, contracts=node.contracts, source=node.products, tokens=tokens)
-    app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=catalog, credentials=node.credentials))
+    app.include_router(
+        router(contracts=node.contracts, agreements=node.agreements, catalog=catalog, door=Door(node.credentials, node.database.together))
+    )
     app.include_router(unknown_paths())
     serve_app(app, listener, stack)
 

@@ -74,7 +74,8 @@ class Bench:
         theirs = f"urn:peer:{next(numbers)}/a=b c?%2F"
         if role == "CONSUMER":
             pid = self.ours.contracts.request(self.peer.identity.did, dataset=PRODUCT, offer=self.offer("PROVIDER"))
-            self.ours.contracts.learn(pid, theirs)
+            with self.ours.database.write() as tx:
+                self.ours.contracts.learn(tx, pid, theirs)
             return pid, theirs
         opening = message(
             "ContractRequestMessage", consumerPid=theirs, offer=self.offer("CONSUMER"), callbackAddress=self.peer.identity.address

@@ -18,6 +18,7 @@ from chengshu.api.room import room_router
 from chengshu.api.signaling import signaling_router
 from chengshu.api.witness import witness_router
 from chengshu.api.work import Workers
+from chengshu.dsp.routes.door import Door
 from chengshu.dsp.routes.protocol import no_route, router, unknown_paths
 from chengshu.dsp.routes.transfer import transfer_router
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
@@ -42,8 +43,9 @@ while a client sends on it loses what it sends, and a product on its way cannot 
 def create_app(node: Node) -> FastAPI:
     """Return the node's application; its workers live exactly as long as it does."""
     app = FastAPI(title="Chengshu", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(node))
-    app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=node.shown, credentials=node.credentials))
-    app.include_router(transfer_router(processes=node.moving.processes, credentials=node.credentials))
+    door = Door(node.credentials, node.database.together)
+    app.include_router(router(contracts=node.contracts, agreements=node.agreements, catalog=node.shown, door=door))
+    app.include_router(transfer_router(processes=node.moving.processes, door=door))
     app.include_router(data_router(node))
     app.include_router(signaling_router(node))
     app.include_router(renewal_router(node))

@@ -1,6 +1,7 @@
 """The way out: messages wait in the task table and are sent after the transaction that decided on them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from chengshu.contract.model import MACHINE, Content, Negotiation, Terminate, from_json
@@ -8,7 +9,7 @@ from chengshu.contract.ports import Courier
 from chengshu.contract.service import Contracts
 from chengshu.contract.steps import SEND, SEND_LAST
 from chengshu.kernel.errors import ChengshuError
-from chengshu.kernel.tasks import MESSAGE_PATIENCE, Handler, OnFailed, Patience
+from chengshu.kernel.tasks import MESSAGE_PATIENCE, Handler, Keep, OnFailed, Patience
 
 
 class Outbox:
@@ -30,15 +31,19 @@ class Outbox:
         """Return how long the worker tries each kind of task."""
         return {SEND: MESSAGE_PATIENCE}
 
-    def send(self, payload: Mapping[str, Any]) -> None:
-        """Send one message, unless the negotiation went on without it; raises as :class:`chengshu.contract.ports.Peers`."""
+    def send(self, payload: Mapping[str, Any]) -> Keep | None:
+        """Send one message, unless the negotiation went on without it; return how to keep what the answer told.
+
+        Raises as :class:`chengshu.contract.ports.Peers`.
+        """
         negotiation = self._contracts.negotiation(payload["negotiation"])
         content = from_json(payload["content"])
         if _is_moot(negotiation, content):
-            return
+            return None
         peer_pid = self._courier.deliver(negotiation, content, payload.get("message"))
-        if peer_pid is not None and negotiation.peer_pid is None:  # a later answer is no place for another pid: what counts came first
-            self._contracts.learn(negotiation.id, peer_pid)
+        if peer_pid is None or negotiation.peer_pid is not None:  # a later answer is no place for another pid: what counts came first
+            return None
+        return partial(self._contracts.learn, negotiation_id=negotiation.id, peer_pid=peer_pid)
 
     def failed(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
         """End the negotiation whose message could not be delivered."""

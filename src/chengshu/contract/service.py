@@ -207,7 +207,7 @@ class Contracts:
             if known is not None:
                 raise pid_in_use()
             negotiation = self._steps.open(tx, role, counterparty=sender, content=content, peer_pid=peer_pid)
-            self._steps.remember(tx, negotiation, content, None)
+            self._steps.remember(tx, negotiation, content, message)
             self._steps.react(tx, negotiation, content)
         return negotiation
 
@@ -220,10 +220,9 @@ class Contracts:
         """
         with self._database.write() as tx:
             negotiation = NEGOTIATIONS.with_peer(tx, NEGOTIATIONS.shared(tx, sender, own_pid), peer_pid)
-            if store.has_received(tx, negotiation.id, self._steps.digest_of(content, message_id)):
+            if not self._steps.remember(tx, negotiation, content, self._steps.digest_of(content, message_id)):
                 return negotiation
             moved = self._steps.move(tx, negotiation, content, by=negotiation.role.other)
-            self._steps.remember(tx, moved, content, message_id)
             self._steps.react(tx, moved, content, before=negotiation)
         return moved
 
@@ -234,10 +233,9 @@ class Contracts:
 
     # --- what the outbox reports ----------------------------------------------------------------------------------------------------
 
-    def learn(self, negotiation_id: str, peer_pid: str) -> None:
-        """Keep the counterparty's pid that its answer named; raises Invalid where we know another."""
-        with self._database.write() as tx:
-            NEGOTIATIONS.with_peer(tx, NEGOTIATIONS.own(tx, negotiation_id), peer_pid)
+    def learn(self, tx: Connection, negotiation_id: str, peer_pid: str) -> None:
+        """Keep the counterparty's pid that its answer named, in the caller's transaction; raises Invalid where we know another."""
+        NEGOTIATIONS.with_peer(tx, NEGOTIATIONS.own(tx, negotiation_id), peer_pid)
 
     def abandon(self, negotiation_id: str, content: Content, *, error: ChengshuError) -> None:
         """End a negotiation because ``content`` could not be delivered, and try to tell the counterparty where it knows of it."""

@@ -291,10 +291,9 @@ class Steps:
         again = isinstance(content, Request | Propose) and content.callback is None and message_id is not None
         return self._digests.of(to_json(content) | ({"message": message_id} if again else {}))
 
-    def remember(self, tx: Connection, negotiation: Negotiation, content: Content, message_id: str | None) -> None:
-        """Keep the digest of a message that came, so that its repeat is recognised."""
-        message = self.digest_of(content, message_id)
-        store.add_received(tx, negotiation.id, message=message, kind=type(content).__name__, at=self._clock())
+    def remember(self, tx: Connection, negotiation: Negotiation, content: Content, message: str) -> bool:
+        """Keep the digest ``message`` of what came; return False for a repeat, of which it is kept already."""
+        return store.add_received(tx, negotiation.id, message=message, kind=type(content).__name__, at=self._clock())
 
     def _log(self, tx: Connection, negotiation: Negotiation, content: Content) -> None:
         self._evidence.append(tx, EVIDENCE[type(content)], negotiation.id, step_entry(negotiation, content, digests=self._digests))

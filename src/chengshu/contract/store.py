@@ -20,13 +20,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from chengshu.contract.life import window_of
 from chengshu.contract.model import Agreement, Document, Negotiation, State
 from chengshu.identity.model import MAX_ID
 from chengshu.kernel.clock import from_iso, iso
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import add_unless_there, metadata
 from chengshu.kernel.machine import Role
 
 offers = Table(
@@ -103,7 +102,8 @@ _WITH_STATE = select(agreements, negotiations.c.state).join(negotiations, negoti
 _AGREEMENT = _WITH_STATE.where(agreements.c.id == bindparam("agreement_id"))
 _RECEIVED = select(received.c.kind).where(received.c.negotiation == bindparam("own_pid"), received.c.digest == bindparam("message"))
 _OFFER = select(offers.c.digest).where(offers.c.digest == bindparam("key"))
-_ADD, _ADD_OFFER, _ADD_RECEIVED, _ADD_AGREEMENT = (table.insert() for table in (negotiations, offers, received, agreements))
+_ADD, _ADD_OFFER = (table.insert() for table in (negotiations, offers))
+_ADD_AGREEMENT, _ADD_RECEIVED = (add_unless_there(table) for table in (agreements, received))
 _SIGN = update(agreements).where(agreements.c.id == bindparam("agreement_id"))
 _SAVE = update(negotiations).where(negotiations.c.id == bindparam("own_pid"))
 
@@ -143,9 +143,10 @@ def every_negotiation(tx: Connection) -> list[Negotiation]:
     return [_negotiation(row) for row in rows]
 
 
-def add_received(tx: Connection, pid: str, *, message: str, kind: str, at: datetime) -> None:
-    """Remember the digest of a message that a negotiation received."""
-    tx.execute(_ADD_RECEIVED, {"negotiation": pid, "digest": message, "kind": kind, "received_at": iso(at)})
+def add_received(tx: Connection, pid: str, *, message: str, kind: str, at: datetime) -> bool:
+    """Remember the digest of a message that a negotiation received; return False where it was received before."""
+    values = {"negotiation": pid, "digest": message, "kind": kind, "received_at": iso(at)}
+    return bool(tx.execute(_ADD_RECEIVED[tx.dialect.name], values).rowcount)
 
 
 def has_received(tx: Connection, pid: str, message: str) -> bool:
@@ -156,22 +157,17 @@ def has_received(tx: Connection, pid: str, message: str) -> bool:
 def add_agreement(tx: Connection, agreement: Agreement, *, digest: str) -> bool:
     """Keep an agreement under its document's digest; return False where its id is taken."""
     _, until = window_of(agreement)
-    try:
-        with tx.begin_nested():
-            values = {
-                "id": agreement.id,
-                "negotiation": agreement.negotiation,
-                "product": agreement.product,
-                "document": dict(agreement.document),
-                "digest": digest,
-                "provider_signature": agreement.provider_signature,
-                "consumer_signature": agreement.consumer_signature,
-                "valid_until": None if until is None else iso(until),
-            }
-            tx.execute(_ADD_AGREEMENT, values)
-    except IntegrityError:
-        return False
-    return True
+    values = {
+        "id": agreement.id,
+        "negotiation": agreement.negotiation,
+        "product": agreement.product,
+        "document": dict(agreement.document),
+        "digest": digest,
+        "provider_signature": agreement.provider_signature,
+        "consumer_signature": agreement.consumer_signature,
+        "valid_until": None if until is None else iso(until),
+    }
+    return bool(tx.execute(_ADD_AGREEMENT[tx.dialect.name], values).rowcount)
 
 
 def save_consumer_signature(tx: Connection, agreement_id: str, signature: str | None) -> None:

@@ -1,8 +1,10 @@
 """The node's own id and the list of parties that it knows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from chengshu.identity import store
 from chengshu.identity.model import Party, Scheme, checked_address, checked_id, did_key, public_key_of, signs
@@ -10,7 +12,7 @@ from chengshu.identity.ports import Evidence
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import PublicKey, Signer, suite_of
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import Conflict, Invalid, NotFound
+from chengshu.kernel.errors import Conflict, Invalid, NotFound, Unidentified
 from chengshu.kernel.outgoing import Outgoing, outgoing_of
 from chengshu.kernel.text import Text
 
@@ -141,14 +143,29 @@ class Identity:
         with self._database.read() as tx:
             return store.every(tx)
 
+    def take_once(self, did: str, *, jti: str, until: datetime, replayed: Callable[[], Unidentified]) -> None:
+        """Remember this token of ``did`` until it is void anyway; raise what ``replayed`` returns where it was seen before.
+
+        Within ``Database.together`` both happen in the transaction of what the token vouches for.
+        """
+
+        def take(tx: Connection) -> None:
+            if not self._remember(tx, did, jti=jti, until=until):
+                raise replayed()
+
+        self._database.first(take)
+
     def first_sight(self, did: str, *, jti: str, until: datetime) -> bool:
-        """Say whether this token of ``did`` is seen for the first time, and remember it until it is void anyway."""
-        now = self._clock()
+        """Say at once whether this token of ``did`` is seen for the first time, and remember it until it is void anyway."""
         with self._database.write() as tx:
-            if self._swept is None or abs(now - self._swept) >= SWEEP:
-                store.forget_void(tx, now=now)
-                self._swept = now
-            return store.remember(tx, did, jti=jti, until=until)
+            return self._remember(tx, did, jti=jti, until=until)
+
+    def _remember(self, tx: Connection, did: str, *, jti: str, until: datetime) -> bool:
+        now = self._clock()
+        if self._swept is None or abs(now - self._swept) >= SWEEP:
+            store.forget_void(tx, now=now)
+            self._swept = now
+        return store.remember(tx, did, jti=jti, until=until)
 
 
 def _named(name: str) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, String, Table, bindparam, delete, or_, select
+from sqlalchemy import JSON, Column, Connection, String, Table, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.identity.model import MAX_ID, Party, Scheme
 from chengshu.kernel.clock import from_iso, iso
-from chengshu.kernel.database import metadata
+from chengshu.kernel.database import add_unless_there, metadata
 
 parties = Table(
     "parties",
@@ -34,8 +34,7 @@ seen_tokens = Table(
 
 
 # What every message asks for is put together once: to build a statement costs more than to run it.
-_SEEN = select(seen_tokens.c.jti).where(seen_tokens.c.did == bindparam("issuer"), seen_tokens.c.jti == bindparam("token"))
-_ADD_SEEN = seen_tokens.insert()
+_ADD_SEEN = add_unless_there(seen_tokens)
 
 
 def add(tx: Connection, party: Party) -> bool:
@@ -79,10 +78,7 @@ def every(tx: Connection) -> list[Party]:
 
 def remember(tx: Connection, did: str, *, jti: str, until: datetime) -> bool:
     """Keep a used token until it is void anyway; return False where it was kept before."""
-    known = tx.execute(_SEEN, {"issuer": did, "token": jti}).first()
-    if known is None:
-        tx.execute(_ADD_SEEN, {"did": did, "jti": jti, "until": iso(until)})
-    return known is None
+    return bool(tx.execute(_ADD_SEEN[tx.dialect.name], {"did": did, "jti": jti, "until": iso(until)}).rowcount)
 
 
 def forget_void(tx: Connection, *, now: datetime) -> None:

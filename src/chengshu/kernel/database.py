@@ -1,11 +1,12 @@
 """One database a node behind SQLAlchemy Core, kept by SQLite or by PostgreSQL: one writer at a time, one flush for many acts."""
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Connection, Engine, Executable, Integer, MetaData, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -30,12 +31,19 @@ LONG = BigInteger().with_variant(Integer(), "sqlite")
 _AFTER = "chengshu_after"
 
 
+class _First(threading.local):
+    """What a thread's next act is to begin with; None where nothing may wait for one."""
+
+    todo: list[Callable[[Connection], None]] | None = None
+
+
 class Database:
     """Transactions on one database; ``write`` takes the write lock at once, so that a decision and its evidence agree."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._commits = SharedCommits(backend.writing, patience_s=BUSY_TIMEOUT_S)
+        self._first = _First()
         self._closing = weakref.finalize(self, _close, self._commits, backend)
 
     @property
@@ -62,11 +70,48 @@ class Database:
         let it.
         """
         after: list[Callable[[], None]] = []
+        first = self._first.todo
         with self._translated(), self._commits.act(), self.backend.acts.connect() as connection:
             connection.execution_options(**{_AFTER: after})
+            for do in list(first or ()):
+                do(connection)
             yield connection
+        if first:
+            first.clear()
         for call in after:
             call()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let what :meth:`first` is given in the block be done in the transaction of this thread's next ``write()`` in it.
+
+        What no ``write()`` that went well took along is written when the block is left, however it is left.
+        """
+        if self._first.todo is not None:
+            yield
+            return
+        todo: list[Callable[[Connection], None]] = []
+        self._first.todo = todo
+        try:
+            yield
+        finally:
+            try:
+                if todo:
+                    with self.write():
+                        pass
+            finally:
+                self._first.todo = None
+
+    def first(self, do: Callable[[Connection], None]) -> None:
+        """Do something in this thread's next ``write()`` within :meth:`together`, before anything else; outside of that, at once.
+
+        Where ``do`` raises, that act is undone and leaves with the exception.
+        """
+        if self._first.todo is not None:
+            self._first.todo.append(do)
+            return
+        with self.write() as tx:
+            do(tx)
 
     def close(self) -> None:
         """Let go of the connections, which SQLite takes as the moment to tidy its files; the next act opens them again."""
@@ -141,9 +186,17 @@ def add_if_absent(tx: Connection, table: Table, values: Mapping[str, Any]) -> bo
     return bool(tx.execute(_insert(tx)(table).values(**values).on_conflict_do_nothing()).rowcount)
 
 
+def add_unless_there(table: Table) -> Mapping[str, Executable]:
+    """Return, by dialect, the statement that keeps a row unless a unique key of it is taken: for what is too frequent to build anew."""
+    return {name: insert(table).on_conflict_do_nothing() for name, insert in _INSERTS.items()}
+
+
+_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""The inserts that know conflicts: each dialect of SQLAlchemy has its own, with the same methods."""
+
+
 def _insert(tx: Connection) -> Any:
-    """The insert that knows conflicts: each dialect of SQLAlchemy has its own, with the same methods."""
-    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[tx.dialect.name]
+    return _INSERTS[tx.dialect.name]
 
 
 def _end(connection: Connection) -> None:

@@ -1,22 +1,27 @@
 """Work that must survive a restart: a table, and an outbox; :mod:`chengshu.kernel.worker` does what is in it."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Index, Integer, String, Table, bindparam, case, exists, null, select
 from sqlalchemy import Text as LongText
 
-from chengshu.kernel.bell import Bell
 from chengshu.kernel.clock import Clock, from_iso, iso
 from chengshu.kernel.database import after_commit, metadata
+from chengshu.kernel.desk import Desk
 from chengshu.kernel.errors import ChengshuError
 
 MAX_ATTEMPTS = 8
 LONGEST_WAIT = timedelta(minutes=5)
 """Between two attempts of a patient kind of task, which waits for as long as it takes."""
+
+LEASE = timedelta(minutes=10)
+"""So long a task is its worker's own; a worker that lives renews it, so that it ends only where the worker is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,10 @@ class Task:
     last_error: str | None
 
 
-Handler = Callable[[Mapping[str, Any]], None]
+Keep = Callable[[Connection], None]
+"""Writes what a task has found out, in the transaction that ends the task."""
+
+Handler = Callable[[Mapping[str, Any]], Keep | None]
 OnFailed = Callable[[Mapping[str, Any], ChengshuError], None]
 GivenUp = Callable[[Connection, Task, ChengshuError], None]
 """Told of every task that is given up, in the transaction that ends it."""
@@ -84,26 +92,44 @@ GivenUp = Callable[[Connection, Task, ChengshuError], None]
 # What every task asks for is put together once: to build a statement costs more than to run it.
 _BEFORE = tasks.alias("before")
 _IS_BEHIND = exists().where(_BEFORE.c.lane == bindparam("of_lane"), _BEFORE.c.state == TaskState.PENDING)
-_DEFER = tasks.insert().values(due_at=case((_IS_BEHIND, null()), else_=bindparam("now", type_=String)))
+_DEFER = (
+    tasks.insert()
+    .values(
+        due_at=case((_IS_BEHIND, null()), else_=bindparam("due", type_=String)),
+        leased_by=case((_IS_BEHIND, null()), else_=bindparam("taker", type_=String)),
+        attempts=case((_IS_BEHIND, 0), else_=bindparam("attempt", type_=Integer)),
+    )
+    .returning(tasks.c.seq, tasks.c.leased_by, tasks.c.due_at)
+)
 
 
 class Tasks:
-    """Defers work inside a caller's transaction and says what is waiting, for whom and why; ``bell`` rings when work was deferred."""
+    """Defers work inside a caller's transaction and says what is waiting, for whom and why.
+
+    What is deferred while a worker of this process has the ``desk`` open is leased to it at once and laid there; else its bell rings.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.bell = Bell()
+        self.desk: Desk[Task] = Desk()
 
     def defer(self, tx: Connection, kind: str, payload: Mapping[str, Any], *, lane: str, waits_for: str) -> int:
         """Record work to be done after ``tx`` commits; return its number. ``waits_for`` names whom it will wait for.
 
         ``tx`` MUST come from ``Database.write()``: what is before it in its lane must not change meanwhile.
         """
-        values = {"kind": kind, "lane": lane, "payload": dict(payload), "state": TaskState.PENDING, "attempts": 0, "waits_for": waits_for}
-        row = tx.execute(_DEFER, {**values, "of_lane": lane, "now": iso(self._clock())})
-        after_commit(tx, self.bell.ring)
-        (seq,) = row.inserted_primary_key or (0,)
-        return int(seq)
+        now = self._clock()
+        taker = self.desk.taker_of(kind)
+        values = {"kind": kind, "lane": lane, "payload": dict(payload), "state": TaskState.PENDING, "waits_for": waits_for}
+        lease = {"taker": None, "due": iso(now), "attempt": 0} if taker is None else {"taker": taker, "due": iso(now + LEASE), "attempt": 1}
+        row = tx.execute(_DEFER, {**values, "of_lane": lane, **lease}).one()
+        if row.leased_by is None and row.due_at is not None:  # what is behind another is let go on by whoever ends that
+            after_commit(tx, self.desk.ring)
+        elif row.leased_by is not None:
+            as_kept = json.loads(json.dumps(values["payload"]))  # what is handed on is what would be found in the database
+            task = Task(row.seq, kind, lane, as_kept, TaskState.PENDING, 0, due_at=now, waits_for=waits_for, last_error=None)
+            after_commit(tx, partial(self.desk.lay, task))
+        return int(row.seq)
 
     def waiting(self, tx: Connection, *, lane: str | None = None) -> list[Task]:
         """Return every task that is neither done nor given up, of one lane or of all, oldest first."""

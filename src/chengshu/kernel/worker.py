@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -10,18 +10,15 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Select, String, bindparam, delete, func, select, update
 
-from chengshu.kernel.bell import Bell
 from chengshu.kernel.clock import Clock, from_iso, iso
 from chengshu.kernel.database import Database, after_commit
+from chengshu.kernel.desk import Desk
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, Unavailable
 from chengshu.kernel.process import has_ended, own_name
-from chengshu.kernel.tasks import GivenUp, Handler, OnFailed, Patience, Task, TaskState, task_of, tasks
+from chengshu.kernel.tasks import LEASE, GivenUp, Handler, Keep, OnFailed, Patience, Task, TaskState, task_of, tasks
 from chengshu.kernel.text import Text
 
 FIRST_WAIT = timedelta(milliseconds=200)
-LEASE = timedelta(minutes=10)
-"""So long a task is its worker's own; a worker that lives renews it, so that it ends only where the worker is gone."""
-
 DONE_KEPT = timedelta(days=7)
 """So long a done task can be looked at; then it is removed. Tasks that were given up are kept."""
 
@@ -38,7 +35,7 @@ _LEASE = update(tasks).where(_TASK)
 _SAVE = update(tasks).where(*_HELD).values(leased_by=None)
 _BEHIND = tasks.alias("behind")
 _NEXT = select(func.min(_BEHIND.c.seq)).where(_BEHIND.c.lane == bindparam("of_lane"), _BEHIND.c.state == TaskState.PENDING)
-_RELEASE = update(tasks).where(tasks.c.seq == _NEXT.scalar_subquery())
+_RELEASE = update(tasks).where(tasks.c.seq == _NEXT.scalar_subquery()).returning(*tasks.c)
 
 
 class Worker:
@@ -47,7 +44,7 @@ class Worker:
     A handler MUST be idempotent: after a crash its task runs again. ``on_failed`` learns of tasks given up, after ``given_up`` did. Several
     workers may run side by side, in threads and processes; a lane is never run by two of them at once. Tasks of a ``patient`` kind are
     never given up for ``Unavailable``: whoever they wait for may be away for days. ``patience`` is by kind, where it is not the usual.
-    ``bell`` is rung when a task ends and another of its lane may be taken.
+    Tasks that lie on ``desk`` are this worker's once it has called :meth:`open`; its bell is rung when another may be taken.
     """
 
     def __init__(
@@ -60,7 +57,7 @@ class Worker:
         given_up: GivenUp,
         patient: Collection[str] = _NEVER,
         patience: Mapping[str, Patience] = _USUAL,
-        bell: Bell | None = None,
+        desk: Desk[Task] | None = None,
     ) -> None:
         self._database = database
         self._name = f"{own_name()}/{uuid4().hex[:12]}"
@@ -68,7 +65,7 @@ class Worker:
         self._left: set[tuple[int, int]] = set()
         """Tasks by their numbers, and the attempt, of which the database went away before it was kept how they ended."""
 
-        self.bell = bell or Bell()
+        self.desk: Desk[Task] = desk or Desk()
         self._given_up = given_up
         self._clock = clock
         self._handlers = handlers
@@ -90,12 +87,24 @@ class Worker:
                     mine = update(tasks).where(*leased, tasks.c.leased_by == holder)
                     tx.execute(mine.values(leased_by=None, due_at=iso(self._clock())))
 
+    def open(self, *, not_taken: Collection[str] = _NEVER) -> None:
+        """Have what this process defers laid on the desk for this worker's threads, but for the kinds that not each of them takes."""
+        self.desk.open(self._name, not_taken=not_taken)
+
+    def close(self) -> None:
+        """Have nothing more laid on the desk, and leave what lies there to be found by whoever works next."""
+        left = [task.seq for task in self.desk.close()]
+        if left:
+            with self._database.write() as tx:
+                tx.execute(update(tasks).where(*self._held(left)).values(leased_by=None, due_at=iso(self._clock())))
+
     def renew(self) -> None:
-        """Make the leases of what this worker runs now last; call more often than they would end."""
-        if not self._running:
+        """Make the leases of what this worker runs now, or will from its desk, last; call more often than they would end."""
+        mine = [*self._running, *(task.seq for task in self.desk.lying())]
+        if not mine:
             return
         with self._database.write() as tx:
-            tx.execute(update(tasks).where(*self._held()).values(due_at=iso(self._clock() + LEASE)))
+            tx.execute(update(tasks).where(*self._held(mine)).values(due_at=iso(self._clock() + LEASE)))
 
     def prune(self) -> None:
         """Remove the tasks that were done long ago."""
@@ -107,11 +116,19 @@ class Worker:
             with self._database.write() as tx:
                 removed = tx.execute(delete(tasks).where(tasks.c.seq.in_(chosen))).rowcount
 
+    def run_laid(self) -> int:
+        """Run what lies on the desk, and return how many tasks that were; what is due in the database is left for :meth:`run_due`."""
+        ran = 0
+        while (task := self.desk.take()) is not None:
+            self._run(task)
+            ran += 1
+        return ran
+
     def run_due(self, *, leave_out: Collection[str] = _NEVER) -> int:
         """Run every task that is due now, but for the kinds that are left to other workers, and return how many ran."""
         self._give_back()
         ran = 0
-        while (task := self._claim(leave_out)) is not None:
+        while (task := self._taken(leave_out)) is not None:
             self._run(task)
             ran += 1
         return ran
@@ -121,6 +138,17 @@ class Worker:
         with self._database.read() as tx:
             due_at = tx.execute(_next_due(frozenset(leave_out))).scalar()
         return None if due_at is None else max(from_iso(due_at) - self._clock(), timedelta())
+
+    def _taken(self, leave_out: Collection[str]) -> Task | None:
+        """The task to run next: from the desk, where what lies is leased already, or from the database."""
+        task = self.desk.take()
+        if task is None:
+            heard = self.desk.rung
+            task = self._claim(leave_out)
+            if task is None:
+                self.desk.clear(heard)
+                task = self.desk.take()
+        return task
 
     def _claim(self, leave_out: Collection[str]) -> Task | None:
         look, due, now = *_due(frozenset(leave_out)), {"now": iso(self._clock())}
@@ -142,8 +170,8 @@ class Worker:
             raise
         return task
 
-    def _held(self) -> tuple[Any, ...]:
-        return tasks.c.state == TaskState.PENDING, tasks.c.leased_by == self._name, tasks.c.seq.in_(list(self._running))
+    def _held(self, mine: list[int]) -> tuple[Any, ...]:
+        return tasks.c.state == TaskState.PENDING, tasks.c.leased_by == self._name, tasks.c.seq.in_(mine)
 
     def _run(self, task: Task) -> None:
         self._running.add(task.seq)
@@ -167,7 +195,7 @@ class Worker:
 
     def _done(self, task: Task) -> None:
         try:
-            self._handlers[task.kind](task.payload)
+            keep = self._handlers[task.kind](task.payload)
         except Unavailable as error:
             if task.kind in self._patient or task.attempts + 1 < self._patience_for(task).attempts:
                 self._retry(task, error)
@@ -178,13 +206,23 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # a defect of ours must not leave anybody waiting for ever; its text may carry data
             self._give_up(task, _defect(error))
         else:
+            self._keep(task, keep)
+
+    def _keep(self, task: Task, keep: Keep | None) -> None:
+        """End a task that was done, with what it found out; where that is refused, it is given up."""
+        try:
             with self._database.write() as tx:
                 self._end(tx, task, TaskState.DONE, error=None)
+                if keep is not None:
+                    _kept(tx, keep)
+        except _NotKeptError as error:
+            self._give_up(task, error.reason)
 
     def _retry(self, task: Task, error: ChengshuError) -> None:
         wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), self._patience_for(task).longest_wait)
         with self._database.write() as tx:
             self._save(tx, task, due_at=iso(self._clock() + wait), last_error=_words(error))
+            after_commit(tx, self.desk.ring)
 
     def _patience_for(self, task: Task) -> Patience:
         return self._patience.get(task.kind, Patience())
@@ -200,8 +238,19 @@ class Worker:
         """End a task, and let the next of its lane be taken."""
         now = iso(self._clock())
         self._save(tx, task, state=state, due_at=now, last_error=None if error is None else _words(error))
-        if tx.execute(_RELEASE, {"of_lane": task.lane, "due_at": now}).rowcount:
-            after_commit(tx, self.bell.ring)
+        row = tx.execute(_RELEASE, {"of_lane": task.lane, "due_at": now}).mappings().first()
+        if row is not None:
+            self._let_go_on(tx, task_of(row))
+
+    def _let_go_on(self, tx: Connection, task: Task) -> None:
+        """Lay the next task of a lane on the desk, leased, or else say that it may be taken."""
+        taker = self.desk.taker_of(task.kind)
+        if taker is None:
+            after_commit(tx, self.desk.ring)
+            return
+        lease = {"due_at": iso(self._clock() + LEASE), "leased_by": taker, "attempts": task.attempts + 1}
+        tx.execute(_LEASE, {"task": task.seq, **lease})
+        after_commit(tx, partial(self.desk.lay, task))
 
     def _save(self, tx: Connection, task: Task, **values: Any) -> None:
         """Change a task that this worker holds; raise Conflict where its lease ended and it is another's."""
@@ -227,6 +276,21 @@ def _due(leave_out: frozenset[str]) -> tuple[Select[Any], Select[Any]]:
 @cache
 def _next_due(leave_out: frozenset[str]) -> Select[Any]:
     return _first(leave_out).with_only_columns(tasks.c.due_at)
+
+
+class _NotKeptError(Exception):
+    """Undoes the transaction in which a task's outcome was refused; ``reason`` is why."""
+
+    def __init__(self, reason: ChengshuError) -> None:
+        super().__init__(reason.code)
+        self.reason = reason
+
+
+def _kept(tx: Connection, keep: Keep) -> None:
+    try:
+        keep(tx)
+    except ChengshuError as error:
+        raise _NotKeptError(error) from error
 
 
 def _words(error: ChengshuError) -> str:

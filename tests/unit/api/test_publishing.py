@@ -41,9 +41,9 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_what_another_process_appended_is_published_at_the_next_look_and_the_look_after_it_comes_soon(desk: Desk) -> None:
-    assert desk.publisher.step(CALM_S) == SOON_S
+    assert SOON_S <= desk.publisher.step(CALM_S) <= CALM_S
     desk.append()
-    assert desk.publisher.step(CALM_S) == SOON_S
+    assert SOON_S <= desk.publisher.step(CALM_S) <= CALM_S
     assert desk.ours.checkpoint().size == 1
 
 
@@ -68,7 +68,7 @@ def test_an_error_is_told_and_the_log_is_published_once_it_is_mended(desk: Desk)
     assert desk.publisher.step(SOON_S) == TROUBLED_S
     assert [error.kind for error in desk.told] == ["Tampered"]
     checkpoint.write_bytes(good)
-    assert desk.publisher.step(TROUBLED_S) == SOON_S
+    assert SOON_S <= desk.publisher.step(TROUBLED_S) <= CALM_S
     assert desk.ours.checkpoint().size == 2
 
 

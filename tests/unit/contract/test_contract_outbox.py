@@ -189,16 +189,16 @@ def test_a_negotiation_that_has_ended_cannot_be_ended_again(pair: tuple[Side, Si
 def test_a_second_pid_for_one_negotiation_is_refused(pair: tuple[Side, Side]) -> None:
     consumer, provider = pair
     pid = requested(consumer, provider)
-    consumer.contracts.learn(pid, "urn:theirs")
+    learn(consumer, pid, "urn:theirs")
     with pytest.raises(Invalid):
-        consumer.contracts.learn(pid, "urn:other")
+        learn(consumer, pid, "urn:other")
 
 
 def test_one_pid_for_two_negotiations_is_refused(pair: tuple[Side, Side]) -> None:
     consumer, provider = pair
-    consumer.contracts.learn(requested(consumer, provider), "urn:theirs")
+    learn(consumer, requested(consumer, provider), "urn:theirs")
     with pytest.raises(Invalid):
-        consumer.contracts.learn(requested(consumer, provider), "urn:theirs")
+        learn(consumer, requested(consumer, provider), "urn:theirs")
 
 
 def test_an_agreement_may_overtake_the_answer_to_the_request(pair: tuple[Side, Side]) -> None:
@@ -224,7 +224,7 @@ def test_a_providers_offer_with_the_rules_we_asked_for_is_accepted_at_once(pair:
 def test_a_providers_offer_with_other_rules_waits_for_a_person(pair: tuple[Side, Side]) -> None:
     consumer, provider = pair
     pid = requested(consumer, provider)
-    consumer.contracts.learn(pid, "urn:theirs")
+    learn(consumer, pid, "urn:theirs")
     other = {"@id": "urn:o", "@type": "Offer", "target": "urn:t", **to_odrl(Policy((Purpose(frozenset({"other"})),)))}
     consumer.contracts.receive(provider.identity.did, own_pid=pid, peer_pid="urn:theirs", content=Propose(other, None))
     consumer.worker.run_due()
@@ -335,6 +335,11 @@ def test_an_agreement_that_the_consumer_did_not_sign_never_comes_into_force(pair
     assert (ended.state, ended.code) == (State.TERMINATED, "agreement-signature")
     assert provider.contracts.agreements() == []
     assert "agreement.signed" not in [entry.kind for entry in provider.evidence.entries(0, 100)]
+
+
+def learn(side: Side, pid: str, peer_pid: str) -> None:
+    with side.database.write() as tx:
+        side.contracts.learn(tx, pid, peer_pid)
 
 
 class Confused:

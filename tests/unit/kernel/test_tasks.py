@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Unavailable
-from chengshu.kernel.tasks import LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, tasks
+from chengshu.kernel.tasks import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Task, Tasks, tasks
 from chengshu.kernel.text import Text
-from chengshu.kernel.worker import DONE_KEPT, FIRST_WAIT, LEASE, Worker, _first
+from chengshu.kernel.worker import DONE_KEPT, FIRST_WAIT, Worker, _first
 from databases import database_at
 
 HINT = Text("Wait.", "请等待。")
@@ -326,7 +326,7 @@ def test_done_tasks_are_removed_after_their_time_and_given_up_ones_are_kept(benc
 
 
 def test_the_bell_rings_once_work_is_durable_and_not_for_what_is_undone(bench: Bench) -> None:
-    bell = bench.tasks.bell
+    bell = bench.tasks.desk
     with bench.database.write() as tx:
         bench.tasks.defer(tx, "note", {"name": "one"}, lane="lane", waits_for="somebody")
         assert bell.rung == 0

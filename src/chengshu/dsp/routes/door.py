@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -88,11 +88,16 @@ class Answer:
 Act = Callable[[str, dict[str, Any]], dict[str, Any] | Answer]
 
 
+Together = Callable[[], AbstractContextManager[None]]
+"""Lets what is to be remembered of a credential be written in the transaction of the act that it vouches for."""
+
+
 class Door:
     """Identifies the sender, calls one verb, and answers with its document or a typed error."""
 
-    def __init__(self, credentials: CredentialSource) -> None:
+    def __init__(self, credentials: CredentialSource, together: Together) -> None:
         self._credentials = credentials
+        self._together = together
 
     def answer(self, family: Family, call: Call, act: Act, *, pid: str = "", status: int = 200) -> Response:
         """Return what ``act`` makes of the sender and the message (empty for a GET), or the error of ``family`` that it left with.
@@ -107,10 +112,11 @@ class Door:
                 raise _too_slow()
             if "%00" in call.request.path:
                 raise no_such_path()  # no id of ours has a NUL, and no database is asked for one
-            sender = self._credentials.verify(call.authorization, call.request)
-            if call.request.method == "POST":
-                value = call.json()
-            made = act(sender, value)
+            with self._together():
+                sender = self._credentials.verify(call.authorization, call.request)
+                if call.request.method == "POST":
+                    value = call.json()
+                made = act(sender, value)
             answer = made if isinstance(made, Answer) else Answer(made)
             return _packed(json_response(answer.document, status=status, headers=answer.headers), call)
         except ChengshuError as error:

@@ -9,19 +9,17 @@ from chengshu.dsp.routes.catalog import catalog_routes
 from chengshu.dsp.routes.door import PATH, VERSION, Door, Family, error_response, hanging_up, json_response, no_such_path
 from chengshu.dsp.routes.negotiation import negotiation_routes
 from chengshu.dsp.service import DspCatalog
-from chengshu.identity.ports import CredentialSource
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
-def router(*, contracts: Contracts, agreements: Agreements, catalog: DspCatalog, credentials: CredentialSource) -> APIRouter:
+def router(*, contracts: Contracts, agreements: Agreements, catalog: DspCatalog, door: Door) -> APIRouter:
     """Return the routes of the Dataspace Protocol 2025-1, to be included at the root of an application.
 
     Unknown senders, unknown pids and pids of others all get 404, so that nobody learns what exists; whatever is against the protocol or
     the state of its process gets 400.
     """
     routes = APIRouter(include_in_schema=False)
-    door = Door(credentials)
     routes.get("/.well-known/dspace-version")(_version)
     catalog_routes(routes, door, catalog)
     negotiation_routes(routes, door, contracts)

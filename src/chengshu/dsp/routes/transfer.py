@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from chengshu.dsp.routes.door import PATH, Door, Family
 from chengshu.dsp.routes.processes import Arrival, ProcessDoor, Reader
 from chengshu.dsp.translate import transfer as translate
-from chengshu.identity.ports import CredentialSource
 from chengshu.transfer.process.model import TransferProcess
 from chengshu.transfer.process.service import TransferProcesses
 
@@ -20,7 +19,7 @@ _LATER: dict[str, Reader[translate.Received]] = {
 """Both sides have the same paths: a pid is ours alone, and the state machine knows who may say what."""
 
 
-def transfer_router(*, processes: TransferProcesses, credentials: CredentialSource) -> APIRouter:
+def transfer_router(*, processes: TransferProcesses, door: Door) -> APIRouter:
     """Return the paths below ``/transfers``, to be included as :func:`chengshu.dsp.routes.protocol.router` is."""
 
     def request(sender: str, value: dict[str, Any]) -> TransferProcess:
@@ -32,7 +31,7 @@ def transfer_router(*, processes: TransferProcesses, credentials: CredentialSour
 
     routes = APIRouter(include_in_schema=False)
     way_in = ProcessDoor(
-        door=Door(credentials),
+        door=door,
         family=Family.TRANSFER,
         path="transfers",
         seen_by=processes.seen_by,

@@ -87,8 +87,7 @@ class TokenCredentials:
             raise _fault("identity.token-audience", "expected a token for this node, got one for another")
         self._check_time(token)
         _check_request(token.claims, request, body=self._digests.of_bytes(request.body))
-        if not self._identity.first_sight(sender, jti=token.claims["jti"], until=token.moment("exp") + SKEW):
-            raise _fault("identity.token-replayed", "expected a token that was not used before, got one that was")
+        self._identity.take_once(sender, jti=token.claims["jti"], until=token.moment("exp") + SKEW, replayed=_replayed)
         return sender
 
     def _check_time(self, token: _Token) -> None:
@@ -143,6 +142,10 @@ def _decode(text: str) -> bytes:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError) as error:
         raise _malformed("expected base64url parts, got something else") from error
+
+
+def _replayed() -> Unidentified:
+    return _fault("identity.token-replayed", "expected a token that was not used before, got one that was")
 
 
 def _malformed(message: str) -> Unidentified:
