@@ -101,7 +101,8 @@ class DataContract:
 
     ``rate_hz`` is per moving thing (per value of the track columns). ``heading`` and ``time`` are the only conventions there are,
     or None where the product has no such column. ``privacy_unit`` names the column that identifies whom the rows are about;
-    an answer needs at least ``minimum_group`` of them. ``place`` is where the rows are read in place; None where a file is given.
+    an answer needs at least ``minimum_group`` of them. ``dominance_percent`` is the p of the p%-rule on sums, None where
+    there is no such rule. ``place`` is where the rows are read in place; None where a file is given.
     """
 
     id: str
@@ -116,6 +117,7 @@ class DataContract:
     delimiter: str = ","
     privacy_unit: str | None = None
     minimum_group: int | None = None
+    dominance_percent: int | None = None
     crs: Crs | None = None
     bbox: Box | None = None
     heading: str | None = None

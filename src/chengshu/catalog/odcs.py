@@ -62,6 +62,7 @@ _CONTRACT_KEYS = (
     "x-title-zh",
     "x-privacy-unit",
     "x-minimum-group",
+    "x-dominance-percent",
     "x-crs",
     "x-bbox",
     "x-heading",
@@ -117,6 +118,7 @@ def document_of(contract: DataContract) -> dict[str, Any]:
         "x-title-zh": contract.name.zh,
         "x-privacy-unit": contract.privacy_unit,
         "x-minimum-group": contract.minimum_group,
+        "x-dominance-percent": contract.dominance_percent,
         "x-crs": contract.crs and contract.crs.value,
         "x-bbox": contract.bbox and [contract.bbox.min_lon, contract.bbox.min_lat, contract.bbox.max_lon, contract.bbox.max_lat],
         "x-heading": contract.heading,
@@ -214,7 +216,8 @@ class _Reader:
             encoding=(server.encoding if server else None) or "utf-8",
             delimiter=(server.delimiter if server else None) or ",",
             privacy_unit=self._custom_text("x-privacy-unit"),
-            minimum_group=self._minimum_group(),
+            minimum_group=self._whole("x-minimum-group"),
+            dominance_percent=self._whole("x-dominance-percent", most=100),
             crs=self._crs(columns),
             bbox=self._bbox(),
             heading=self._convention("x-heading", HEADING, custom),
@@ -328,10 +331,11 @@ class _Reader:
             raise self._fault("customProperties.x-rate-hz", "a rate above 0", "a rate of 0 or below")
         return rate
 
-    def _minimum_group(self) -> int | None:
-        value = self._custom.get("x-minimum-group")
-        if value is not None and (type(value) is not int or value < 1):
-            raise self._fault("customProperties.x-minimum-group", "a whole number of at least 1", _kind(value))
+    def _whole(self, name: str, *, most: int | None = None) -> int | None:
+        value = self._custom.get(name)
+        if value is not None and (type(value) is not int or value < 1 or (most is not None and value > most)):
+            bound = "" if most is None else f" and at most {most}"
+            raise self._fault(f"customProperties.{name}", f"a whole number of at least 1{bound}", _kind(value))
         return value
 
     def _synthetic(self) -> Text | None:

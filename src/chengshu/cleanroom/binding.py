@@ -22,6 +22,7 @@ from chengshu.cleanroom.relation import (
     Comparison,
     Condition,
     Constant,
+    Dominance,
     Finish,
     GroupValue,
     Measure,
@@ -59,7 +60,8 @@ def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary,
     measures = tuple(after.measures)
     counts, singles = _counts(measures, after.owners, units), _singles(measures, after.owners, units)
     weighed = any(_weighs(measure) for measure in measures)
-    return Summary(groups, measures, counts, singles, uniques(query, terms) if weighed else (), body), finish
+    dominances = _dominances(measures, after.owners, units, terms)
+    return Summary(groups, measures, counts, singles, uniques(query, terms) if weighed else (), body, dominances), finish
 
 
 def alias_or_self(select: exp.Select, expression: exp.Expr) -> exp.Expr:
@@ -168,6 +170,19 @@ def _singles(measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit
         record = units[owner].record
         if _weighs(measure) and measure.of is not None and record is not None:
             wanted.append(Single(units[owner].product, record, measure.of))
+    return tuple(dict.fromkeys(wanted))
+
+
+def _dominances(
+    measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit, ...], terms: Mapping[str, ProductTerms]
+) -> tuple[Dominance, ...]:
+    """Return the marks that the gate needs where an owner does not want sums, or means, which are sums, that one unit makes up."""
+    wanted = []
+    for measure, owner in zip(measures, owners, strict=True):
+        unit = units[owner]
+        percent = terms[unit.product].schema.dominance_percent
+        if percent is not None and measure.of is not None and measure.function in {Aggregate.SUM, Aggregate.AVG}:
+            wanted.append(Dominance(unit.product, percent, measure.of, unit.ref, measure.column))
     return tuple(dict.fromkeys(wanted))
 
 

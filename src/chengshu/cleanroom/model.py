@@ -137,17 +137,21 @@ class Schema:
 
     ``product`` is the name in SQL, ``party.product``. ``privacy_unit`` is the column whose distinct values are the people
     or vehicles protected; without one, each row counts as one. ``minimum_group`` is the least number of units a released
-    group holds; 1 marks public reference data.
+    group holds; 1 marks public reference data. ``dominance_percent`` is the p of the p%-rule: a group is held back when the second
+    largest contributor to a sum could tell the largest one's contribution to within p percent; None where there is no such rule.
     """
 
     product: str
     columns: tuple[Column, ...]
     privacy_unit: str | None
     minimum_group: int
+    dominance_percent: int | None = None
 
     def __post_init__(self) -> None:
         text(self.product, "schema.product", pattern=_PRODUCT, expected="party.product in lower case")
         whole(self.minimum_group, "schema.minimum_group", least=1)
+        if self.dominance_percent is not None and whole(self.dominance_percent, "schema.dominance_percent", least=1) > 100:
+            raise wrong("schema.dominance_percent", expected="a whole number from 1 to 100", got="a larger one")
         names = [column.name.lower() for column in self.columns]
         if not names or len(set(names)) != len(names):
             raise wrong("schema.columns", expected="at least one column, each name once whatever its case", got="none, or a name twice")
@@ -165,12 +169,14 @@ class Schema:
             "columns": [column.as_document() for column in self.columns],
             "privacy_unit": self.privacy_unit,
             "minimum_group": self.minimum_group,
+            **({} if self.dominance_percent is None else {"dominance_percent": self.dominance_percent}),
         }
 
     @classmethod
     def parse(cls, document: object, path: str = "schema") -> "Schema":
         """Return the schema that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, path, required=("product", "columns", "privacy_unit", "minimum_group"))
+        required = ("product", "columns", "privacy_unit", "minimum_group")
+        found = mapping(document, path, required=required, optional=("dominance_percent",))
         columns = sequence(found["columns"], f"{path}.columns")
         unit = found["privacy_unit"]
         return cls(
@@ -178,6 +184,7 @@ class Schema:
             tuple(Column.parse(column, f"{path}.columns[{place}]") for place, column in enumerate(columns)),
             None if unit is None else text(unit, f"{path}.privacy_unit"),
             whole(found["minimum_group"], f"{path}.minimum_group", least=1),
+            whole(found["dominance_percent"], f"{path}.dominance_percent", least=1) if "dominance_percent" in found else None,
         )
 
 

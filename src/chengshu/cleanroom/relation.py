@@ -270,10 +270,28 @@ class Unique:
 
 
 @dataclass(frozen=True, slots=True)
+class Dominance:
+    """Whether the contributions of units to a sum are mixed enough: the p%-rule with p = ``percent``.
+
+    With X the sum of what the units contribute, without signs, and x1 and x2 the two largest of them, a group is held back when
+    X - x1 - x2 < p/100 · x1: the second largest contributor, who knows its own, could then tell the largest one's to within p percent.
+    Hundepool et al., Statistical Disclosure Control (Wiley 2012), on magnitude tables. ``unit`` is the column that identifies
+    contributors, nothing where every row is one; ``of`` is clipped to ``column``'s range first.
+    """
+
+    product: str
+    percent: int
+    of: Ref
+    unit: Ref | None
+    column: Column | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What the engine computes.
 
-    Columns ``g0…`` (groups), ``a0…`` (measures), ``__rows``, ``__n0…`` (counts), ``__s0…`` (singles), ``__k0…`` (uniques).
+    Columns ``g0…`` (groups), ``a0…`` (measures), ``__rows``, ``__n0…`` (counts), ``__s0…`` (singles), ``__k0…`` (uniques) and
+    ``__d0…`` (dominances).
     """
 
     groups: tuple[Scalar, ...]
@@ -282,6 +300,7 @@ class Summary:
     singles: tuple[Single, ...]
     uniques: tuple[Unique, ...]
     body: Body
+    dominances: tuple[Dominance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

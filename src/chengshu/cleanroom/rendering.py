@@ -38,12 +38,38 @@ ROWS = "__rows"
 
 
 def duckdb_sql(summary: Summary) -> str:
-    """Return the statement that computes ``summary``: columns ``g0…``, ``a0…``, ``__rows``, ``__n0…``, ``__s0…``, ``__k0…``, no order."""
+    """Return the statement that computes ``summary``: columns ``g0…``, ``a0…``, ``__rows``, ``__n0…``, ``__s0…``, ``__k0…``, ``__d0…``."""
     columns = group_columns(summary) + measure_columns(summary)
     columns += [count_column(place, count) for place, count in enumerate(summary.counts)]
     columns += [single_column(place, single) for place, single in enumerate(summary.singles)]
     columns += [f"({unique_sql(unique)}) AS {unique_name(place)}" for place, unique in enumerate(summary.uniques)]
-    return grouped_sql(summary, columns)
+    plain = grouped_sql(summary, columns)
+    if not summary.dominances:
+        return plain
+    groups = [f"f.g{place}" for place, _ in enumerate(summary.groups)]
+    marks = "".join(f", d{place}.{dominance_name(place)}" for place, _ in enumerate(summary.dominances))
+    joins = [
+        f"JOIN ({dominance_sql(summary, place)}) AS d{place} ON {same_groups(f'd{place}', groups)}"
+        for place, _ in enumerate(summary.dominances)
+    ]
+    return f"SELECT f.*{marks} FROM ({plain}) AS f {' '.join(joins)}"  # noqa: S608  # generated names
+
+
+def dominance_sql(summary: Summary, place: int, *, among: str | None = None) -> str:
+    """Return the statement that says of every group, or of those ``among``, whether it passes the n-th p%-rule: 1, else 0."""
+    one = summary.dominances[place]
+    part = f"ABS(CAST({_clipped(_scalar(one.of), one.column)} AS DOUBLE))"
+    units = [] if one.unit is None else [f"{_scalar(one.unit)} AS u"]
+    share = part if one.unit is None else f"SUM({part})"
+    groups = [f"g{number}" for number, _ in enumerate(summary.groups)]
+    shares = select_sql(summary, [*group_columns(summary), *units, f"{share} AS c"], among=among)
+    if one.unit is not None:
+        shares += f" GROUP BY {', '.join([*(_scalar(group) for group in summary.groups), _scalar(one.unit)])}"
+    first, second = (f"COALESCE(MAX(c, 2)[{rank}], 0)" for rank in (1, 2))
+    rest = f"COALESCE(SUM(c), 0) - {first} - {second}"
+    mark = f"CASE WHEN 100 * ({rest}) < {one.percent} * {first} THEN 0 ELSE 1 END AS {dominance_name(place)}"
+    tail = f" GROUP BY {', '.join(groups)}" if groups else ""
+    return f"SELECT {', '.join([*groups, mark])} FROM ({shares}){tail}"  # noqa: S608  # generated names
 
 
 def grouped_sql(summary: Summary, columns: list[str], *, body: Body | None = None, among: str | None = None) -> str:
@@ -115,6 +141,11 @@ def unique_name(place: int) -> str:
     return f"__k{place}"
 
 
+def dominance_name(place: int) -> str:
+    """Return the name of the n-th hidden mark of a sum that no unit makes up."""
+    return f"__d{place}"
+
+
 def identifier(name: str) -> str:
     """Return ``name`` quoted as an identifier (SQL:2016, 5.2)."""
     return '"' + name.replace('"', '""') + '"'
@@ -160,14 +191,16 @@ def _measure(measure: Measure) -> str:
     if measure.of is None:
         return "COUNT(*)"
     argument = _scalar(measure.of)
-    if measure.column is not None and measure.function is not Aggregate.COUNT:
+    if measure.function is not Aggregate.COUNT:
         argument = _clipped(argument, measure.column)
     return f"{measure.function.value.upper()}({'DISTINCT ' if measure.distinct else ''}{argument})"
 
 
-def _clipped(argument: str, column: Column) -> str:
+def _clipped(argument: str, column: Column | None) -> str:
     """Clip by CASE: LEAST and GREATEST cost twice the time, and let a missing value become a bound."""
     arms = ""
+    if column is None:
+        return argument
     if column.lower is not None:
         bound = _constant(Constant(column.lower, column.type))
         arms += f" WHEN {argument} < {bound} THEN {bound}"

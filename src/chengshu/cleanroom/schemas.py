@@ -29,6 +29,7 @@ def schema_of(contract: DataContract, *, handle: str, policy: Policy) -> Schema:
         columns=tuple(_column(column) for column in contract.columns if column.logical_type in _TYPES),
         privacy_unit=contract.privacy_unit,
         minimum_group=max(contract.minimum_group or fallback, policy.least_group),
+        dominance_percent=contract.dominance_percent,
     )
 
 

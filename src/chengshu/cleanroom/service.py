@@ -247,8 +247,7 @@ class Cleanroom:
         self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
         until = self._clock() + self._limits.input_wait
         while True:
-            if self._is_over(found.id):
-                raise _cancelled()
+            self._check_goes_on(found.id)
             try:
                 return self._handed_over(part, found, into)
             except Unavailable as error:
@@ -311,6 +310,10 @@ class Cleanroom:
     def _save_state(self, job: str, *, state: str, waits_for: str) -> None:
         with self._database.write() as tx:
             store.save_unfinished(tx, job, state=state, waits_for=waits_for)
+
+    def _check_goes_on(self, job: str) -> None:
+        if self._is_over(job):
+            raise _cancelled()
 
     def _is_over(self, job: str) -> bool:
         return self._find(job).outcome is not None

@@ -16,7 +16,7 @@ from chengshu.cleanroom.binding import bind
 from chengshu.cleanroom.model import Column, ProductTerms, Role
 from chengshu.cleanroom.names import annotate, origin_of, table_name
 from chengshu.cleanroom.relation import Finish, Gate, Input, Summary, VettedQuery
-from chengshu.cleanroom.rendering import ROWS, count_name, duckdb_sql, single_name, unique_name
+from chengshu.cleanroom.rendering import ROWS, count_name, dominance_name, duckdb_sql, single_name, unique_name
 from chengshu.cleanroom.rules import MEANING, SHAPE
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
@@ -88,6 +88,8 @@ def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Su
     gates += [Gate(count_name(place), count.minimum) for place, count in enumerate(summary.counts)]
     gates += [Gate(single_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.singles)]
     gates += [Gate(unique_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.uniques)]
+    # by the same word as a small group: which of the two it was would say that a large group has one large contributor
+    gates += [Gate(dominance_name(place), 1) for place, _ in enumerate(summary.dominances)]
     return VettedQuery(duckdb_sql(summary), summary, finish, tuple(gates), inputs)
 
 

@@ -105,6 +105,8 @@ def test_a_fault_is_named_by_its_path(document, path, value, at):
     [
         ("x-minimum-group", 0),
         ("x-minimum-group", "five"),
+        ("x-dominance-percent", 0),
+        ("x-dominance-percent", 101),
         ("x-privacy-unit", "nobody"),
         ("x-heading", "east-counter-clockwise"),
         ("x-time", "local"),
@@ -176,7 +178,18 @@ def columns(draw):
 @given(st.lists(columns(), min_size=1, max_size=4, unique_by=lambda column: column.name), words, st.sampled_from([None, Box(1, 2, 3, 4)]))
 def test_any_contract_survives_the_standards_form(columns, word, bbox):
     contract = DataContract(
-        word, "1", "t", Text(word, word), word, word, tuple(columns), privacy_unit=columns[0].name, minimum_group=3, bbox=bbox, rate_hz=2.5
+        word,
+        "1",
+        "t",
+        Text(word, word),
+        word,
+        word,
+        tuple(columns),
+        privacy_unit=columns[0].name,
+        minimum_group=3,
+        dominance_percent=10,
+        bbox=bbox,
+        rate_hz=2.5,
     )
     assert contract_of(document_of(contract), file="f") == contract
     assert contract_of(yaml.safe_load(write_contract(contract)), file="f") == contract

@@ -20,6 +20,8 @@ from chengshu.cleanroom.rendering import (
     ROWS,
     count_column,
     count_name,
+    dominance_name,
+    dominance_sql,
     group_columns,
     grouped_sql,
     identifier,
@@ -46,7 +48,7 @@ def computed(query: VettedQuery, tables: Mapping[str, pa.Table], *, database: du
 
 def worth_staging(summary: Summary) -> bool:
     """Say whether a question has a hidden column that costs more than a count of rows."""
-    return bool(proof.counted(summary) or summary.singles or summary.uniques)
+    return bool(proof.counted(summary) or summary.singles or summary.uniques or summary.dominances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,16 @@ class _Stages:
             bounds = {count_name(place): pa.array([0] * known.num_rows, pa.int64()) for place in counted}
             known = pa.table({**{name: known.column(name) for name in known.column_names}, **bounds})
         else:
-            known = self._joined(known, self._sampled(counted, part), counted)
+            known = self._joined(known, self._sampled(counted, part), [count_name(place) for place in counted])
         for place in counted:
             still = self._open(known, place)
             if still.num_rows:
-                exact = self._exact(place, still.select([f"g{one}" for one, _ in enumerate(self.summary.groups)] or [ROWS]))
-                known = self._joined(known, exact, (place,))
+                exact = self._exact(place, self._groups(still))
+                known = self._joined(known, exact, [count_name(place)])
+        for place, _ in enumerate(self.summary.dominances):
+            self.database.register("__open", self._groups(self._large(known)))
+            marks = self.ask(dominance_sql(self.summary, place, among="__open"))
+            known = self._joined(known, marks, [dominance_name(place)])
         return known
 
     def _first(self) -> str:
@@ -114,8 +120,14 @@ class _Stages:
 
     def _open(self, known: pa.Table, place: int) -> pa.Table:
         """Return the groups that could pass but for the bound of this count, which does not say yet whether they do."""
-        enough = pc.greater_equal(known.column(ROWS), self.minimum)
-        return known.filter(pc.and_(enough, pc.less(known.column(count_name(place)), self.summary.counts[place].minimum)))
+        large = self._large(known)
+        return large.filter(pc.less(large.column(count_name(place)), self.summary.counts[place].minimum))
+
+    def _large(self, known: pa.Table) -> pa.Table:
+        return known.filter(pc.greater_equal(known.column(ROWS), self.minimum))
+
+    def _groups(self, rows: pa.Table) -> pa.Table:
+        return rows.select([f"g{one}" for one, _ in enumerate(self.summary.groups)] or [ROWS])
 
     def _exact(self, place: int, still: pa.Table) -> pa.Table:
         """Return one count of the open groups, exactly. Listing each unit of a group once first is half the cost of COUNT(DISTINCT)."""
@@ -126,14 +138,13 @@ class _Stages:
         listed = ", ".join([*groups, f"COUNT(u) AS {count_name(place)}"])
         return self.ask(f"SELECT {listed} FROM ({rows})" + (f" GROUP BY {', '.join(groups)}" if groups else ""))  # noqa: S608  # generated names
 
-    def _joined(self, known: pa.Table, found: pa.Table, places: tuple[int, ...]) -> pa.Table:
-        """Return what is known of every group, with the counts at ``places`` as just found where they were looked for."""
+    def _joined(self, known: pa.Table, found: pa.Table, names: list[str]) -> pa.Table:
+        """Return what is known of every group, with the hidden columns ``names`` as just found where they were looked for."""
         self.database.register("__known", known)
         self.database.register("__found", found)
-        names = {count_name(place) for place in places}
         held = set(known.column_names)
         columns = [f"k.{name}" for name in known.column_names if name not in names]
-        columns += [f"COALESCE(n.{name}, {f'k.{name}' if name in held else 0}) AS {name}" for name in sorted(names)]
+        columns += [f"COALESCE(n.{name}, {f'k.{name}' if name in held else 0}) AS {name}" for name in names]
         groups = same_groups("n", [f"k.g{one}" for one, _ in enumerate(self.summary.groups)])
         return self.ask(f"SELECT {', '.join(columns)} FROM __known AS k LEFT JOIN __found AS n ON {groups}")  # noqa: S608  # generated names
 
