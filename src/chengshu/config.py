@@ -75,8 +75,11 @@ class DatabaseSection(_Section):
         return url
 
 
+Sealing = Literal["required", "offered"]
+
+
 class CleanroomSection(_Section):
-    """Whether this node runs a clean room for others, and what one job may use."""
+    """Whether this node runs a clean room for others, what one job may use, and whether methods run where the kernel lacks their seal."""
 
     enabled: bool = False
     memory_limit: str = "512MB"
@@ -84,6 +87,9 @@ class CleanroomSection(_Section):
     spill_limit: str = "4GB"
     timeout_s: float = Field(default=60.0, gt=0)
     input_wait_s: float = Field(default=15.0, gt=0)
+    method_cpu_s: float = Field(default=120.0, ge=1)
+    method_memory_mib: int = Field(default=2048, ge=256)
+    method_seal: Sealing = "required"
 
 
 Cryptography = Literal["international", "national"]

@@ -14,6 +14,7 @@ from chengshu.catalog.service import Catalog
 from chengshu.catalog.sources.access import FILE_NAME as SOURCES
 from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
+from chengshu.cleanroom.cell.order import MethodLimits, Sealing
 from chengshu.cleanroom.countersigning import Countersigner
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
@@ -358,7 +359,11 @@ def _wired(
         signer=signer,
         nodes=nodes,
         engine=engine,
-        methods=ProcessEngine(timeout_s=limits.timeout_s),
+        methods=ProcessEngine(
+            limits=MethodLimits(limits.method_cpu_s, limits.method_memory_mib * 2**20, limits.timeout_s),
+            sealing=Sealing(limits.method_seal),
+            hidden=folder,
+        ),
         limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK, limits.spill_limit),
         tasks=tasks,
         evidence=evidence,

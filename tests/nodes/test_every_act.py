@@ -215,7 +215,8 @@ def _refuse_a_stranger(walk: Walk, agreement: str) -> None:
 def _value(walk: Walk) -> None:
     """A job that values the data it was given, settled."""
     road, room = walk.nodes["road"].identity.did, walk.nodes["room"].identity.did
-    methods = Methods(frozenset({"small.worth"}))
+    refused = walk.left["job run refused"]
+    methods = Methods(frozenset({"small.worth", "hostile.attack"}))
     policy = walk.folder / "policy.json"
     firm = Recipient(frozenset({walk.nodes["firm"].identity.did}))
     rules = (Purpose(frozenset({"study"})), firm, Environment(room), methods, OutputForm(Form.AGGREGATE))
@@ -227,6 +228,11 @@ def _value(walk: Walk) -> None:
     parameters = json.dumps({"parties": {"counts": road}, "n": 100})
     words = ["--purpose", "study", "--input", "road/counts", "--parameters", parameters, "--price-fen", 1000]
     asked = walk.command("job", "run", "small.worth", *words, on="firm", settled=walk.has("receipt.countersigned", "road", "firm", times=2))
+    passwd = ["--parameters", json.dumps({"attack": "read_passwd"}), "--purpose", "study", "--input", "road/counts"]
+    walk.command(
+        "job", "run", "hostile.attack", *passwd, on="firm", code=3, settled=walk.has("receipt.countersigned", "road", "firm", times=3)
+    )
+    walk.left |= {"job run stopped": walk.left.pop("job run refused"), "job run refused": refused}
     walk.command("statement", "make", asked["job"], on="room", settled=walk.has("payment.recorded", "road", "firm"))
     walk.command("product", "withdraw", "other", on="road")
     walk.command("duty", "confirm", agreement, "permission-1/duty-1", "--words", "paid", on="road")
@@ -408,6 +414,11 @@ LEAVES: dict[str, dict[str, list[str]]] = {
         "firm": ["job.submitted", "job.released"],
         "room": ["job.submitted", "job.vetted", "job.run", "job.released"],
         "road": ["job.vetted", "budget.spent", "use.metered"],
+    },
+    "job run stopped": {
+        "firm": ["job.submitted", "job.refused"],
+        "room": ["job.submitted", "job.vetted", "method.stopped", "job.refused"],
+        "road": ["job.approved", "use.metered", "job.refused"],
     },
     "pull refused": {"road": ["transfer.refused"]},
     "statement make": {"room": ["settlement.computed"], "road": ["payment.recorded"], "firm": ["payment.recorded"]},

@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 
 from chengshu import plugins
 from chengshu.cleanroom import store
+from chengshu.cleanroom.cell.order import Layer
+from chengshu.cleanroom.cell.words import STOPPED
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
@@ -187,6 +189,10 @@ class Cleanroom:
             if error.code != UNKNOWN_JOB:
                 raise
 
+    def walls(self) -> tuple[frozenset[Layer], str]:
+        """Return the walls that stand round a method on this machine, and what its seal lacks, nothing where it is whole."""
+        return self._methods.layers()
+
     def unfinished(self) -> list[dict[str, Any]]:
         """Return id, state and what each unfinished job waits for."""
         with self._database.read() as tx:
@@ -284,6 +290,8 @@ class Cleanroom:
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
                 results = self._methods.run(name, files=inputs, parameters=parameters)
+                if isinstance(results, Refused):
+                    return Outcome("REFUSED", {}, tuple(notes), results)
                 outcome = _gated(_sealed(job), results, smallest=max(one.schema.minimum_group for one in job.inputs), notes=notes)
                 return (
                     outcome if outcome.state != "RELEASED" else replace(outcome, tables=_beside(outcome.tables, sources(job.inputs, files)))
@@ -298,6 +306,9 @@ class Cleanroom:
         body = {"job": job.id, "receipt_digest": self._digests.of(receipt), **told}
         if outcome.refusal is not None:
             body["rule"] = outcome.refusal.rule
+            if outcome.refusal.rule in STOPPED and isinstance(job.question, MethodQuestion):
+                stopped = {"job": job.id, "method": job.question.method, "rule": outcome.refusal.rule, **outcome.refusal.facts}
+                self._evidence.append(tx, "method.stopped", job.id, stopped)
         if outcome.state == "RELEASED":
             self._evidence.append(tx, "job.run", job.id, body)
         self._evidence.append(tx, KIND_OF_STATE[outcome.state], job.id, body)
@@ -373,7 +384,7 @@ def _gated(method: SealedMethod, results: Mapping[str, pa.Table], *, smallest: i
     for name, table in sorted(results.items()):
         declared = method.outputs.get(name)
         if declared is None:
-            return Outcome("REFUSED", {}, tuple(notes), _undeclared(name))
+            return Outcome("REFUSED", {}, tuple(notes), _undeclared())
         verdict = release_table(table, _spec(declared, smallest=smallest))
         if isinstance(verdict, Refused):
             notes.append(f"table {name}: held back, rule {verdict.rule}")
@@ -392,10 +403,11 @@ def _spec(declared: OutputTable, *, smallest: int) -> TableSpec:
     return TableSpec(columns, minimum_group=smallest, most_rows=declared.most_rows)
 
 
-def _undeclared(name: str) -> Refused:
+def _undeclared() -> Refused:
+    # not its name, which the method made up after it had seen the data
     return Refused(
         "undeclared-output",
-        f"table {name}: the method returned a table that it does not declare",
+        "question.method: the method returned a table that it does not declare",
         Text("A method lets out only the tables that it declares.", "方法只能输出其声明的表。"),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from chengshu.anchor.model import State
 from chengshu.anchor.service import ANCHOR_TASK, Place
+from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.receipts import ReceiptState
 from chengshu.cli import answering
 from chengshu.evidence.verify import verify_log
@@ -50,6 +51,18 @@ ROOM, JOURNAL, LOG_FILES = Text("clean room", "净室"), Text("journal", "账簿
 CRYPTOGRAPHY, RECEIPTS, WITNESSES = Text("cryptography", "密码"), Text("receipts", "使用回执"), Text("witnesses", "见证方")
 DATABASES = Text("database", "数据库")
 ANCHORS = Text("anchors", "锚定")
+METHODS = Text("sealed methods", "密封方法")
+WALLS = {
+    Layer.FILTER: Text("system calls", "系统调用"),
+    Layer.PRIVILEGES: Text("privileges", "特权"),
+    Layer.LIMITS: Text("limits", "资源限额"),
+    Layer.LANDLOCK: Text("Landlock", "Landlock"),
+    Layer.USER: Text("users", "用户"),
+    Layer.NETWORK: Text("network", "网络"),
+    Layer.PROCESSES: Text("processes", "进程"),
+    Layer.MEMORY: Text("shared memory", "共享内存"),
+}
+"""The walls round a method, in the order in which they are told."""
 
 
 def examine(folder: Path) -> list[Complaint]:
@@ -63,6 +76,7 @@ def examine(folder: Path) -> list[Complaint]:
     found += list(_peers(node))
     found += list(_waiting(node))
     found += list(_receipts(node))
+    found += list(_methods(node))
     return [*found, _rooms(node), _journal(node), _log(node, folder), *_witnesses(node), *_anchors(node)]
 
 
@@ -238,6 +252,33 @@ def _rooms(node: Node) -> Complaint:
             Text("See whether that party's node answers.", "请检查该方节点是否应答。"),
         )
     return _fine(ROOM, "no unfinished job", "没有未完成的作业")
+
+
+def _methods(node: Node) -> Iterator[Complaint]:
+    """What stands round a method in this room, as a method that does nothing finds it: the kernel is asked, not its version."""
+    if not node.settings.cleanroom.enabled:
+        return
+    stand, missing = node.room.walls()
+    there = [text for layer, text in WALLS.items() if layer in stand]
+    en, zh = ", ".join(one.en for one in there), "、".join(one.zh for one in there)
+    absent = [text for layer, text in WALLS.items() if layer not in stand]
+    more_en = f"; not offered by this kernel: {', '.join(one.en for one in absent)}" if absent else ""
+    more_zh = f"；此内核未提供：{'、'.join(one.zh for one in absent)}" if absent else ""
+    if not missing:
+        yield _fine(METHODS, f"sealed off: {en}{more_en}", f"已隔离：{zh}{more_zh}")
+        return
+    refused = node.settings.cleanroom.method_seal == "required"
+    does_en = "methods are refused" if refused else "methods run unsealed, as method_seal says"
+    does_zh = "方法将被拒绝" if refused else "方法按 method_seal 设置在未密封状态下运行"
+    yield Complaint(
+        METHODS,
+        True,
+        Text(f"no seal ({missing}): {does_en}; round them: {en}", f"无法密封（{missing}）：{does_zh}；现有隔离：{zh}"),
+        Text(
+            "Run the room on Linux 5.14 or later, and let its container use seccomp.",
+            "请在 Linux 5.14 及以上运行净室，并允许容器使用 seccomp。",
+        ),
+    )
 
 
 def _journal(node: Node) -> Complaint:

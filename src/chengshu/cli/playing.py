@@ -1,17 +1,14 @@
 """Playing a pack from the command line: progress on the way, summary and report at the end, nothing left behind when interrupted."""
 
 import json
-import multiprocessing
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -20,15 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chengshu import __version__, plugins
-from chengshu.cleanroom.engines.process import ProcessEngine
+from chengshu.cli.compiling import compile_methods, is_compiled, unpack
 from chengshu.cli.output import Output
 from chengshu.cli.stage import ProcessStage, claimed
 from chengshu.kernel.clock import iso, system_clock
-from chengshu.kernel.memory import give_back_early
 from chengshu.kernel.text import Language, Text
 from chengshu.methods.projection import LocalFrame
-from chengshu.scenario.model import Pack, SourcePart, find, load
-from chengshu.scenario.play import Play, check_bindings, label_of, write_sample
+from chengshu.scenario.model import Pack, find, load
+from chengshu.scenario.play import Play, check_bindings, label_of
 from chengshu.scenario.report import write_report
 from chengshu.scenario.summary import summarise
 
@@ -36,7 +32,7 @@ MARK = ".chengshu-run"
 REPORT = "report.html"
 RESULT = "result.json"
 STEPS = 10
-COMPILE_S = 300.0
+COMPILING = Text("compiling the methods' hot loops, once", "正在一次性编译方法中的热点循环")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +50,9 @@ def play_pack(name: str, *, bindings: Bindings, folder: Path, output: Output) ->
     """
     pack = load(find(plugins.pack_roots(), name))
     check_bindings(pack, bindings.files)
+    if not is_compiled(pack):
+        output.say(COMPILING)
+        compile_methods(pack)
     with claimed(folder, mark=MARK):
         try:
             result = _played(pack, bindings=bindings, folder=folder, output=output)
@@ -88,39 +87,6 @@ def sample_of(name: str, folder: Path) -> list[dict[str, Any]]:
     """Write the recorded sample as one file a product, and return what was written."""
     pack = load(find(plugins.pack_roots(), name))
     return [{"product": product, "file": str(file), "label": pack.label.en} for product, file in unpack(pack, folder).items()]
-
-
-def compile_methods(name: str) -> list[dict[str, Any]]:
-    """Run every method of a pack once on its sample, so that the hot loops are compiled and cached before somebody waits for them."""
-    pack = load(find(plugins.pack_roots(), name))
-    compiled = []
-    with TemporaryDirectory() as folder:
-        files = unpack(pack, Path(folder)) | {part.id: part.document for part in pack.products if part.document}
-        for job in pack.jobs:
-            began = time.monotonic()
-            inputs = {product: _as_arrow(files[product], Path(folder) / f"{product}.arrow") for product in job.products}
-            ProcessEngine(timeout_s=COMPILE_S).run(job.method, files=inputs, parameters=job.parameters)
-            compiled.append({"method": job.method, "seconds": round(time.monotonic() - began, 1)})
-    return compiled
-
-
-def _as_arrow(file: Path, into: Path) -> Path:
-    document = pa.table({"document": [file.read_text(encoding="utf-8")]}) if file.suffix == ".json" else None
-    table = pq.read_table(file) if document is None else document
-    with pa.ipc.new_file(into, table.schema) as writer:
-        writer.write_table(table)
-    return into
-
-
-def unpack(pack: Pack, folder: Path) -> dict[str, Path]:
-    """Write a pack's sample into ``folder`` from a process of its own, whose memory goes when it is done."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_unpack, pack.source, folder).result()
-
-
-def _unpack(source: SourcePart, folder: Path) -> dict[str, Path]:
-    give_back_early()
-    return write_sample(source.recording, source.parameters, observe=plugins.source(source.method), folder=folder)
 
 
 def _report(pack: Pack, result: Mapping[str, Any], *, bindings: Bindings, folder: Path, language: Language) -> Path:

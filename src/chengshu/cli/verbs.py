@@ -55,11 +55,14 @@ def init(folder: Path, birth: Birth) -> Document:
             hint=Text("Choose another folder; a node's key is never overwritten.", "请选择其他目录；节点密钥不会被覆盖。"),
         )
     room = config.CleanroomSection(enabled=birth.clean_room)
+    if birth.job_s is not None:
+        limits = dict.fromkeys(("timeout_s", "input_wait_s"), birth.job_s)
+        room = room.model_copy(update=limits | {"method_cpu_s": 2 * birth.job_s})
     settings = config.Settings(
         node=config.NodeSection(handle=birth.handle, name_en=birth.name_en, name_zh=birth.name_zh),
         space=config.SpaceSection(cryptography=birth.cryptography),
         serve=config.ServeSection(host=birth.host, port=birth.port),
-        cleanroom=room if birth.job_s is None else room.model_copy(update={"timeout_s": birth.job_s, "input_wait_s": birth.job_s}),
+        cleanroom=room,
     )
     node = _created(folder, settings, birth.database)
     return {"folder": str(folder), **describe(node)}

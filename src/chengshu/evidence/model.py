@@ -50,6 +50,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "job.refused": Text("Job refused", "作业拒绝"),
         "job.approved": Text("Job approved", "作业批准"),
         "job.run": Text("Job run", "作业运行"),
+        "method.stopped": Text("Method stopped", "方法中止"),
         "job.released": Text("Job result released", "作业结果放行"),
         "job.cancelled": Text("Job cancelled by its asker", "作业由使用方取消"),
         "job.failed": Text("Job failed", "作业失败"),

@@ -1,7 +1,6 @@
 """Memory that a process has finished with goes back to the system at once."""
 
 import ctypes
-import ctypes.util
 
 import pyarrow as pa
 
@@ -34,4 +33,4 @@ def give_back_now() -> None:
 
 
 def _c_library() -> ctypes.CDLL:
-    return ctypes.CDLL(ctypes.util.find_library("c"))
+    return ctypes.CDLL(None)  # the one that this process runs on; to look for it by name would start programs

@@ -32,13 +32,15 @@ class SealedMethod:
 
     ``run`` names the function as ``module:function``, so that a room can read the declaration without loading the method's code; it takes
     the input tables by product name and JSON parameters, returns the declared tables, and MUST NOT touch files, the network or the
-    clock. ``required`` inputs must be there; ``optional`` ones may be missing, and the output says so.
+    clock: a room ends a method that tries. ``required`` inputs must be there; ``optional`` ones may be missing, and the output says so.
+    ``codes`` are those of the errors that it leaves by; a room passes on no other, and never an error's words.
     """
 
     run: str
     required: frozenset[str]
     optional: frozenset[str]
     outputs: Mapping[str, OutputTable]
+    codes: frozenset[str] = frozenset()
 
     def load(self) -> Run:
         """Return the function itself."""

@@ -1,68 +1,68 @@
-"""A method in a process of its own, so that its memory goes when it ends and a crash of it is not a crash of the node."""
+"""A method in a cell of its own: a process that has nothing but its inputs, watched over by another one."""
 
-import multiprocessing
-from collections.abc import Mapping
-from multiprocessing.connection import Connection
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from chengshu import plugins
-from chengshu.kernel.errors import ChengshuError, Invalid
-from chengshu.kernel.memory import give_back_early
+from chengshu.cleanroom.cell.order import Layer, MethodLimits, Order, Sealing, unframed
+from chengshu.cleanroom.cell.words import refusal
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
-_SPAWN = multiprocessing.get_context("spawn")
+GRACE_S = 15.0
+"""So much longer than the method a warden may take, to start it and to tell of its end."""
+_KEPT = ("LD_LIBRARY_PATH", "MKL_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What of the node's environment a cell is given: how many threads libraries start, and where machine code lies."""
+_SET = {"HOME": "/", "OPENSSL_CONF": os.devnull}
+"""So that libraries look for no settings of a person's, nor of the machine's."""
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from chengshu.cleanroom.cell.warden import main; main()"
+_PROBE = "chengshu.cleanroom.cell.probe:run"
 
 
 class ProcessEngine:
-    """Runs one sealed method at a time in a fresh process, stopped when it takes longer than ``timeout_s`` seconds."""
+    """Runs sealed methods, each in a fresh process without network, files, environment or other processes, within limits.
 
-    def __init__(self, *, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    Nothing is read below ``hidden``, the node's own folder. Where the kernel does not offer what the seal needs, methods are refused,
+    unless ``sealing`` says that what is offered will do.
+    """
 
-    def run(self, method: str, *, files: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[str, pa.Table]:
-        """Return what ``method`` returns for the tables in ``files`` (Arrow files by product name, mapped and not copied).
+    def __init__(self, *, limits: MethodLimits, sealing: Sealing, hidden: Path | None) -> None:
+        self._limits = limits
+        self._sealing = sealing
+        self._hidden = "" if hidden is None else str(hidden)
 
-        Raises Invalid with a code of its own when the method left by one of our errors, when it crashed, or when it took too
-        long; no text of a foreign exception passes, for it could carry a data value.
+    def run(self, method: str, *, files: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[str, pa.Table] | Refused:
+        """Return what ``method`` returns for the tables in ``files`` (Arrow files by product name, mapped and not copied), or its refusal.
+
+        Raises Invalid with a code of its own when the method left by an error or crashed. No text that the method wrote passes, for
+        it could carry a data value: of its errors only the codes that it declares.
         """
-        ours, theirs = _SPAWN.Pipe(duplex=False)
-        process = _SPAWN.Process(target=_work, args=(theirs, method, dict(files), dict(parameters)), daemon=True)
-        process.start()
-        theirs.close()
-        try:
-            return self._outcome(ours)
-        finally:
-            ours.close()
-            process.kill()
-            process.join()
+        declared = plugins.method(method)
+        codes = tuple(sorted(declared.codes))
+        with _opened(files) as inputs:
+            header, rest = _kept(Order(declared.run, parameters, inputs, codes, self._limits, self._sealing, self._hidden))
+        match header:
+            case {"end": "tables", "sizes": sizes}:
+                return _tables(sizes, rest)
+            case {"end": "refused", "rule": rule, "call": call}:
+                return refusal(rule, call=call, missing=header.get("missing", ""), limits=self._limits)
+            case {"end": "failed", "code": code}:
+                raise _failed(f"an error ({code})" if code else "an error")
+        raise _crashed()
 
-    def _outcome(self, ours: Connection) -> dict[str, pa.Table]:
-        if not ours.poll(self._timeout_s):
-            raise _stopped("method-timeout", f"expected the method to end within {self._timeout_s:g} s, got no result")
-        try:
-            kind, value = ours.recv()
-        except EOFError as error:
-            raise _stopped("method-crashed", "expected a result, got a process that ended without one") from error
-        if kind == "tables":
-            return dict(value)
-        code, message = value
-        raise _stopped(code, message)
-
-
-def _work(out: Connection, method: str, files: dict[str, Path], parameters: dict[str, Any]) -> None:
-    give_back_early()
-    try:
-        tables = {name: open_table(path) for name, path in files.items()}
-        outcome = ("tables", dict(plugins.method(method).load()(tables, parameters)))
-    except ChengshuError as error:
-        outcome = ("error", (error.code, error.message))  # type: ignore[assignment]  # the other arm of the pair
-    except Exception as error:  # noqa: BLE001  # a foreign exception's text may carry a data value: only its type passes
-        outcome = ("error", ("method-failed", f"expected a result, got {type(error).__name__}"))  # type: ignore[assignment]  # as above
-    out.send(outcome)
-    out.close()
+    def layers(self) -> tuple[frozenset[Layer], str]:
+        """Return the walls that stand round a method on this machine, and what the seal lacks, nothing where it is whole."""
+        header, _ = _kept(Order(_PROBE, {}, {}, (), self._limits, Sealing.REQUIRED, ""))
+        return frozenset(Layer(one) for one in header.get("layers", ())), str(header.get("missing", ""))
 
 
 def open_table(path: Path) -> pa.Table:
@@ -71,12 +71,62 @@ def open_table(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
-def _stopped(code: str, message: str) -> Invalid:
-    return Invalid(
-        f"cleanroom.{code}" if "." not in code else code,
-        message,
-        hint=Text(
-            "Look at the inputs' quality reports, then at the limits in chengshu.toml.",
-            "请先查看输入数据的质量报告，再查看 chengshu.toml 中的限额。",
-        ),
-    )
+def _kept(order: Order) -> tuple[dict[str, Any], memoryview]:
+    """Have a warden see to an order, and return what it says."""
+    path = json.dumps([one for one in sys.path if Path(one).is_absolute()])
+    with subprocess.Popen(  # noqa: S603  # this interpreter
+        [sys.executable, "-I", "-B", "-c", _START, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_SET | {name: os.environ[name] for name in _KEPT if name in os.environ},
+        pass_fds=tuple(order.inputs.values()),
+        start_new_session=True,
+    ) as warden:
+        try:
+            told, _ = warden.communicate(order.as_bytes(), timeout=order.limits.time_s + GRACE_S)
+            return unframed(told)
+        except (subprocess.TimeoutExpired, ValueError) as error:
+            raise _crashed() from error
+        finally:
+            warden.kill()
+
+
+@contextmanager
+def _opened(files: Mapping[str, Path]) -> Iterator[dict[str, int]]:
+    inputs: dict[str, int] = {}
+    try:
+        for name, path in files.items():
+            inputs[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        yield inputs
+    finally:
+        for file in inputs.values():
+            os.close(file)
+
+
+def _tables(sizes: Any, rest: memoryview) -> dict[str, pa.Table]:
+    """Return the tables of a result, each looked through to its last value: whoever wrote these bytes may have meant them to harm."""
+    tables: dict[str, pa.Table] = {}
+    try:
+        for name, size in sizes:
+            part, rest = rest[:size], rest[size:]
+            with pa.ipc.open_stream(pa.py_buffer(part)) as reader:
+                tables[str(name)] = reader.read_all()
+            tables[str(name)].validate(full=True)
+    except (pa.ArrowException, ValueError, TypeError, OSError) as error:
+        raise _crashed() from error
+    return tables
+
+
+def _failed(got: str) -> Invalid:
+    return Invalid("cleanroom.method-failed", f"expected a result, got {got}", hint=_HINT)
+
+
+def _crashed() -> Invalid:
+    return Invalid("cleanroom.method-crashed", "expected a result, got a process that ended without one", hint=_HINT)
+
+
+_HINT = Text(
+    "Look at the inputs' quality reports, then at the limits in chengshu.toml.",
+    "请先查看输入数据的质量报告，再查看 chengshu.toml 中的限额。",
+)

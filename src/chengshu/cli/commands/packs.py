@@ -92,11 +92,11 @@ def sample(
 @app.command("compile", epilog=COMPILE_EXAMPLES)
 def compile_(pack: PackName, as_json: AsJson = False, lang: Lang = "") -> None:
     """Compile a pack's methods ahead, so that the first run is as quick as every later one."""
-    from chengshu.cli.playing import compile_methods  # noqa: PLC0415  # start-up: a serving node plays and judges no pack
+    from chengshu.cli.compiling import compile_methods  # noqa: PLC0415  # start-up: a serving node plays and judges no pack
 
     def work(output: Output) -> Any:
         output.say(Text("compiling the methods' hot loops, once", "正在一次性编译方法中的热点循环"))
-        return compile_methods(pack)
+        return compile_methods(load(find(plugins.pack_roots(), pack)))
 
     render(work, as_json=as_json, lang=lang)
 

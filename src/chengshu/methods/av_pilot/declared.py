@@ -63,6 +63,28 @@ TABLES: dict[str, pa.Schema] = {
 }
 _KINDS: dict[pa.DataType, Kind] = {pa.string(): "text", pa.int64(): "integer", pa.float64(): "double", pa.bool_(): "boolean"}
 
+_CODES = frozenset(
+    {
+        *("av_pilot.frame", "conflicts.column-missing", "conflicts.column-type", "methods.projection.unknown", "sightings.column-missing"),
+        *("multiplier.lengths-differ", "multiplier.no-baseline", "shapley.coalition-missing", "shapley.groups-overlap"),
+        *("shapley.not-copies", "shapley.too-few-permutations", "shapley.too-many-players"),
+    }
+)
+_PERMIT_CODES = frozenset(
+    {
+        *(
+            "geofence.invalid-polygon",
+            "geofence.not-a-polygon",
+            "geofence.zone-count",
+            "pilot.context",
+            "pilot.document",
+            "pilot.telemetry",
+        ),
+        *("permit.invalid", "permit.invalid-polygon", "permit.open-ring", "permit.out-of-bbox", "permit.swapped"),
+        *("permit.window-reversed", "permit.wrong-datum", "methods.projection.unknown"),
+    }
+)
+
 HAZARDS = SealedMethod(
     run="chengshu.methods.av_pilot.safety:value_of_fusing",
     required=frozenset({"av_state", "map_lane"}),
@@ -82,6 +104,7 @@ HAZARDS = SealedMethod(
     outputs={
         name: OutputTable(columns={field.name: _KINDS[field.type] for field in schema}, most_rows=2000) for name, schema in TABLES.items()
     },
+    codes=_CODES,
 )
 """The entry point ``av_pilot.hazards``."""
 
@@ -105,5 +128,6 @@ COMPLIANCE = SealedMethod(
             most_rows=len(RULE_IDS),
         )
     },
+    codes=_PERMIT_CODES,
 )
 """The entry point ``av_pilot.compliance``."""
