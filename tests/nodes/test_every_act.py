@@ -71,7 +71,7 @@ READS = {
     *(("transfer", word) for word in ("list", "show")),
     # whose cosignatures are asked for stands in a policy file that its operator may as well edit; cosignatures stand beside checkpoints
     *(("witness", word) for word in ("add", "collect", "compare", "init", "list", "show", "status")),
-    ("doctor",), ("peer", "list"), ("permit", "show"), ("product", "list"), ("source", "check"),
+    ("doctor",), ("peer", "list"), ("permit", "show"), ("product", "list"), ("source", "check"), ("source", "infer"),
 }  # fmt: skip
 """No acts of the node; a new command is in none of these sets, and fails until somebody has thought about it."""
 PLAYS = {("demo",), ("pack", "run"), ("serve",)}

@@ -70,3 +70,7 @@ class Sources(Protocol):
         Raises Invalid where both or neither say it, Denied for a place that this node's operator has not named.
         """
         ...
+
+    def inferred(self, server: str, name: str, *, owner: str) -> DataContract:
+        """Return a contract for what is called ``name`` at a server that the operator named: types as found, nothing else claimed."""
+        ...

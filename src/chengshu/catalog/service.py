@@ -227,6 +227,10 @@ class Catalog:
         place = self._sources.of(contract, None if source is None else source.resolve())
         return fit(contract, place.columns(), source=place.name)
 
+    def infer(self, server: str, name: str, *, owner: str) -> DataContract:
+        """Return a contract for a table, view or object at a server that the operator named. Raises as :meth:`publish`."""
+        return self._sources.inferred(server, name, owner=owner)
+
     def _as_published(self, product: Product) -> Held:
         source = self._sources.of(product.contract, product.path)
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from chengshu.anchor.model import State
 from chengshu.anchor.service import ANCHOR_TASK, Place
+from chengshu.catalog.model import Product
 from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.receipts import ReceiptState
 from chengshu.cli import answering
@@ -153,7 +154,9 @@ def _serving(node: Node) -> Complaint:
 def _products(node: Node) -> Iterator[Complaint]:
     for product in node.catalog.products():
         about = Text(f"product {product.id}", f"产品 {product.id}")
-        if product.path is not None and not product.path.is_file():
+        if product.path is None:
+            yield _in_place(node, product, about)
+        elif not product.path.is_file():
             yield Complaint(
                 about,
                 True,
@@ -162,6 +165,25 @@ def _products(node: Node) -> Iterator[Complaint]:
             )
         else:
             yield _fine(about, f"{product.rows} rows", f"{product.rows} 行")
+
+
+def _in_place(node: Node, product: Product, about: Text) -> Complaint:
+    """Whether a place answers and still has the columns that were published; its rows are compared when they are handed over."""
+    try:
+        found = node.catalog.fit(product.contract)
+    except ChengshuError as error:
+        return Complaint(about, True, Text(error.message, error.message), error.hint)
+    if found.holds:
+        return _fine(about, f"{product.rows} rows as published, its place answers", f"发布时 {product.rows} 行，数据源应答正常")
+    return Complaint(
+        about,
+        True,
+        Text(f"{found.source} has other columns than were published", f"{found.source} 的列与发布时不同"),
+        Text(
+            "Run 'chengshu source check' with its contract, then publish a new version.",
+            "请用 chengshu source check 核对合同，再发布新版本。",
+        ),
+    )
 
 
 def _peers(node: Node) -> Iterator[Complaint]:

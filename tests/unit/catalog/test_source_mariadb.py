@@ -209,6 +209,17 @@ def test_a_view_is_read_as_a_table_is_and_names_of_every_kind_are_names(shop, se
     assert held.table.to_pydict() == {"i d": [1, 2], "x%y": ['a, "b"', "名😀"]}
 
 
+def test_a_contract_is_inferred_and_can_be_published_as_it_is(shop, server):
+    inferred = shop.catalog.infer("shop", "orders", owner="me")
+    assert [(one.name, one.physical_type, one.primary_key) for one in inferred.columns] == [
+        ("id", "int64", True),
+        ("name", "string", False),
+        ("price", "float64", False),
+        ("paid", "int64", False),
+    ]
+    assert shop.publish(inferred).rows == 4
+
+
 def test_wrong_credentials_and_missing_rights_are_told_without_them(shop, server, tmp_path):
     server.run(
         f"CREATE TABLE {SALES}.none_of_it (x int)",

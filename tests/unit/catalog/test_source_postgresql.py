@@ -255,6 +255,23 @@ def test_a_reading_sees_one_state_while_others_write(shop, server):
         writer.join()
 
 
+def test_a_contract_is_inferred_and_can_be_published_as_it_is(shop, server):
+    run(server, "ALTER TABLE orders ADD COLUMN extra jsonb, ADD COLUMN at timestamptz(3) DEFAULT '2026-01-01Z', ADD COLUMN w numeric")
+    inferred = shop.catalog.infer("sales", "public.orders", owner="me")
+    assert [(one.name, one.physical_type, one.primary_key, one.role.value) for one in inferred.columns] == [
+        ("id", "int64", True, "measure"),
+        ("name", "string", False, "hidden"),
+        ("price", "float64", False, "measure"),
+        ("paid", "bool", False, "hidden"),
+        ("at", "timestamp_ms", False, "hidden"),
+        ("w", "string", False, "hidden"),
+    ]
+    assert (inferred.place, inferred.description) == (place(server), "left out: extra (jsonb)")
+    assert shop.publish(inferred).rows == 4
+    with pytest.raises(Denied, match="names as other in keys"):
+        shop.catalog.infer("other", "public.orders", owner="me")
+
+
 def test_a_place_that_the_operator_has_not_named_is_not_called(shop, server, tmp_path):
     for other in (
         replace(place(server), server="else"),

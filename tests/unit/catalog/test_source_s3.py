@@ -198,6 +198,17 @@ def test_publishing_needs_exactly_one_of_file_and_place(shop, store, tmp_path):
             catalog.publish(document, source=source, policy=POLICY)
 
 
+def test_a_contract_is_inferred_and_can_be_published_as_it_is(shop, store, tmp_path):
+    file = tmp_path / "o.csv"
+    file.write_text("id,share,word\n1,0.5,a\n2,1,b\n")
+    store.put("in/o.csv", file)
+    inferred = shop.catalog.infer("lake", "in/o.csv", owner="me")
+    assert [(one.name, one.physical_type) for one in inferred.columns] == [("id", "int64"), ("share", "float64"), ("word", "string")]
+    assert inferred.place == place(store, "in/o.csv", ObjectFormat.CSV)
+    assert shop.publish(inferred).rows == 2
+    assert shop.catalog.infer("lake", "o.parquet", owner="me").place == place(store)
+
+
 def test_a_contract_is_held_against_an_object_without_reading_its_rows(shop, store):
     found = shop.catalog.fit(contract(place(store), id="int64", name="int32", gone="bool"))
     assert [(one.column, one.verdict) for one in found.columns] == [("id", "fits"), ("name", "fits"), ("gone", "missing")]

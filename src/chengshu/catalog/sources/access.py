@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from chengshu.catalog.place import ObjectPlace, Place, TablePlace, Technology
+from chengshu.catalog.place import ObjectFormat, ObjectPlace, Place, TablePlace, Technology
 from chengshu.catalog.servers import AWS, PORTS
 from chengshu.kernel.errors import Denied, Invalid, Unavailable, in_words
 from chengshu.kernel.outgoing import Outgoing, is_loopback
@@ -24,6 +24,8 @@ from chengshu.kernel.text import Text
 
 FILE_NAME = "sources.toml"
 CONNECT_S = 10.0
+
+_FORMATS = {"csv": ObjectFormat.CSV, "txt": ObjectFormat.CSV, "json": ObjectFormat.JSON, "geojson": ObjectFormat.JSON}
 
 _NAME_IT = Text(
     "The node's operator names the place in keys/sources.toml (mode 0600); see the reference of data contracts.",
@@ -56,6 +58,11 @@ class TableAccess(_Entry):
     user: str
     password: SecretStr = SecretStr("")
     tls: Literal["verify-full", "disable"] | None = None
+
+    @property
+    def technology(self) -> Technology:
+        """What kind of database it is."""
+        return Technology.POSTGRESQL if self.type.startswith("postgres") else Technology.MARIADB
 
     def context(self) -> ssl.SSLContext | None:
         """Return what checks the server's certificate and its name; None where the connection is not encrypted."""
@@ -96,29 +103,43 @@ class Accesses:
         """Return how to log in to a database; raise Denied for one that the operator has not named exactly so."""
         entry = self._entry(place)
         if not isinstance(entry, TableAccess):
-            raise _not_named(place, "a database")
-        technology = Technology.POSTGRESQL if entry.type.startswith("postgres") else Technology.MARIADB
-        named = (technology, entry.host.lower(), entry.port or PORTS[technology], entry.database)
+            raise _not_named(place, "a database", server=place.server)
+        named = (entry.technology, entry.host.lower(), entry.port or PORTS[entry.technology], entry.database)
         if named != (place.technology, place.host.lower(), place.port, place.database):
-            raise _not_named(place, "the type, host, port and database")
+            raise _not_named(place, "the type, host, port and database", server=place.server)
         return entry
 
     def object(self, place: ObjectPlace) -> ObjectAccess:
         """Return how to read a bucket; raise Denied for one that the operator has not named exactly so."""
         entry = self._entry(place)
         if not isinstance(entry, ObjectAccess):
-            raise _not_named(place, "a bucket")
+            raise _not_named(place, "a bucket", server=place.server)
         if (entry.endpoint.rstrip("/").lower(), entry.bucket) != (place.endpoint.lower(), place.bucket):
-            raise _not_named(place, "the endpoint and bucket")
+            raise _not_named(place, "the endpoint and bucket", server=place.server)
         if place.endpoint.startswith("http:") and not entry.may_be_plain:
             raise _wrong(f'https at {place.server}, which is not on this machine (tls = "disable" does without)', "http")
         return entry
 
+    def place(self, server: str, name: str) -> Place:
+        """Return what is called ``name`` at a server that the operator named: ``schema.table``, ``table`` or an object's key."""
+        entry = self._named(server, server)
+        if isinstance(entry, ObjectAccess):
+            kind = _FORMATS.get(name.rpartition(".")[2].lower(), ObjectFormat.PARQUET)
+            return ObjectPlace(server, entry.endpoint.rstrip("/"), entry.bucket, name, kind)
+        if entry.technology is Technology.MARIADB:
+            return TablePlace(server, entry.technology, entry.host, entry.port or PORTS[entry.technology], entry.database, None, name)
+        schema, dot, table = name.partition(".")
+        schema, table = (schema, table) if dot else ("public", name)
+        return TablePlace(server, entry.technology, entry.host, entry.port or PORTS[entry.technology], entry.database, schema, table)
+
     def _entry(self, place: Place) -> TableAccess | ObjectAccess:
+        return self._named(place.server, place)
+
+    def _named(self, server: str, place: Place | str) -> TableAccess | ObjectAccess:
         found = {} if self._path is None or not self._path.is_file() else _read(self._path)
-        if place.server not in found:
-            raise _not_named(place, "the server")
-        return found[place.server]
+        if server not in found:
+            raise _not_named(place, "the server", server=server)
+        return found[server]
 
 
 def connected(host: str, port: int, *, name: str, silence_s: float) -> socket.socket:
@@ -189,10 +210,10 @@ def _wrong(expected: str, got: str) -> Invalid:
     return Invalid("source.access", f"keys/{FILE_NAME}: expected {expected}, got {got}", hint=_MEND)
 
 
-def _not_named(place: Place, what: str) -> Denied:
+def _not_named(place: Place | str, what: str, *, server: str) -> Denied:
     return Denied(
         "source.not-named",
-        f"{place}: expected {what} that this node's operator names as {place.server} in keys/{FILE_NAME}, got another",
+        f"{place}: expected {what} that this node's operator names as {server} in keys/{FILE_NAME}, got another",
         hint=_NAME_IT,
-        facts={"server": place.server},
+        facts={"server": server},
     )

@@ -127,9 +127,13 @@ class MariaDBSnapshot:
         json = {clause.split("`")[1].lower() for (clause,) in self._asked(_JSON)}
         return tuple(_column(row, is_json=row[0].lower() in json) for row in rows)
 
+    def key(self) -> list[str]:
+        """Return the columns of the primary key."""
+        return [name for (name,) in self._asked(_KEY)]
+
     def batches(self, contract: DataContract, columns: tuple[TableColumn, ...]) -> Iterator[pa.RecordBatch]:
         """Yield all rows; only one batch of them is in memory."""
-        key = [_name(one) for (one,) in self._asked(_KEY)]
+        key = [f"r.{_name(one)}" for one in self.key()]
         cursor = self._connection.cursor(SSCursor)
         try:
             with _translated(self._place):

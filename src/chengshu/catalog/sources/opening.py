@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from chengshu.catalog.inference import infer_table
 from chengshu.catalog.model import DataContract
 from chengshu.catalog.place import ObjectPlace, TablePlace, Technology
-from chengshu.catalog.ports import Source
+from chengshu.catalog.ports import Found, Source
 from chengshu.catalog.sources.access import Accesses
 from chengshu.catalog.sources.local import LocalFile
 from chengshu.catalog.sources.mariadb import MariaDBTables
 from chengshu.catalog.sources.postgresql import PostgreSQLTables
-from chengshu.catalog.sources.s3 import S3Source
+from chengshu.catalog.sources.s3 import S3Source, inferred_object
 from chengshu.catalog.sources.sql import Tables, TableSource
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Invalid
@@ -46,6 +47,17 @@ class PlacesOfRows:
             case _:
                 got = "neither" if file is None else "both"
                 raise Invalid("source.which", f"expected a file or a contract that names a place, got {got}", hint=_EITHER)
+
+    def inferred(self, server: str, name: str, *, owner: str) -> DataContract:
+        """Return a contract for a table or view (``name`` or ``schema.name``), or an object by its key."""
+        place = self._accesses.place(server, name)
+        match place:
+            case TablePlace():
+                with self._tables(place).snapshot() as snapshot:
+                    found = [Found(column.name, column.type, column.becomes) for column in snapshot.columns()]
+                    return infer_table(place, found, key=snapshot.key(), owner=owner)
+            case ObjectPlace():
+                return inferred_object(place, access=self._accesses.object(place), spool=self._spool, digests=self._digests, owner=owner)
 
     def _tables(self, place: TablePlace) -> Tables:
         access = self._accesses.table(place)

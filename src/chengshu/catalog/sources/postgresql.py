@@ -123,6 +123,11 @@ class PostgreSQLSnapshot:
             rows = self._connection.run(_COLUMNS.format(table=_in_quotes(self._table)))
         return tuple(TableColumn(name, written, _kind_of(type_, family, modifier)) for name, written, type_, family, modifier in rows)
 
+    def key(self) -> list[str]:
+        """Return the columns of the primary key."""
+        with _translated(self._place):
+            return [name for (name,) in self._connection.run(_KEY.format(table=_in_quotes(self._table)))]
+
     def batches(self, contract: DataContract, columns: tuple[TableColumn, ...]) -> Iterator[pa.RecordBatch]:
         """Yield all rows; the server's text waits on the disk until the last of it is here."""
         as_copied = replace(contract, encoding="utf-8", delimiter=",")
@@ -133,8 +138,7 @@ class PostgreSQLSnapshot:
             yield from FileSource(path_of(file), as_copied, name=str(self._place)).batches()
 
     def _copy(self, columns: tuple[TableColumn, ...]) -> str:
-        key = [name for (name,) in self._connection.run(_KEY.format(table=_in_quotes(self._table)))]
-        order = [_name(one) for one in key] or [_ordered(column) for column in columns]
+        order = [f"r.{_name(one)}" for one in self.key()] or [_ordered(column) for column in columns]
         chosen = ", ".join(f"{_written(column)} AS {_name(column.name)}" for column in columns)
         rows = f"SELECT {chosen} FROM {self._table} AS r ORDER BY {', '.join(order)}"  # noqa: S608  # every name in it is quoted
         return f"COPY ({rows}) TO STDOUT (FORMAT csv, HEADER true)"

@@ -7,12 +7,14 @@ the same. Arrow's own client speaks the protocol; its words, which may hold keys
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 
+from chengshu.catalog.inference import infer_contract
 from chengshu.catalog.model import DataContract
 from chengshu.catalog.place import ObjectFormat, ObjectPlace
 from chengshu.catalog.ports import Found, Held
@@ -62,13 +64,13 @@ class S3Source:
             with self._translated(), self._store().open_input_file(self._path) as file:
                 return tuple(Found(field.name, str(field.type), types_for(field.type)) for field in pq.read_schema(file))
         with nameless(self._spool) as file:
-            self._fetch(file)
+            self.fetch(file)
             return columns_of(self._file(file), path_of(file), self._contract)
 
     def read(self, *, published: str | None = None) -> Held:
         """Return the object's rows; raise Conflict where its bytes are not the published ones, or change while they come."""
         with nameless(self._spool) as file:
-            digest = self._fetch(file)
+            digest = self.fetch(file)
             if published is not None and digest != published:
                 raise self._changed("the object as published, got one with another digest")
             source = self._file(file)
@@ -89,7 +91,7 @@ class S3Source:
             raise fault(self.name, "unreadable", expected=self._place.format.value, got="content of another format", hint=LOOK)
         return source
 
-    def _fetch(self, file: IO[bytes]) -> str:
+    def fetch(self, file: IO[bytes]) -> str:
         """Write the object into a file and return the digest of its bytes."""
         store = self._store()
         with self._translated(), store.open_input_stream(self._path) as stream:
@@ -150,6 +152,14 @@ class S3Source:
                 facts={"source": self.name},
             )
         return unavailable(self.name, f"{code or 'a failure'} of the store")
+
+
+def inferred_object(place: ObjectPlace, *, access: ObjectAccess, digests: Digests, spool: Path | None, owner: str) -> DataContract:
+    """Return a contract for one object, which is read whole: nothing else tells the types of a CSV."""
+    blank = DataContract("object", "1.0.0", "object", Text("object", "对象"), owner, "", ())
+    with nameless(spool) as file:
+        S3Source(place, blank, access=access, digests=digests, spool=spool).fetch(file)
+        return replace(infer_contract(path_of(file), owner=owner, name=place.key.rpartition("/")[2]), place=place)
 
 
 def _identity(stream: Any) -> tuple[object, ...]:

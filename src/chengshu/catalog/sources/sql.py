@@ -3,7 +3,7 @@
 A connection that breaks ends the reading as Unavailable, whatever had come by then: rows are handed on only once the last one is here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,10 @@ class Snapshot(Protocol):
 
     def columns(self) -> tuple[TableColumn, ...]:
         """Return the table's columns in their order; raise Invalid where there is no such table or view."""
+        ...
+
+    def key(self) -> Sequence[str]:
+        """Return the columns of the primary key, in its order; none where there is no such key."""
         ...
 
     def batches(self, contract: DataContract, columns: tuple[TableColumn, ...]) -> Iterator[pa.RecordBatch]:
