@@ -108,6 +108,11 @@ def test_what_does_not_fit_in_memory_goes_to_the_private_folder_and_is_gone_afte
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_drawn_into_what_the_process_writes() -> None:
+    result = ENGINE.run(VettedQuery("SELECT CAST(current_setting('enable_progress_bar') AS VARCHAR)", *_empty()), {})
+    assert result.column(0).to_pylist() == ["false"]
+
+
 def test_the_private_folder_is_bounded(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as caught:
         DuckDBEngine("96MB", 1, 60.0).run(VettedQuery(HUNGRY, *_empty()), {}, spill=Spill(tmp_path, "1MB"))

@@ -36,6 +36,7 @@ _STOPPED_HINT = Text("Ask again if it was not meant.", "如非有意，请重新
 _DRIFT_HINT = Text("The holder must publish the product again with the schema it really has.", "持有方须按实际模式重新发布该产品。")
 
 _LOCKS = (
+    "SET enable_progress_bar = false",  # it is drawn into whatever the process writes, an answer as JSON too
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
