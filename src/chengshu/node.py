@@ -14,7 +14,9 @@ from chengshu.catalog.service import Catalog
 from chengshu.catalog.sources.access import FILE_NAME as SOURCES
 from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
+from chengshu.cleanroom.budgets import Budgets
 from chengshu.cleanroom.cell.order import MethodLimits, Sealing
+from chengshu.cleanroom.charging import Charging
 from chengshu.cleanroom.countersigning import Countersigner
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
@@ -64,6 +66,7 @@ from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.worker import Worker
 from chengshu.live.service import Directives, Permits
 from chengshu.policy.values import Place
+from chengshu.privacy.service import Ledger
 from chengshu.settlement.service import SEND_TASK, Settlements
 from chengshu.transfer.carriers.http import HttpCarrier
 from chengshu.transfer.flow.model import FORMATS
@@ -130,6 +133,7 @@ class Node:
     moving: Moving
     federation: Federation
     holder: Holder
+    budgets: Budgets
     asker: Asker
     queries: Queries
     nodes: HttpNodes
@@ -332,6 +336,7 @@ def _wired(
         catalog=catalog,
         contracts=contracts,
         grants=transfers,
+        charging=Charging(ledger=Ledger(evidence=evidence, clock=clock), contracts=contracts, digests=digests),
         issuer=issuer,
         evidence=evidence,
         is_signed_by=_is_signed_by,
@@ -447,16 +452,13 @@ def _wired(
         duties=Duties(database, identity=identity, evidence=evidence, digests=digests, clock=clock),
         peers=peers,
         shown=DspCatalog(
-            database,
-            identity=identity,
-            contracts=contracts,
-            source=federation.listings,
-            tokens=PageTokens(seal.suite, seal.key),
+            database, identity=identity, contracts=contracts, source=federation.listings, tokens=PageTokens(seal.suite, seal.key)
         ),
         transfers=transfers,
         moving=moving,
         federation=federation,
         holder=holder,
+        budgets=Budgets(database, own_id=identity.did, contracts=contracts, ledger=Ledger(evidence=evidence, clock=clock), nodes=nodes),
         asker=asker,
         queries=Queries(
             database,

@@ -56,6 +56,7 @@ READS = {
     # a contract of its own on a chain, for nobody's log yet, and where it is in the node's settings; its use is an entry
     *(("anchor", word) for word in ("deploy", "list", "verify")),
     *(("agreement", word) for word in ("list", "show")),
+    *(("budget", word) for word in ("list", "show")),
     *(("catalog", word) for word in ("federated", "show")),
     *(("contract", word) for word in ("list", "negotiations", "show")),
     # these read the log, or write files about it (publishing: its own files); what is in it is in it already

@@ -11,9 +11,10 @@ from fastapi.responses import StreamingResponse
 
 from chengshu.api.bodies import Document, json_object, malformed, raw_body, text_of
 from chengshu.cleanroom.countersigning import Countersignature
-from chengshu.cleanroom.holder import Approval
+from chengshu.cleanroom.holder import Approval, Repeated
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.identity.credentials.request import SignedRequest
+from chengshu.kernel.refusal import Refused
 from chengshu.node import Node
 from chengshu.transfer.flow.deliveries import LOOK_S
 from chengshu.transfer.sending import Sending
@@ -25,6 +26,7 @@ def room_router(node: Node) -> APIRouter:
     router = APIRouter(prefix="/room")
     _holder_routes(router, node)
     _told_routes(router, node)
+    _budget_routes(router, node)
     if node.settings.cleanroom.enabled:
         _job_routes(router, node)
     return router
@@ -47,6 +49,10 @@ class Letter:
         if not isinstance(value, list) or len(value) > 100 or not all(isinstance(one, str) for one in value):
             raise malformed(f"expected {name} to be a list of at most 100 strings, got another value")
         return value
+
+    def text_if_any(self, name: str) -> str | None:
+        """Return a member that must be a string where it is there."""
+        return None if name not in self._body else self.text(name)
 
     def document(self, name: str) -> Document:
         """Return a member that must be an object."""
@@ -138,6 +144,24 @@ def _job_routes(router: APIRouter, node: Node) -> None:
         return node.room.standing(message.text("job"), sender=message.sender)
 
 
+def _budget_routes(router: APIRouter, node: Node) -> None:
+    letter = Depends(opened(node))
+
+    @router.post("/budgets")
+    def budgets(message: Letter = letter) -> Document:
+        return node.budgets.tell(message.text("agreement"), sender=message.sender)
+
+
+def _verdict(verdict: Approval | Repeated | Refused) -> Document:
+    match verdict:
+        case Approval(token):
+            return {"token": token}
+        case Repeated():
+            return {"repeated": True}
+        case _:
+            return {"refused": refusal_document(verdict)}
+
+
 def _holder_routes(router: APIRouter, node: Node) -> None:
     letter = Depends(opened(node))
 
@@ -155,9 +179,13 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
     @router.post("/inputs")
     def inputs(message: Letter = letter) -> Document:
         verdict = node.holder.approve(
-            message.document("job"), signature=message.signature(), product=message.text("product"), room=message.sender
+            message.document("job"),
+            signature=message.signature(),
+            product=message.text("product"),
+            room=message.sender,
+            repeats=message.text_if_any("repeats"),
         )
-        return {"token": verdict.token} if isinstance(verdict, Approval) else {"refused": refusal_document(verdict)}
+        return _verdict(verdict)
 
     @router.post("/data")
     def data(message: Letter = letter) -> ProductResponse:

@@ -11,6 +11,7 @@ from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
 from chengshu.cleanroom.planning.statement import Document, stated
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.cleanroom.schemas import privacy_of
 from chengshu.cleanroom.sealing import Seal
 from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests, canonical
@@ -21,6 +22,7 @@ from chengshu.kernel.errors import NotFound, Unavailable
 from chengshu.kernel.ids import NewId
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
+from chengshu.policy.model import Policy
 
 OUTCOME_TASK = "job.outcome"
 """The kind of task that asks the clean room how a job of this node ended, when somebody else needs to know."""
@@ -81,9 +83,11 @@ class Asker:
         return Schema.parse(self._nodes.post(holder, "/room/schemas", {"product": product}))
 
     def part(self, choice: InputChoice) -> JobInput:
-        """Return a product as a job names it: with the schema that its holder publishes and the smallest group that was agreed."""
+        """Return a product as a job names it: with its holder's schema, and the smallest group and the noise that were agreed."""
         schema = self.schema(choice.holder, choice.product)
-        return JobInput(schema, choice.holder, choice.agreement, choice.product, self._minimum_group(choice.agreement))
+        policy = self._policy(choice.agreement)
+        group, privacy = (1, None) if policy is None else (policy.least_group, privacy_of(policy))
+        return JobInput(schema, choice.holder, choice.agreement, choice.product, group, privacy)
 
     def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice], price: Fen | None = None) -> str:
         """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then.
@@ -175,12 +179,12 @@ class Asker:
             body = {"job": job, "room": document["room"], "receipt_digest": fingerprint}
             self._evidence.append(tx, KIND_OF_STATE[answer["state"]], job, body)
 
-    def _minimum_group(self, agreement: str) -> int:
-        """Return what an agreement asks for; 1 where there is none: one's own product, or an id that its holder will not know either."""
+    def _policy(self, agreement: str) -> Policy | None:
+        """Return what an agreement asks for; None where there is none: one's own product, or an id that its holder will not know either."""
         try:
-            return self._contracts.agreement(agreement).policy.least_group
+            return self._contracts.agreement(agreement).policy
         except NotFound:
-            return 1
+            return None
 
     def _find(self, job: str) -> dict[str, Any]:
         with self._database.read() as tx:

@@ -13,13 +13,15 @@ from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
+from chengshu.cleanroom.charging import Charging, stated_terms
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import OWN, use_of
-from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema
+from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, check_job
 from chengshu.cleanroom.planning.budgets import Budget, of_uses
 from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
+from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.schemas import schema_of, terms_of
 from chengshu.cleanroom.vetting import vet
 from chengshu.contract.service import Contracts
@@ -29,6 +31,7 @@ from chengshu.kernel.database import Database
 from chengshu.kernel.errors import Conflict, Denied, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
+from chengshu.policy.model import Policy
 from chengshu.policy.odrl import from_odrl
 
 
@@ -37,6 +40,11 @@ class Approval:
     """The holder's leave: a secret token that opens one pull of one product for one job."""
 
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The holder's word that a job asks again what it approved before: the room's kept answer may go out, and no data do."""
 
 
 class Holder:
@@ -51,6 +59,7 @@ class Holder:
         catalog: Catalog,
         contracts: Contracts,
         grants: Grants,
+        charging: Charging,
         issuer: Issuer,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
@@ -63,6 +72,7 @@ class Holder:
         self._catalog = catalog
         self._contracts = contracts
         self._grants = grants
+        self._charging = charging
         self._issuer = issuer
         self._evidence = evidence
         self._is_signed_by = is_signed_by
@@ -95,11 +105,15 @@ class Holder:
                 found[name] = (of_uses(self._contracts.spent(tx, name), limit=known[0].policy.most_uses),)
         return found
 
-    def approve(self, document: Mapping[str, Any], *, signature: str, product: str, room: str) -> Approval | Refused:
+    def approve(
+        self, document: Mapping[str, Any], *, signature: str, product: str, room: str, repeats: str | None = None
+    ) -> Approval | Repeated | Refused:
         """Judge a job that ``room`` hands on for one of this node's products.
 
         Returns the grant, or the refusal with its rule. A repeat of the very job over the very data, while it has not ended, is judged
-        again in everything and granted again without counting a second use. Raises Denied when the signature or the room is not the
+        again in everything and granted again without counting a second use. Where the agreement keeps a privacy budget, what the answer
+        costs is reserved first, unless the room says that the job ``repeats`` an earlier one, and it does: nothing is handed over then.
+        Raises Denied when the signature or the room is not the
         job's own, Conflict for another job under the id of one that was approved.
         """
         job = Job.parse(document)
@@ -109,7 +123,12 @@ class Holder:
         fingerprint = self._digests.of(document)
         with self._database.write() as tx:
             known = self._known(tx, job, fingerprint=fingerprint)
-            refusal = _over(known.get(product), data=data) or self._graded(tx, job) or self._judge(tx, job, counted=known.keys())
+            verdict = _over(known.get(product), data=data) or self._graded(tx, job) or self._judge(tx, job, counted=known.keys())
+            vetted = verdict if isinstance(verdict, VettedQuery) else None
+            is_repeat = repeats is not None and self._charging.is_repeat(tx, job, part, vetted, of=repeats, data=data)
+            refusal = verdict if isinstance(verdict, Refused) else None
+            if refusal is None and not is_repeat:
+                refusal = self._charging.reserve(tx, job, part, vetted)
             body = {
                 "job": job.id,
                 "product": product,
@@ -121,14 +140,20 @@ class Holder:
                 self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
                 return refusal
             if product not in known:
-                uses = (
-                    None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, use_of(job, part, at=self._clock()))
-                )
-                kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint, "uses": uses}
-                store.add_approval(tx, document, product=product, agreement=part.agreement, at=iso(self._clock()), **kept)
-                self._evidence.append(tx, "job.vetted", job.id, body)
-                self._evidence.append(tx, "job.approved", job.id, body)
+                kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint}
+                self._keep(tx, job, document, part, body, **kept)
+            if is_repeat:
+                return Repeated()
             return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room))
+
+    def _keep(
+        self, tx: Connection, job: Job, document: Mapping[str, Any], part: JobInput, body: Mapping[str, Any], **kept: str | int | None
+    ) -> None:
+        """Count the use and keep the approval."""
+        uses = None if part.agreement == OWN else self._contracts.record_use(tx, part.agreement, use_of(job, part, at=self._clock()))
+        store.add_approval(tx, document, product=part.product, agreement=part.agreement, at=iso(self._clock()), uses=uses, **kept)
+        self._evidence.append(tx, "job.vetted", job.id, body)
+        self._evidence.append(tx, "job.approved", job.id, body)
 
     def take_receipt(self, signed: Mapping[str, Any], *, room: str) -> None:
         """Record the room's receipt for a job that this node approved, after which the job opens nothing any more.
@@ -151,6 +176,7 @@ class Holder:
                     raise Conflict("cleanroom.other-receipt", "expected the receipt first given for this job, got another", hint=_KEEP_BOTH)
             for row in rows:
                 if row["outcome_digest"] is None:
+                    self._charging.commit(tx, row, receipt)
                     self._end(tx, row, state=receipt["state"], fingerprint=fingerprint)
 
     def _end(self, tx: Connection, row: Mapping[str, Any], *, state: str, fingerprint: str) -> None:
@@ -201,8 +227,10 @@ class Holder:
         judged = (self._catalog.grade_of(tx, name).refuses(is_open_to_all=False) for name in mine)
         return next((refused for refused in judged if refused is not None), None)
 
-    def _judge(self, tx: Connection, job: Job, *, counted: Collection[str]) -> Refused | None:
+    def _judge(self, tx: Connection, job: Job, *, counted: Collection[str]) -> VettedQuery | Refused | None:
         """Judge every input that is this node's own, whichever of them is asked for, and the question under the terms of them all.
+
+        Returns the vetted question, nothing for a method.
 
         ``counted`` are the products of which this very job's use has been counted.
         """
@@ -217,7 +245,9 @@ class Holder:
         if isinstance(job.question, MethodQuestion):  # the policy's list of methods has already been held against the name
             return refuse_statement(job, None, known, digests=self._digests)
         verdict = vet(job.question.sql, known)
-        return verdict if isinstance(verdict, Refused) else refuse_statement(job, verdict, known, digests=self._digests)
+        if isinstance(verdict, Refused):
+            return verdict
+        return refuse_statement(job, verdict, known, digests=self._digests) or verdict
 
     def _agreed(self, tx: Connection, job: Job, part: JobInput, *, counted: bool) -> ProductTerms | Refused:
         """Return the terms of one own product for this job: its published schema under the policy of the agreement that it names."""
@@ -246,10 +276,15 @@ class Holder:
             )
         verdict = self._contracts.permit_use(tx, part.agreement, use_of(job, part, at=self._clock()))
         if not isinstance(verdict, Refused):
-            return terms_of(own, verdict.policy)
+            return _terms(own, verdict.policy, job, part)
         if verdict.rule == "count-limit" and counted:
-            return terms_of(own, agreement.policy)  # a repeat of the last counted use is the same use
+            return _terms(own, agreement.policy, job, part)  # a repeat of the last counted use is the same use
         return verdict
+
+
+def _terms(own: Schema, policy: Policy, job: Job, part: JobInput) -> ProductTerms | Refused:
+    """The terms of a question, with its noise; a sealed method has none, and was judged by the permission that lists it."""
+    return stated_terms(own, policy, part) if isinstance(job.question, SqlQuestion) else terms_of(own, policy)
 
 
 def _over(known: Mapping[str, Any] | None, *, data: str) -> Refused | None:

@@ -1,11 +1,12 @@
 """Whether a job that was approved may still have what it was granted: asked again at the pull, and while the product goes out."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from chengshu.cleanroom import store
-from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, SqlQuestion
+from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, Privacy, SqlQuestion
 from chengshu.contract.service import Contracts
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.refusal import Refused
@@ -38,11 +39,13 @@ def use_of(job: Job, part: JobInput, *, at: datetime) -> Use:
     match job.question:
         case SqlQuestion():
             # the group of this very product: another input's, perhaps of a product that is not even read, guarantees nothing here
-            return query_use(job.consumer, at, purpose=job.purpose, room=job.room, smallest_group=part.smallest_group)
+            noise = part.privacy
+            return query_use(job.consumer, at, purpose=job.purpose, room=job.room, smallest_group=part.smallest_group, noise=noise)
         case MethodQuestion(method=name):
             return Use(job.consumer, at, job.purpose, job.room, name, None, Form.AGGREGATE, None)
 
 
-def query_use(consumer: str, at: datetime, *, purpose: str, room: str, smallest_group: int) -> Use:
-    """Return the use that a question in SQL makes of a product."""
-    return Use(consumer, at, purpose, room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest_group)
+def query_use(consumer: str, at: datetime, *, purpose: str, room: str, smallest_group: int, noise: Privacy | None) -> Use:
+    """Return the use that a question in SQL makes of a product, with the noise that its answer carries (None: none)."""
+    use = Use(consumer, at, purpose, room, None, QueryForm.VETTED_SQL, Form.AGGREGATE, smallest_group)
+    return use if noise is None else replace(use, privacy_loss=noise.rho, contributions=noise.contributions)

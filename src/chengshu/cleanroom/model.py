@@ -189,16 +189,40 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True)
+class Privacy:
+    """How an answer is protected: noise of so much ``rho`` (zCDP), and at most ``contributions`` records of one unit behind it."""
+
+    rho: Decimal
+    contributions: int = 1
+
+    def __post_init__(self) -> None:
+        whole(self.contributions, "privacy.contributions", least=1)
+        if not self.rho.is_finite() or not Decimal("1e-9") <= self.rho <= 1000 or self.rho != round(self.rho, 9):
+            raise wrong("privacy.rho", expected="an amount of rho from 0.000000001 to 1000 with at most nine decimals", got="another")
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the terms as JSON values; rho is a text."""
+        return {"rho": format(self.rho.normalize(), "f"), "contributions": self.contributions}
+
+    @classmethod
+    def parse(cls, document: object, path: str = "privacy") -> "Privacy":
+        """Return the terms that ``document`` describes; raise Invalid naming the field."""
+        found = mapping(document, path, required=("rho", "contributions"))
+        return cls(decimal(found["rho"], f"{path}.rho"), whole(found["contributions"], f"{path}.contributions", least=1))
+
+
+@dataclass(frozen=True, slots=True)
 class ProductTerms:
     """What an agreement makes of a product's schema.
 
     ``minimum_group`` may raise the schema's, never lower it. ``of_asker`` says that the one who asks holds the product itself, and
-    so chose what stands in it.
+    so chose what stands in it. With ``privacy``, an answer over the product carries noise.
     """
 
     schema: Schema
     minimum_group: int = 1
     of_asker: bool = False
+    privacy: Privacy | None = None
 
     @property
     def smallest_group(self) -> int:
@@ -208,7 +232,7 @@ class ProductTerms:
     @property
     def sheltered(self) -> bool:
         """Whether there is somebody in the product to protect from the one who asks."""
-        return self.smallest_group > 1 and not self.of_asker
+        return (self.smallest_group > 1 or self.privacy is not None) and not self.of_asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +267,7 @@ class JobInput:
 
     The product's name inside the job's question is ``schema.product``; ``product`` is its id in the holder's catalogue.
     ``minimum_group`` is the smallest group that the agreement asks for: the room, which does not know the agreement, gates on it,
-    and the holder refuses a job that names less.
+    and the holder refuses a job that names less. ``privacy`` is the noise that the agreement asks for, and goes the same way.
     """
 
     schema: Schema
@@ -251,6 +275,7 @@ class JobInput:
     agreement: str
     product: str
     minimum_group: int = 1
+    privacy: Privacy | None = None
 
     def __post_init__(self) -> None:
         whole(self.minimum_group, "input.minimum_group", least=1)
@@ -278,18 +303,21 @@ class JobInput:
             "agreement": self.agreement,
             "product": self.product,
             "minimum_group": self.minimum_group,
+            **({} if self.privacy is None else {"privacy": self.privacy.as_document()}),
         }
 
     @classmethod
     def parse(cls, document: object, path: str = "input") -> "JobInput":
         """Return the input that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, path, required=("schema", "provider", "agreement", "product", "minimum_group"))
+        required = ("schema", "provider", "agreement", "product", "minimum_group")
+        found = mapping(document, path, required=required, optional=("privacy",))
         return cls(
             Schema.parse(found["schema"], f"{path}.schema"),
             text(found["provider"], f"{path}.provider", pattern=_DID, expected="a DID"),
             text(found["agreement"], f"{path}.agreement"),
             text(found["product"], f"{path}.product"),
             whole(found["minimum_group"], f"{path}.minimum_group", least=1),
+            Privacy.parse(found["privacy"], f"{path}.privacy") if "privacy" in found else None,
         )
 
 
@@ -329,7 +357,7 @@ class Job:
         ``own`` are the terms this holder signed, by alias: they always win over what the job says about the same product.
         For every other product the schema and the smallest group in the job stand, whose truth is that holder's to check.
         """
-        found = {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group) for one in self.inputs}
+        found = {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group, privacy=one.privacy) for one in self.inputs}
         return {one.alias: replace(found[one.alias], of_asker=one.provider == self.consumer) for one in self.inputs}
 
     def as_document(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from chengshu.cleanroom.answers import ProtectedAnswer
 from chengshu.cleanroom.ports import IsSignedBy
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import Signer
@@ -24,12 +25,17 @@ UNKNOWN_JOB = "cleanroom.unknown-job"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one job ended: ``RELEASED`` with tables, ``REFUSED`` with a refusal, or ``FAILED`` with notes."""
+    """How one job ended: ``RELEASED`` with tables, ``REFUSED`` with a refusal, or ``FAILED`` with notes.
+
+    ``privacy`` states the noise of an answer that carries some, ``kept`` is what the room keeps of it and nobody is sent.
+    """
 
     state: str
     tables: Mapping[str, pa.Table]
     notes: tuple[str, ...]
     refusal: Refused | None
+    privacy: Mapping[str, Any] | None = None
+    kept: ProtectedAnswer | None = None
 
     def as_document(self) -> Document:
         """Return the outcome as JSON values; tables are Arrow IPC streams in base64."""
@@ -38,6 +44,7 @@ class Outcome:
             "tables": {name: _packed(table) for name, table in self.tables.items()},
             "notes": list(self.notes),
             "refusal": None if self.refusal is None else refusal_document(self.refusal),
+            **({} if self.privacy is None else {"privacy": dict(self.privacy)}),
         }
 
     @classmethod
@@ -49,6 +56,7 @@ class Outcome:
             tables={name: _unpacked(packed) for name, packed in document["tables"].items()},
             notes=tuple(document["notes"]),
             refusal=None if refusal is None else parse_refusal(refusal),
+            privacy=document.get("privacy"),
         )
 
 
@@ -68,6 +76,8 @@ def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, d
         "at": at,
         **({"leakage": job["leakage"]} if "leakage" in job else {}),
     }
+    if "privacy" in outcome:
+        receipt["privacy"] = outcome["privacy"]
     return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}
 
 
@@ -80,7 +90,9 @@ def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document
     if not is_signed_by(job["room"], base64.b64decode(signed["signature"]), canonical(receipt)):
         raise _tampered("a receipt signed by the clean room that the job names", "another signature")
     check_job(receipt, job=job, digests=digests)
-    if not digests.agree(digests.of(outcome), receipt["outcome_digest"]) or receipt["state"] != outcome["state"]:
+    if not digests.agree(digests.of(outcome), receipt["outcome_digest"]) or any(
+        receipt.get(name) != outcome.get(name) for name in ("state", "privacy")
+    ):
         raise _tampered("a receipt for the outcome that came", "one for another outcome")
 
 

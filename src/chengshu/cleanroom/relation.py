@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType
+from chengshu.cleanroom.protection import Protection
 
 
 class Comparison(StrEnum):
@@ -65,6 +66,15 @@ class Bucket:
 
 
 Scalar = Ref | Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A number clipped to ``column``'s declared range, in whole ``steps`` of one: what is added up before noise."""
+
+    of: Ref
+    column: Column
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +314,22 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounded:
+    """What the engine computes where an answer carries noise: measures of rows of which each unit keeps at most ``most``.
+
+    The rows are those of ``body``, their columns ``c0…``, the first ``groups`` of which are grouped by, and ``u0``, the ``unit`` (None:
+    every row is one). Which rows a unit keeps depends on its own rows alone; rows of no unit are left out. Columns ``g0…``, ``a0…``.
+    """
+
+    columns: tuple[Scalar | Steps, ...]
+    groups: int
+    measures: tuple[Measure, ...]
+    body: Body
+    unit: Ref | None
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class OutputValue:
     """One column that leaves, under the name the asker gave it."""
 
@@ -362,6 +388,9 @@ class VettedQuery:
     """A question that passed every rule: what an engine runs, what the gate checks, what is done afterwards.
 
     ``sql`` is generated from ``summary``, never taken from the asker. ``minimum_group`` is the strictest owner's.
+    Where the answer carries noise, ``protection`` says how it is made, ``sql`` computes its parts instead of ``summary``, and there are no
+    gates: exact counts decide nothing then;
+    ``asked`` is then the normal form of what is computed, by which the same question is known again.
     """
 
     sql: str
@@ -369,6 +398,8 @@ class VettedQuery:
     finish: Finish
     gates: tuple[Gate, ...]
     inputs: tuple[Input, ...]
+    protection: Protection | None = None
+    asked: str = ""
 
     @property
     def minimum_group(self) -> int:

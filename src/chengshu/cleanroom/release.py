@@ -78,7 +78,7 @@ def release(result: pa.Table, *, query: VettedQuery, digits: int = DIGITS) -> Re
         )
     keep = _passing(result, tuple(gate for gate in query.gates if gate.rule == "group-too-small"))
     if not keep.any():
-        return _too_small(query.minimum_group)
+        return too_small(query.minimum_group)
     keep &= _passing(result, query.gates)
     if not keep.any():
         return _fan_out()
@@ -87,7 +87,7 @@ def release(result: pa.Table, *, query: VettedQuery, digits: int = DIGITS) -> Re
     rounded = pa.table({name: _safe(passed.column(name), digits if name.startswith("a") else None) for name in visible})
     table = finished(rounded, query.finish)
     table = pa.table({name: _safe(table.column(name), None) for name in table.column_names})
-    return _too_many(MOST_ROWS) if table.num_rows > MOST_ROWS else Released(table)
+    return too_many(MOST_ROWS) if table.num_rows > MOST_ROWS else Released(table)
 
 
 def release_table(table: pa.Table, spec: TableSpec) -> Released | Refused:
@@ -101,10 +101,10 @@ def release_table(table: pa.Table, spec: TableSpec) -> Released | Refused:
         return refusal
     keep = _at_least(table.column(spec.count_column), spec.minimum_group)
     if not keep.any():
-        return _too_small(spec.minimum_group)
+        return too_small(spec.minimum_group)
     passed = table.filter(pa.array(keep))
     if passed.num_rows > spec.most_rows:
-        return _too_many(spec.most_rows)
+        return too_many(spec.most_rows)
     columns = {one.name: _safe(passed.column(one.name), spec.digits) for one in spec.columns}
     return Released(pa.table(columns))
 
@@ -170,7 +170,8 @@ def _wrong_type(column: str, expected: str) -> Refused:
     )
 
 
-def _too_small(minimum: int) -> Refused:
+def too_small(minimum: int) -> Refused:
+    """Return the refusal of an answer none of whose groups is large enough."""
     return Refused(
         "group-too-small",
         f"expected at least one group with {minimum} or more records and protected units, got none",
@@ -190,7 +191,8 @@ def _fan_out() -> Refused:
     )
 
 
-def _too_many(most: int) -> Refused:
+def too_many(most: int) -> Refused:
+    """Return the refusal of an answer with more rows than the room carries."""
     return Refused(
         "too-many-rows",
         f"expected at most {most} rows, got more",

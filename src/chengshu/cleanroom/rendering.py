@@ -10,6 +10,7 @@ from chengshu.cleanroom.relation import (
     AllOf,
     AnyOf,
     Body,
+    Bounded,
     Bucket,
     BucketKind,
     Compare,
@@ -23,8 +24,10 @@ from chengshu.cleanroom.relation import (
     Operand,
     Ref,
     Rows,
+    Scalar,
     Single,
     Source,
+    Steps,
     Summary,
     Table,
     Unique,
@@ -124,6 +127,34 @@ def unique_sql(unique: Unique) -> str:
     known = " AND ".join(f"{identifier(key)} IS NOT NULL" for key in unique.keys)  # what is missing equals nothing, and joins nothing
     twice = f"SELECT 1 FROM {product} WHERE {known} GROUP BY {keys} HAVING COUNT(*) > 1"  # noqa: S608  # declared names, quoted
     return f"SELECT CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END FROM ({twice})"  # noqa: S608  # declared names, quoted
+
+
+def bounded_sql(bounded: Bounded) -> str:
+    """Return the statement that computes ``bounded``: columns ``g0…``, ``a0…``, no order."""
+    names = [f"c{place}" for place, _ in enumerate(bounded.columns)]
+    grouped = [f"t0.{name}" for name in names[: bounded.groups]]
+    columns = [f"{name} AS g{place}" for place, name in enumerate(grouped)]
+    columns += [f"{_measure(measure)} AS a{place}" for place, measure in enumerate(bounded.measures)]
+    statement = f"SELECT {', '.join(columns)} FROM ({_kept(bounded, names)}) AS t0"  # noqa: S608  # only generated names
+    return statement + (f" GROUP BY {', '.join(grouped)}" if grouped else "")
+
+
+def _kept(bounded: Bounded, names: list[str]) -> str:
+    """By a window over each unit's rows, in the order of a hash of what they hold: no value is preferred, and no other unit looked at."""
+    columns = [f"{_stepped(column)} AS {name}" for column, name in zip(bounded.columns, names, strict=True)]
+    if bounded.unit is None:
+        return _select(columns or ["1 AS c0"], bounded.body)
+    rows = _select([*columns, f"{_scalar(bounded.unit)} AS u0"], bounded.body)
+    order = f" ORDER BY HASH({', '.join(names)}), {', '.join(names)}" if names else ""
+    number = f"ROW_NUMBER() OVER (PARTITION BY u0{order}) AS __kept"
+    known = f"SELECT *, {number} FROM ({rows}) WHERE u0 IS NOT NULL"  # noqa: S608  # only generated names
+    return f"SELECT * FROM ({known}) WHERE __kept <= {bounded.most}"  # noqa: S608  # only generated names
+
+
+def _stepped(column: Scalar | Steps) -> str:
+    if isinstance(column, Steps):
+        return f"CAST(ROUND(CAST({_clipped(_scalar(column.of), column.column)} AS DOUBLE) * {column.steps}) AS BIGINT)"
+    return _scalar(column)
 
 
 def count_name(place: int) -> str:

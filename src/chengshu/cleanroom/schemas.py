@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from chengshu.catalog.model import Column as ContractColumn
 from chengshu.catalog.model import DataContract, LogicalType
-from chengshu.cleanroom.model import MEASURE_AGGREGATES, Aggregate, Column, ColumnType, ProductTerms, Role, Schema
+from chengshu.cleanroom.model import MEASURE_AGGREGATES, Aggregate, Column, ColumnType, Privacy, ProductTerms, Role, Schema
 from chengshu.policy.model import Policy
 
 _TYPES = {
@@ -33,9 +33,18 @@ def schema_of(contract: DataContract, *, handle: str, policy: Policy) -> Schema:
     )
 
 
-def terms_of(schema: Schema, policy: Policy | None) -> ProductTerms:
-    """Return what a policy makes of a schema; None is the owner's own use, which the schema alone governs."""
-    return ProductTerms(schema=schema, minimum_group=1 if policy is None else policy.least_group)
+def terms_of(schema: Schema, policy: Policy | None, *, privacy: Privacy | None = None) -> ProductTerms:
+    """Return what a policy makes of a schema; None is the owner's own use, which the schema alone governs.
+
+    ``privacy`` is the noise that a job states for the product.
+    """
+    return ProductTerms(schema=schema, minimum_group=1 if policy is None else policy.least_group, privacy=privacy)
+
+
+def privacy_of(policy: Policy) -> Privacy | None:
+    """Return the noise that a policy asks for: as little of it, and as many records of a unit, as the owner allows."""
+    wanted = policy.privacy
+    return None if wanted is None or wanted.loss is None else Privacy(wanted.loss, wanted.most_records)
 
 
 def _column(column: ContractColumn) -> Column:

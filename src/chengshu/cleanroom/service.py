@@ -14,7 +14,8 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu import plugins
-from chengshu.cleanroom import store
+from chengshu.cleanroom import answers, protected, store
+from chengshu.cleanroom.answers import ProtectedAnswer
 from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.cell.words import STOPPED
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
@@ -24,6 +25,7 @@ from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, pars
 from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
+from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.vetting import vet
@@ -169,6 +171,8 @@ class Cleanroom:
             now = store.find_room_job(tx, job.id)
             ended = None if now is None else self._ended(now)
             if ended is None:
+                if outcome.kept is not None:
+                    answers.save(tx, outcome.kept, seal=self._seal)
                 self._end(tx, job, found.document, outcome, workspace="deleted")
             else:  # cancelled meanwhile; a holder that has approved since knows of no end yet
                 self._tell(tx, job, ended["receipt"])
@@ -223,11 +227,17 @@ class Cleanroom:
         match job.question:
             case SqlQuestion(sql=sql):
                 verdict = vet(sql, _terms(job))
-                return verdict if isinstance(verdict, Refused) else refuse_statement(job, verdict, _terms(job), digests=self._digests)
+                if isinstance(verdict, Refused):
+                    return verdict
+                missing = None if verdict.protection is None else protected.missing_library()
+                return missing or refuse_statement(job, verdict, _terms(job), digests=self._digests)
             case MethodQuestion(method=name):
                 return _method_verdict(name, job) or refuse_statement(job, None, _terms(job), digests=self._digests)
 
     def _outcome(self, job: Job, found: store.RoomJob, folder: Path) -> Outcome:
+        again = self._again(job, found)
+        if again is not None:
+            return again
         optional = _sealed(job).optional if isinstance(job.question, MethodQuestion) else frozenset[str]()
         files: dict[str, Path] = {}
         notes: list[str] = []
@@ -248,6 +258,37 @@ class Cleanroom:
         self._save_state(job.id, state="RUNNING", waits_for="the computation")
         return self._computed(job, files, notes, folder)
 
+    def _again(self, job: Job, found: store.RoomJob) -> Outcome | None:
+        """Return the answer that is kept for the same question, where every holder agrees that it still is the answer; None where not."""
+        vetted = vet(job.question.sql, _terms(job)) if isinstance(job.question, SqlQuestion) else None
+        if not isinstance(vetted, VettedQuery) or vetted.protection is None:
+            return None
+        with self._database.read() as tx:
+            kept = answers.find(tx, protected.question_key(job, vetted, digests=self._digests), seal=self._seal)
+        if kept is None:
+            return None
+        for part in job.inputs:
+            told = self._told(part, found, repeats=kept.job)
+            if isinstance(told, Unavailable):
+                raise told
+            if "refused" in told:
+                return Outcome("REFUSED", {}, (), parse_refusal(told["refused"]))
+            if "repeated" not in told:
+                return None
+        return protected.outcome(kept.released, vetted, repeats=kept.job)
+
+    def _told(self, part: JobInput, found: store.RoomJob, **more: str) -> dict[str, Any] | Unavailable:
+        """Ask one holder about a job until it answers or the wait is over."""
+        until = self._clock() + self._limits.input_wait
+        while True:
+            try:
+                return self._nodes.post(part.provider, "/room/inputs", _message(part, found) | more)
+            except Unavailable as error:
+                if self._clock() >= until:
+                    return error
+                self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
+                time.sleep(RETRY_PAUSE_S)
+
     def _collect(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused | Unavailable:
         """Ask one holder for its product until it answers or the wait is over; the job's state names the holder meanwhile."""
         self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
@@ -264,8 +305,7 @@ class Cleanroom:
 
     def _handed_over(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused:
         """Ask a holder once; it refuses the job, hands its product over, or says that it no longer has what it published."""
-        message = {"job": found.document, "signature": found.signature, "product": part.product}
-        answer = self._nodes.post(part.provider, "/room/inputs", message)
+        answer = self._nodes.post(part.provider, "/room/inputs", _message(part, found))
         if "refused" in answer:
             return parse_refusal(answer["refused"])
         try:
@@ -286,6 +326,8 @@ class Cleanroom:
                 spill = Spill(folder / "spill", self._limits.spill)
                 spill.folder.mkdir(mode=0o700)
                 result = self._engine.run(vetted, tables, spill=spill, stopped=lambda: self._is_over(job.id))
+                if vetted.protection is not None:
+                    return self._protected(job, vetted, result)
                 return _answered(release(result, query=vetted), notes)
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
@@ -296,6 +338,13 @@ class Cleanroom:
                 return (
                     outcome if outcome.state != "RELEASED" else replace(outcome, tables=_beside(outcome.tables, sources(job.inputs, files)))
                 )
+
+    def _protected(self, job: Job, vetted: VettedQuery, result: pa.Table) -> Outcome:
+        """Add the noise, once, and keep what it came to for whoever asks the same again."""
+        assert vetted.protection is not None  # noqa: S101  # only protected questions come here
+        released = protected.noised(result, vetted.protection)
+        question = protected.question_key(job, vetted, digests=self._digests)
+        return replace(protected.outcome(released, vetted), kept=ProtectedAnswer(question, job.id, released))
 
     def _end(self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome, **told: str) -> None:
         """End a job; ``told`` is said in the log beside the end."""
@@ -344,6 +393,10 @@ def _answered(verdict: Released | Refused, notes: list[str]) -> Outcome:
     if isinstance(verdict, Refused):
         return Outcome("REFUSED", {}, tuple(notes), verdict)
     return Outcome("RELEASED", {"answer": verdict.table}, tuple(notes), None)
+
+
+def _message(part: JobInput, found: store.RoomJob) -> dict[str, Any]:
+    return {"job": found.document, "signature": found.signature, "product": part.product}
 
 
 def _terms(job: Job) -> dict[str, ProductTerms]:

@@ -15,8 +15,10 @@ from sqlglot.tokenizer_core import TokenType
 from chengshu.cleanroom.binding import bind
 from chengshu.cleanroom.model import Column, ProductTerms, Role
 from chengshu.cleanroom.names import annotate, origin_of, table_name
+from chengshu.cleanroom.normal import asked
+from chengshu.cleanroom.protecting import protected
 from chengshu.cleanroom.relation import Finish, Gate, Input, Summary, VettedQuery
-from chengshu.cleanroom.rendering import ROWS, count_name, dominance_name, duckdb_sql, single_name, unique_name
+from chengshu.cleanroom.rendering import ROWS, bounded_sql, count_name, dominance_name, duckdb_sql, single_name, unique_name
 from chengshu.cleanroom.rules import MEANING, SHAPE
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
@@ -81,8 +83,15 @@ def _judge(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> VettedQuery | 
     return _vetted(query, terms, summary=summary, finish=finish)
 
 
-def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Summary, finish: Finish) -> VettedQuery:
+def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Summary, finish: Finish) -> VettedQuery | Refused:
     inputs = _inputs(query, terms)
+    noisy = protected(query, terms, summary)
+    if isinstance(noisy, Refused):
+        return noisy
+    if noisy is not None:
+        engine, protection = noisy
+        said = asked(summary.body, summary.groups, summary.measures)
+        return VettedQuery(bounded_sql(engine), summary, finish, (), inputs, protection, said)
     strictest = max(terms[one.product].smallest_group for one in inputs)
     gates = [Gate(ROWS, strictest)]
     gates += [Gate(count_name(place), count.minimum) for place, count in enumerate(summary.counts)]

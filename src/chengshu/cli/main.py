@@ -8,6 +8,7 @@ import typer
 from chengshu.cli.commands import (
     agreements,
     anchor,
+    budgets,
     catalogs,
     contracts,
     demo,
@@ -64,6 +65,7 @@ app.add_typer(sources.app, name="source")
 app.add_typer(catalogs.app, name="catalog")
 app.add_typer(contracts.app, name="contract")
 app.add_typer(agreements.app, name="agreement")
+app.add_typer(budgets.app, name="budget")
 app.add_typer(policies.policy, name="policy")
 app.add_typer(policies.duty, name="duty")
 app.add_typer(policies.event, name="event")

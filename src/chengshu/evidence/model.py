@@ -68,6 +68,8 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "use.metered": Text("Use metered", "使用计量"),
         "use.revoked": Text("Use no longer allowed", "使用许可失效"),
         "budget.spent": Text("Budget spent", "额度消耗"),
+        "budget.reserved": Text("Privacy budget reserved", "隐私预算预留"),
+        "budget.committed": Text("Privacy budget committed", "隐私预算确认"),
         "duty.fulfilled": Text("Duty fulfilled", "义务履行"),
         "event.begun": Text("Event begun", "事件开始"),
         "event.ended": Text("Event ended", "事件结束"),

@@ -8,6 +8,7 @@ counts as not written, and what is UNSAID makes the whole UNSAID unless the rest
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 
 from chengshu.kernel.errors import Invalid
@@ -18,6 +19,11 @@ from chengshu.policy.values import Duration, Place
 MAX_DEPTH = 8
 MAX_CONSTRAINTS = 2000
 MAX_LISTED = 1000
+LOSS_DIGITS = 9
+"""Decimals of an amount of privacy loss."""
+MAX_LOSS = Decimal(1000)
+"""The largest amount of privacy loss that a policy states; anything near it protects nobody."""
+MAX_CONTRIBUTION = 1_000_000
 
 
 class Silence(Enum):
@@ -35,8 +41,8 @@ class Elapsed:
     now: datetime
 
 
-Value = str | int | datetime | Duration | Place
-Fact = frozenset[str] | int | datetime | Elapsed | Place | Silence
+Value = str | int | Decimal | datetime | Duration | Place
+Fact = frozenset[str] | int | Decimal | datetime | Elapsed | Place | Silence
 Facts = Mapping[Operand, Fact]
 Truth = bool | Silence
 
@@ -78,6 +84,8 @@ class Logical:
     def __post_init__(self) -> None:
         if not self.parts or len(list(flat([self]))) > MAX_CONSTRAINTS or _depth(self) > MAX_DEPTH:
             raise _bad(f"expected one to {MAX_CONSTRAINTS} constraints in {self.joint}, at most {MAX_DEPTH} deep, got others")
+        if any(one.operand.is_of_privacy for one in flat(self.parts)):
+            raise _bad(f"expected the terms of a privacy budget beside each other in a permission, got one within {self.joint}")
 
 
 Condition = Constraint | Logical
@@ -114,7 +122,7 @@ def join(joint: Joint, found: Sequence[Truth]) -> Truth:
             return False if true > 1 else Silence.UNSAID if unsaid else true == 1
 
 
-def _compare(constraint: Constraint, fact: "frozenset[str] | int | datetime | Elapsed | Place") -> bool:
+def _compare(constraint: Constraint, fact: "frozenset[str] | int | Decimal | datetime | Elapsed | Place") -> bool:
     values = constraint.values
     match fact:
         case Place():
@@ -129,9 +137,11 @@ def _compare(constraint: Constraint, fact: "frozenset[str] | int | datetime | El
             return _ordered(constraint.operator, [_sign(fact, value) for value in values if isinstance(value, datetime)])
         case int():
             return _ordered(constraint.operator, [_sign(fact, value) for value in values if isinstance(value, int)])
+        case Decimal():
+            return _ordered(constraint.operator, [_sign(fact, value) for value in values if isinstance(value, Decimal)])
 
 
-def _sign(one: "int | datetime", other: "int | datetime") -> int:
+def _sign(one: "int | Decimal | datetime", other: "int | Decimal | datetime") -> int:
     return (one > other) - (one < other)  # type: ignore[operator]  # both are of the operand's one kind
 
 
@@ -189,6 +199,8 @@ def _is_of(operand: Operand, value: Value) -> bool:
             return isinstance(value, datetime) and value.tzinfo is not None and value.microsecond % 1000 == 0
         case Kind.DURATION:
             return isinstance(value, Duration) and value.months >= 0 and value.millis >= 0
+        case Kind.LOSS | Kind.BOUND | Kind.PERIOD:
+            return _is_of_privacy(operand.kind, value)
         case Kind.COUNT:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
         case Kind.PLACE:
@@ -197,6 +209,22 @@ def _is_of(operand: Operand, value: Value) -> bool:
             return isinstance(value, str) and value in operand.choices
         case _:
             return isinstance(value, str) and bool(value)
+
+
+def _is_of_privacy(kind: Kind, value: Value) -> bool:
+    match kind:
+        case Kind.LOSS:
+            return isinstance(value, Decimal) and is_loss(value)
+        case Kind.BOUND:
+            return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_CONTRIBUTION
+        case _:
+            return isinstance(value, Duration) and value.months >= 0 and value.millis >= 0 and value != Duration(0, 0)
+
+
+def is_loss(value: Decimal) -> bool:
+    """Whether an amount of privacy loss (rho of zero-concentrated differential privacy) is one that is counted exactly."""
+    exponent = value.normalize().as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -LOSS_DIGITS and 0 < value <= MAX_LOSS
 
 
 def _depth(condition: Condition) -> int:

@@ -148,6 +148,11 @@ def facts_of(use: Use, state: UseState) -> dict[Operand, Fact]:
         Operand.ELAPSED: Silence.UNSAID if state.agreed_at is None else Elapsed(state.agreed_at, use.at),
         Operand.SINCE_FIRST_USE: Elapsed(first, use.at),
         Operand.EVENT: state.events,
+        # how much of a budget is left, and from when on it counts, is the ledger's to say: the policy only states it
+        Operand.PRIVACY_BUDGET: Silence.APART,
+        Operand.PRIVACY_WINDOW: Silence.APART,
+        Operand.PRIVACY_LOSS: (Silence.UNSAID if use.privacy_loss is None else use.privacy_loss) if moves else Silence.APART,
+        Operand.CONTRIBUTION: (Silence.UNSAID if use.contributions is None else use.contributions) if moves else Silence.APART,
     }
 
 

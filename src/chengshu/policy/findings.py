@@ -6,10 +6,10 @@ from typing import Any
 
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Language, Text
-from chengshu.policy.constraint import Constraint, Elapsed, Fact, Facts, Logical, Silence, flat, join, judge
+from chengshu.policy.constraint import Constraint, Elapsed, Fact, Facts, Logical, Silence, Value, flat, join, judge
 from chengshu.policy.duties import DutyState, Owed
 from chengshu.policy.model import Prohibition
-from chengshu.policy.rules import NAMES, CountLimit, MinimumGroup, NamedRule, Rule, TimeWindow, comparisons
+from chengshu.policy.rules import NAMES, CountLimit, MinimumGroup, NamedRule, Privacy, Rule, TimeWindow, comparisons
 from chengshu.policy.terms import Action, Joint, Operand
 from chengshu.policy.words import STATES, condition_words, duty_words, rule_words, shown
 
@@ -46,6 +46,8 @@ def finding(rule: Rule, facts: Facts) -> Finding:
             return _group(rule, facts)
         case CountLimit():
             return _count(rule, facts)
+        case Privacy():
+            return _privacy(rule, facts)
         case Constraint():
             return _compared(rule, facts)
         case Logical():
@@ -168,6 +170,24 @@ def _count(rule: CountLimit, facts: Facts) -> Finding:
         satisfied=_holds(rule, facts),
         would_pass=Text("A new agreement: this one's uses are spent.", "本合约的使用次数已用完，请签订新合约。"),
     )
+
+
+def _privacy(rule: Privacy, facts: Facts) -> Finding:
+    loss, records = (facts.get(one, Silence.UNSAID) for one in (Operand.PRIVACY_LOSS, Operand.CONTRIBUTION))
+    noisy = Silence.UNSAID not in {loss, records}
+    words = rule_words(rule)
+    return Finding(
+        rule=NAMES[Privacy],
+        constraint="is at most",
+        expected=f"an answer with noise of rho at most {_amount(rule.loss)}, of at most {rule.most_records} records of a unit",
+        got=f"rho {_told(loss)}, {_told(records)} records of a unit" if noisy else "an answer without noise",
+        satisfied=_holds(rule, facts),
+        would_pass=Text(f"A vetted question whose answer carries noise. {words.en}", f"由净室加噪后回答的受审问题。{words.zh}"),
+    )
+
+
+def _amount(value: Value | None) -> str:
+    return "none" if value is None else shown(value)
 
 
 def _compared(rule: Constraint, facts: Facts) -> Finding:

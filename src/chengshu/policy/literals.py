@@ -1,7 +1,9 @@
 """The values of constraints as JSON: text as text, everything else as a typed literal, so that no number loses a digit on the way."""
 
 import json
+import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, assert_never
 
 from chengshu.kernel.clock import from_iso, iso
@@ -11,6 +13,7 @@ from chengshu.policy.values import GEOJSON, WKT, Duration, Place, read_duration
 
 MAX_TEXT = 1024
 """Characters of a code or an id."""
+_DECIMAL = re.compile(r"\d{1,4}(\.\d{1,9})?", re.ASCII)
 
 
 def literal(value: Value) -> Any:
@@ -24,6 +27,8 @@ def literal(value: Value) -> Any:
             return _typed(text, GEO + form)
         case int():
             return _typed(str(value), XSD + "integer")
+        case Decimal():
+            return _typed(amount(value), XSD + "decimal")
         case str():
             return str(value)
         case _:
@@ -35,11 +40,13 @@ def read_literal(kind: Kind, right: Any) -> Value:
     match kind:
         case Kind.MOMENT:
             return _moment(right)
-        case Kind.DURATION:
+        case Kind.DURATION | Kind.PERIOD:
             text = _untyped(right, XSD + "duration")
             return read_duration(text)
-        case Kind.COUNT:
+        case Kind.COUNT | Kind.BOUND:
             return _count(right)
+        case Kind.LOSS:
+            return _amount(right)
         case Kind.PLACE:
             for form in (WKT, GEOJSON):
                 if isinstance(right, dict) and right.get("@type") == GEO + form:
@@ -47,6 +54,11 @@ def read_literal(kind: Kind, right: Any) -> Value:
             raise ValueError(f"expected a literal of the type {GEO}{WKT} or {GEOJSON}")
         case _:
             return _text(right)
+
+
+def amount(value: Decimal) -> str:
+    """Return an exact decimal as the one text that states it: no exponent, no zeros that say nothing."""
+    return format(value.normalize(), "f")
 
 
 def members(right: Any) -> list[Any]:
@@ -75,6 +87,13 @@ def _count(right: Any) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and text == str(int(text))):
         raise ValueError("expected a whole number of at most nine digits without leading zeros")
     return int(text)
+
+
+def _amount(right: Any) -> Decimal:
+    text = _untyped(right, XSD + "decimal")
+    if _DECIMAL.fullmatch(text) is None:
+        raise ValueError("expected a decimal number with at most nine decimals")
+    return Decimal(text)
 
 
 def _moment(right: Any) -> datetime:

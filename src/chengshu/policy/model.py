@@ -13,6 +13,7 @@ A use is permitted where one permission allows it, no prohibition is about it, a
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
@@ -27,6 +28,7 @@ from chengshu.policy.rules import (
     MinimumGroup,
     NamedRule,
     OutputForm,
+    Privacy,
     Purpose,
     Queries,
     QueryForm,
@@ -61,6 +63,7 @@ __all__ = [
     "Permission",
     "Place",
     "Policy",
+    "Privacy",
     "Prohibition",
     "Purpose",
     "Queries",
@@ -122,6 +125,8 @@ class Prohibition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", normal(self.rules))
+        if any(isinstance(rule, Privacy) for rule in self.rules):
+            raise _invalid("policy.shape", "expected the terms of a privacy budget in a permission, got them in a prohibition")
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -150,6 +155,8 @@ class Policy:
         for name, found in (("permission", self.permissions), ("prohibition", self.prohibitions), ("obligation", self.obligations)):
             if len(set(found)) < len(found):
                 raise _invalid("policy.repeated", f"expected every {name} once, got one twice")
+        if len(self._privacies) > 1:
+            raise _invalid("policy.shape", "expected one privacy budget in a policy, got permissions with different ones")
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
@@ -159,6 +166,15 @@ class Policy:
     def rule(self, kind: type[NamedRule]) -> Rule | None:
         """Return the first permission's rule of this kind, if it has one."""
         return self.permissions[0].rule(kind)
+
+    @property
+    def privacy(self) -> Privacy | None:
+        """The privacy budget that some permission states, which then holds for every question; None where answers carry no noise."""
+        return next(iter(self._privacies), None)
+
+    @property
+    def _privacies(self) -> set[Privacy]:
+        return {rule for one in self.permissions if isinstance(rule := one.rule(Privacy), Privacy)}
 
     def admits(self, did: str) -> bool:
         """Say whether the party may hold an agreement on this policy: one without a rule on recipients is open to every known party."""
@@ -229,6 +245,7 @@ class Use:
     ``method`` and ``query`` both None is a hand-over into ``environment``, or, where an ``output`` leaves, a delivery of rows to the
     recipient, whose own id is then the environment; ``output`` is the form that leaves and ``minimum_group`` the smallest group that the
     computation itself guarantees (None: it guarantees none); ``place`` is where it happens, as far as that is known.
+    ``privacy_loss`` is the rho of the noise that the answer carries, which counts at most ``contributions`` records of a unit; None: none.
     """
 
     recipient: str
@@ -240,6 +257,8 @@ class Use:
     output: Form | None = None
     minimum_group: int | None = None
     place: Place | None = None
+    privacy_loss: Decimal | None = None
+    contributions: int | None = None
 
     @property
     def computes(self) -> bool:

@@ -1,8 +1,9 @@
-"""The usual rules by name, each a frozen value that stands for one or two comparisons, and the normal form of a list of rules."""
+"""The usual rules by name, each a frozen value that stands for one comparison or a few, and the normal form of a list of rules."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +11,7 @@ from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.policy.constraint import Constraint, Logical, Value
 from chengshu.policy.terms import Operand, Operator
+from chengshu.policy.values import Duration
 
 
 class Form(StrEnum):
@@ -89,7 +91,26 @@ class Queries:
     form: QueryForm
 
 
-NamedRule = Purpose | TimeWindow | Recipient | Environment | OutputForm | MinimumGroup | CountLimit | Methods | Queries
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """Answers carry noise: at most ``loss`` (rho of zCDP) each and at most ``budget`` for all of them together.
+
+    At most ``contributions`` records of one protected unit stand behind an answer (None: one). All answers within any ``window`` count
+    together; None: all that there ever are. A part of these terms alone is no rule: what lacks loss or budget is refused.
+    """
+
+    loss: Decimal | None
+    budget: Decimal | None
+    contributions: int | None = None
+    window: Duration | None = None
+
+    @property
+    def most_records(self) -> int:
+        """The records of one protected unit that may stand behind an answer."""
+        return self.contributions or 1
+
+
+NamedRule = Purpose | TimeWindow | Recipient | Environment | OutputForm | MinimumGroup | CountLimit | Methods | Queries | Privacy
 Rule = NamedRule | Constraint | Logical
 """What must hold of a use: a usual rule by name, any other comparison, or several joined."""
 
@@ -103,6 +124,7 @@ NAMES: Mapping[type[NamedRule], str] = {
     OutputForm: Operand.OUTPUT.value,
     MinimumGroup: Operand.GROUP.value,
     CountLimit: Operand.COUNT.value,
+    Privacy: Operand.PRIVACY_BUDGET.value,
 }
 """Every usual rule and its name, in the order of evaluation: the first that fails is the refusal."""
 
@@ -131,6 +153,14 @@ def comparisons(rule: NamedRule) -> tuple[Constraint, ...]:
             return (Constraint(operand, Operator.EQ, room),)
         case OutputForm(form) | Queries(form):
             return (Constraint(operand, Operator.EQ, form.value),)
+        case Privacy(loss, budget, contributions, window):
+            stated = (
+                (Operand.PRIVACY_BUDGET, Operator.LTEQ, budget),
+                (Operand.PRIVACY_LOSS, Operator.LTEQ, loss),
+                (Operand.CONTRIBUTION, Operator.LTEQ, contributions),
+                (Operand.PRIVACY_WINDOW, Operator.EQ, window),
+            )
+            return tuple(Constraint(about, operator, value) for about, operator, value in stated if value is not None)
 
 
 def normal(rules: Sequence[Rule]) -> tuple[Rule, ...]:
@@ -140,13 +170,16 @@ def normal(rules: Sequence[Rule]) -> tuple[Rule, ...]:
     """
     named: dict[type[NamedRule], NamedRule] = {}
     others: list[Constraint | Logical] = []
-    for rule in rules:
-        one = _name(rule) if isinstance(rule, Constraint) else rule
+    for each in rules:
+        one = _name(each) if isinstance(each, Constraint) else each
         if isinstance(one, Constraint | Logical):
             others.append(one)
             continue
-        check(one)
         named[type(one)] = one if type(one) not in named else _joined(named[type(one)], one)
+    for kind, rule in named.items():
+        check(rule)
+        if isinstance(rule, Privacy):
+            named[kind] = replace(rule, contributions=rule.most_records)
     if len(set(others)) < len(others):
         raise _invalid("policy.repeated", "expected every constraint once, got one twice")
     return (*_in_order(named.values()), *sorted(others, key=_rank))
@@ -165,8 +198,17 @@ def check(rule: NamedRule) -> None:
             sound = 1 <= number < 10**9
         case OutputForm() | Queries():
             sound = True
+        case Privacy(loss, budget):
+            sound = _is_covered(loss, budget)
     if not sound:
         raise _invalid("policy.empty-rule", f"expected a rule {NAMES[type(rule)]} that something can satisfy, got one that nothing can")
+
+
+def _is_covered(loss: Decimal | None, budget: Decimal | None) -> bool:
+    if loss is None or budget is None:
+        both = f"{Operand.PRIVACY_LOSS.iri} and {Operand.PRIVACY_BUDGET.iri}"
+        raise _invalid("policy.shape", f"expected {both} in one permission, got one of the two alone or neither")
+    return loss <= budget
 
 
 _NAMED: Mapping[tuple[Operand, Operator], Callable[[Any], NamedRule]] = {
@@ -180,6 +222,10 @@ _NAMED: Mapping[tuple[Operand, Operator], Callable[[Any], NamedRule]] = {
     (Operand.QUERY, Operator.EQ): lambda form: Queries(QueryForm(form)),
     (Operand.GROUP, Operator.GTEQ): MinimumGroup,
     (Operand.COUNT, Operator.LTEQ): CountLimit,
+    (Operand.PRIVACY_BUDGET, Operator.LTEQ): lambda amount: Privacy(None, amount),
+    (Operand.PRIVACY_LOSS, Operator.LTEQ): lambda amount: Privacy(amount, None),
+    (Operand.CONTRIBUTION, Operator.LTEQ): lambda most: Privacy(None, None, most),
+    (Operand.PRIVACY_WINDOW, Operator.EQ): lambda period: Privacy(None, None, None, period),
 }
 
 
@@ -194,9 +240,11 @@ def _joined(one: NamedRule, other: NamedRule) -> NamedRule:
     if isinstance(one, TimeWindow) and isinstance(other, TimeWindow):
         halves = {(one.not_before is None, one.not_after is None), (other.not_before is None, other.not_after is None)}
         if halves == {(True, False), (False, True)}:
-            joined = TimeWindow(one.not_before or other.not_before, one.not_after or other.not_after)
-            check(joined)
-            return joined
+            return TimeWindow(one.not_before or other.not_before, one.not_after or other.not_after)
+    if isinstance(one, Privacy) and isinstance(other, Privacy):
+        pairs = [(getattr(one, name), getattr(other, name)) for name in Privacy.__slots__]
+        if all(None in pair for pair in pairs):
+            return Privacy(*(first if second is None else second for first, second in pairs))
     raise _invalid("policy.repeated", f"expected at most one rule {NAMES[type(other)]}, got two")
 
 

@@ -88,6 +88,9 @@ class Kind(StrEnum):
     PARTY = "party"
     CHOICE = "choice"
     PLACE = "place"
+    LOSS = "loss"
+    BOUND = "bound"
+    PERIOD = "period"
 
 
 _SAME = frozenset({Operator.EQ, Operator.NEQ, Operator.IS_ANY_OF, Operator.IS_NONE_OF})
@@ -104,6 +107,9 @@ OPERATORS: Mapping[Kind, frozenset[Operator]] = {
     Kind.PARTY: _SAME,
     Kind.CHOICE: _SAME,
     Kind.PLACE: _SAME | _WITHIN | {Operator.IS_ALL_OF},
+    Kind.LOSS: frozenset({Operator.LTEQ}),
+    Kind.BOUND: frozenset({Operator.LTEQ}),
+    Kind.PERIOD: frozenset({Operator.EQ}),
 }
 """Which operators make sense for which kind of value; any other pair is refused by name when a policy is read."""
 
@@ -124,6 +130,10 @@ class Operand(StrEnum):
     ELAPSED = "elapsed-time"
     SINCE_FIRST_USE = "since-first-use"
     EVENT = "event"
+    PRIVACY_BUDGET = "privacy-budget"
+    PRIVACY_LOSS = "privacy-loss"
+    CONTRIBUTION = "contribution"
+    PRIVACY_WINDOW = "privacy-window"
 
     @property
     def iri(self) -> str:
@@ -144,6 +154,11 @@ class Operand(StrEnum):
     def choices(self) -> tuple[str, ...]:
         """The closed list of its values; empty where it has none."""
         return OPERANDS[self].choices
+
+    @property
+    def is_of_privacy(self) -> bool:
+        """Whether it belongs to the terms of a privacy budget, which stand together in a permission and nowhere else."""
+        return self in {Operand.PRIVACY_BUDGET, Operand.PRIVACY_LOSS, Operand.CONTRIBUTION, Operand.PRIVACY_WINDOW}
 
     @property
     def words(self) -> Text:
@@ -175,6 +190,14 @@ OPERANDS: Mapping[Operand, OperandTerm] = {
     Operand.ELAPSED: OperandTerm(ODRL + "elapsedTime", Kind.DURATION, Text("the time since the agreement", "合约签署后经过的时间")),
     Operand.SINCE_FIRST_USE: OperandTerm(CS + "sinceFirstUse", Kind.DURATION, Text("the time since the first use", "首次使用后经过的时间")),
     Operand.EVENT: OperandTerm(ODRL + "event", Kind.EVENT, Text("what is going on", "正在发生的事件")),
+    Operand.PRIVACY_BUDGET: OperandTerm(CS + "privacyBudget", Kind.LOSS, Text("the privacy loss of all answers", "全部回答的隐私损失")),
+    Operand.PRIVACY_LOSS: OperandTerm(CS + "privacyLoss", Kind.LOSS, Text("the privacy loss of one answer", "单次回答的隐私损失")),
+    Operand.CONTRIBUTION: OperandTerm(
+        CS + "contribution", Kind.BOUND, Text("the records of one protected unit in an answer", "单个受保护主体在一次回答中的记录数")
+    ),
+    Operand.PRIVACY_WINDOW: OperandTerm(
+        CS + "privacyWindow", Kind.PERIOD, Text("the time over which the loss of all answers is counted", "隐私损失的累计时长")
+    ),
 }
 """Every left operand there is: ODRL's own IRI where ODRL has the very notion, else one below :data:`CS`."""
 

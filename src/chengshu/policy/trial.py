@@ -40,7 +40,9 @@ def uses_of(policy: Policy, *, party: str, at: datetime, rooms: tuple[str, ...])
     for purpose in purposes:
         for room in rooms:
             base = Use(party, at, purpose, room)
-            yield replace(base, query=QueryForm.VETTED_SQL, output=Form.AGGREGATE, minimum_group=policy.least_group)
+            query = replace(base, query=QueryForm.VETTED_SQL, output=Form.AGGREGATE, minimum_group=policy.least_group)
+            privacy = policy.privacy
+            yield query if privacy is None else replace(query, privacy_loss=privacy.loss, contributions=privacy.most_records)
             yield from (replace(base, method=method, output=Form.AGGREGATE) for method in methods)
         yield Use(party, at, purpose, party, output=Form.ROWS)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from chengshu.kernel.clock import iso
 from chengshu.kernel.text import Text
 from chengshu.policy.constraint import Condition, Constraint, Logical, Value
 from chengshu.policy.duties import Duty, DutyAction, DutyState
+from chengshu.policy.literals import amount
 from chengshu.policy.model import Permission, Policy, Prohibition
 from chengshu.policy.rules import (
     CountLimit,
@@ -16,6 +18,7 @@ from chengshu.policy.rules import (
     MinimumGroup,
     NamedRule,
     OutputForm,
+    Privacy,
     Purpose,
     Queries,
     Recipient,
@@ -23,7 +26,7 @@ from chengshu.policy.rules import (
     TimeWindow,
 )
 from chengshu.policy.terms import Action, Joint, Operator
-from chengshu.policy.values import Duration, Place
+from chengshu.policy.values import Place
 
 
 def policy_words(policy: Policy) -> list[tuple[str, Text]]:
@@ -85,8 +88,8 @@ def shown(value: Value) -> str:
             return iso(value)
         case Place(text):
             return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
-        case Duration():
-            return str(value)
+        case Decimal():
+            return amount(value)
         case _:
             return str(value)
 
@@ -151,8 +154,21 @@ def _usual_words(rule: NamedRule) -> Text:
             return _FORMS[form]
         case Queries():
             return Text("Questions in vetted SQL", "可用经审核的 SQL 提问")
+        case Privacy():
+            return _privacy_words(rule)
         case _:
             return rule_words(rule)
+
+
+def _privacy_words(rule: Privacy) -> Text:
+    loss, budget = ("…" if one is None else shown(one) for one in (rule.loss, rule.budget))
+    time = None if rule.window is None else shown(rule.window)
+    en = f"Every answer carries noise: a privacy loss of at most rho {loss} each and {budget} "
+    en += f"within any {time}" if time else "for all answers that there ever are"
+    zh = f"每次回答均加噪：单次隐私损失不超过 rho {loss}，"
+    zh += f"任意 {time} 内累计不超过 {budget}" if time else f"全部回答累计不超过 {budget}"
+    records = rule.most_records
+    return Text(f"{en}, of at most {records} records of one unit", f"{zh}，每个受保护主体最多计入 {records} 条记录")
 
 
 def _permission_lines(name: str, permission: Permission) -> list[tuple[str, Text]]:

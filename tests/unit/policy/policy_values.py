@@ -1,11 +1,27 @@
 """Values, constraints and policies of every kind, for the tests that hold for all of them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from hypothesis import strategies as st
 
 from chengshu.policy.constraint import Condition, Constraint, Elapsed, Fact, Logical, Silence, Value
-from chengshu.policy.model import Basis, Deed, Duty, DutyAction, Form, Pay, Permission, Place, Policy, Prohibition, QueryForm, Use, UseState
+from chengshu.policy.model import (
+    Basis,
+    Deed,
+    Duty,
+    DutyAction,
+    Form,
+    Pay,
+    Permission,
+    Place,
+    Policy,
+    Privacy,
+    Prohibition,
+    QueryForm,
+    Use,
+    UseState,
+)
 from chengshu.policy.terms import Action, Joint, Kind, Operand, Operator
 from chengshu.policy.values import GEOJSON, Duration
 
@@ -29,6 +45,7 @@ VALUES: dict[Kind, st.SearchStrategy[Value]] = {
     Kind.PARTY: st.sampled_from(["did:a", "did:b", "did:room"]),
     Kind.PLACE: st.sampled_from(PLACES),
 }
+GENERAL = [operand for operand in Operand if not operand.is_of_privacy]
 
 
 def values_of(operand: Operand) -> st.SearchStrategy[Value]:
@@ -37,7 +54,7 @@ def values_of(operand: Operand) -> st.SearchStrategy[Value]:
 
 @st.composite
 def atoms(draw: st.DrawFn) -> Constraint:
-    operand = draw(st.sampled_from(Operand))
+    operand = draw(st.sampled_from(GENERAL))
     operator = draw(st.sampled_from(sorted(operand.operators)))
     values = values_of(operand)
     return Constraint(operand, operator, draw(st.frozensets(values, min_size=1, max_size=3) if operator.listed else values))
@@ -55,6 +72,9 @@ FACTS: dict[Kind, st.SearchStrategy[Fact]] = {
     Kind.PARTY: VALUES[Kind.PARTY].map(lambda party: frozenset({str(party)})),
     Kind.CHOICE: st.sampled_from(["aggregate", "rows", "vetted-sql"]).map(lambda choice: frozenset({choice})),
     Kind.PLACE: st.sampled_from(PLACES),
+    Kind.LOSS: st.sampled_from([Decimal("0.05"), Decimal("0.1"), Decimal(1)]),
+    Kind.BOUND: st.integers(1, 3),
+    Kind.PERIOD: st.just(Silence.APART),
 }
 
 
@@ -87,16 +107,23 @@ duties: st.SearchStrategy[Duty] = st.one_of(
 )
 rule_lists = st.lists(conditions, max_size=4).map(once)
 duty_lists = st.lists(duties, max_size=2, unique_by=lambda duty: duty.action).map(tuple)
+BUDGETS: list[tuple[Privacy, ...]] = [
+    (),
+    (),
+    (Privacy(Decimal("0.1"), Decimal(1)),),
+    (Privacy(Decimal("0.000000001"), Decimal("0.5"), 3, Duration(1, 0)),),
+]
 seen_actions = st.sampled_from([Action.USE, Action.USE, Action.READ, Action.DERIVE])
 
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    rules = draw(rule_lists.filter(is_sound))
+    budgeted = draw(st.sampled_from(BUDGETS))
+    rules = (*draw(rule_lists.filter(is_sound)), *budgeted)
     alternatives = draw(st.lists(st.builds(Permission, rule_lists.filter(is_sound), duty_lists, seen_actions), max_size=2, unique=True))
     first = Permission(rules, draw(duty_lists), draw(seen_actions))
     return Policy(
-        rules,
+        first.rules,
         first.duties,
         first.action,
         tuple(one for one in alternatives if one != first),
@@ -124,6 +151,8 @@ uses = st.builds(
     output=st.sampled_from([Form.AGGREGATE, Form.ROWS, None]),
     minimum_group=st.sampled_from([None, 4, 5]),
     place=st.sampled_from([None, IN_SQUARE, ON_EDGE, OUTSIDE]),
+    privacy_loss=st.sampled_from([None, Decimal("0.05"), Decimal("0.2")]),
+    contributions=st.sampled_from([None, 1, 4]),
 )
 states = st.builds(
     UseState,

@@ -1,6 +1,7 @@
 """Every operator is its definition by sets or by order, and several constraints joined are what their parts come to."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -163,7 +164,7 @@ def test_a_month_is_a_month_of_the_calendar() -> None:
 def test_a_pair_that_makes_no_sense_is_refused_by_name(operand: Operand, operator: Operator) -> None:
     samples: dict[Kind, Value] = {
         Kind.MOMENT: NOON, Kind.DURATION: Duration(1, 0), Kind.COUNT: 1, Kind.CODE: "x", Kind.EVENT: "x", Kind.PARTY: "x",
-        Kind.PLACE: SQUARE,
+        Kind.PLACE: SQUARE, Kind.LOSS: Decimal("0.1"), Kind.BOUND: 1, Kind.PERIOD: Duration(1, 0),
     }  # fmt: skip
     value = operand.choices[0] if operand.choices else samples[operand.kind]
     right: Value | frozenset[Value] = frozenset({value}) if operator.listed else value

@@ -111,7 +111,7 @@ class DuckDBEngine:
 
     def _result(self, query: VettedQuery, tables: Mapping[str, pa.Table], database: duckdb.DuckDBPyConnection) -> pa.Table | None:
         few = sum(table.num_rows for table in tables.values()) < self._staged_from
-        if few or not worth_staging(query.summary):
+        if few or query.protection is not None or not worth_staging(query.summary):
             return _answer(database, query.sql)
         return computed(query, tables, database=database, ask=lambda sql: _few(_answer(database, sql)))
 

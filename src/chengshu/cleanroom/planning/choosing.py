@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chengshu.cleanroom.leave import OWN, query_use
-from chengshu.cleanroom.model import Job, JobInput, ProductTerms, SqlQuestion
+from chengshu.cleanroom.model import Job, JobInput, Privacy, ProductTerms, SqlQuestion
 from chengshu.cleanroom.planning.budgets import Budget
 from chengshu.cleanroom.planning.model import Dropped, Plan
 from chengshu.cleanroom.planning.placements import PLACEMENTS, plan_of
 from chengshu.cleanroom.planning.sources import Held, Source
 from chengshu.cleanroom.planning.statement import Document, statement_of
 from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.schemas import privacy_of
 from chengshu.cleanroom.vetting import vet
 from chengshu.contract.model import Agreement
 from chengshu.kernel.canonical import Digests
@@ -85,7 +86,7 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
     """Return the plans for a question, or the refusal: of the vetting, or by the rule of an owner where no plan is allowed."""
     candidates: list[Candidate] = []
     dropped: list[Dropped] = []
-    vetted: dict[tuple[int, ...], VettedQuery | Refused] = {}
+    vetted: dict[tuple[tuple[int, Privacy | None], ...], VettedQuery | Refused] = {}
     for placement, place in _places(question):
         terms = _terms_at(question, place, placement=placement, judge=judge)
         if isinstance(terms, Dropped):
@@ -93,7 +94,7 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
             continue
         job = Job(new_id(), question.asker, place, question.purpose, SqlQuestion(question.sql), tuple(one.part for one in terms))
         known = job.terms({})
-        key = tuple(one.smallest_group for one in job.inputs)
+        key = tuple((one.smallest_group, one.privacy) for one in job.inputs)
         if key not in vetted:
             vetted[key] = vet(question.sql, known)
         verdict = vetted[key]
@@ -158,7 +159,8 @@ def _agreed(question: Question, source: Source, *, place: str, judge: Judge) -> 
 def _judged(question: Question, source: Source, held: Held, *, place: str, judge: Judge) -> OwnersTerms | _Against:
     try:
         smallest = max(source.schema.minimum_group, held.agreement.policy.least_group)
-        use = query_use(question.asker, question.at, purpose=question.purpose, room=place, smallest_group=smallest)
+        noise = privacy_of(held.agreement.policy)
+        use = query_use(question.asker, question.at, purpose=question.purpose, room=place, smallest_group=smallest, noise=noise)
         report = judge(held.agreement, use)
         least = held.agreement.policy.least_group
     except Invalid as error:  # a policy of a form that this node does not understand allows nothing
@@ -166,7 +168,7 @@ def _judged(question: Question, source: Source, held: Held, *, place: str, judge
     refusal = report.refusal() or next((found for one in held.budgets if (found := one.refusal()) is not None), None)
     if refusal is not None:
         return _Against(refusal, max(sum(not one.satisfied for one in report.findings), 1))
-    part = JobInput(source.schema, source.holder, held.agreement.id, source.id, least)
+    part = JobInput(source.schema, source.holder, held.agreement.id, source.id, least, noise)
     return OwnersTerms(part, source.holder_name, tuple(one.rule for one in report.findings), held.budgets, len(source.held))
 
 

@@ -88,14 +88,20 @@ def _output(name: str, shown: Iterable[tuple[str, str | None]]) -> Document:
 
 
 def _protection(vetted: VettedQuery, terms: Mapping[str, ProductTerms]) -> Document:
-    """What stands between the rows and what is released; ``noise`` is nothing as long as no agreement has a privacy budget."""
+    """What stands between the rows and what is released; ``noise`` is nothing where no agreement asks for it.
+
+    With noise, the least number of units is held against a noisy count, and nothing against records.
+    """
     bounds = []
     for name in clipped(vetted):
         product, _, column = name.rpartition(".")
         found = terms[product].schema.column(column)
         assert found is not None  # noqa: S101  # the vetted question has it from this very schema
         bounds.append({"column": name} | {key: value for key, value in found.as_document().items() if key in {"lower", "upper"}})
-    return {"records": vetted.minimum_group, "units": vetted.minimum_group, "significant_digits": DIGITS, "clipped": bounds, "noise": None}
+    noise = vetted.protection
+    units = vetted.minimum_group if noise is None else noise.minimum_group
+    stated = None if noise is None else {"product": noise.product, **noise.privacy.as_document(), "delta": str(noise.delta)}
+    return {"records": vetted.minimum_group, "units": units, "significant_digits": DIGITS, "clipped": bounds, "noise": stated}
 
 
 def _parties(plan: Plan) -> list[Document]:
