@@ -93,17 +93,6 @@ PROMISES = (
         50,
         "at most",
     ),
-    Promise(
-        "cleanroom", "groups that differ between proved and counted people", lambda r: float(r["gate"]["groups_that_differ"]), 0, "exactly"
-    ),
-    Promise("cleanroom", "times DuckDB with a threshold on rows", lambda r: float(r["gate"]["rows"]["wall"]), 1.1, "at most"),
-    Promise("cleanroom", "times DuckDB, clipped, k people", lambda r: float(r["gate"]["clip_and_people"]["wall"]), 1.3, "at most"),
-    Promise("cleanroom", "times DuckDB on TPC-H, median", lambda r: float(r["tpch"]["median"]["wall"]), 1.1, "at most"),
-    Promise("cleanroom", "files left of what was spilled", lambda r: float(r["memory"]["files_left"]), 0, "exactly"),
-    Promise(
-        "cleanroom", "MiB of own memory over a file of 512 MiB", lambda r: float(r["memory"]["own_memory_grew_by_mib"]), 512, "at most"
-    ),
-    Promise("cleanroom", "ms to parse and vet 200 lines, 95th of a hundred", lambda r: float(r["vetting"]["p95_ms"]), 20, "at most"),
 )
 """Everything that ``python -m benchmarks`` holds its results to; a promise that is not kept makes it leave with 1."""
 
