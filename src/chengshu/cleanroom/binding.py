@@ -38,6 +38,7 @@ from chengshu.cleanroom.relation import (
     Value,
 )
 from chengshu.cleanroom.row_binding import COMPARISONS, RowBinder, Unit, constant_of, found_of, logic_of, not_understood, ref_of, scalar_of
+from chengshu.cleanroom.tree import first
 
 AGGREGATES: Mapping[type[exp.Expr], Aggregate] = {
     exp.Count: Aggregate.COUNT,
@@ -51,7 +52,7 @@ OPERATORS: Mapping[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: 
 
 def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary, Finish]:
     """Return what an engine computes and what is done after release; raise Invalid for whatever is not understood."""
-    rows = RowBinder(terms, numbered=query.find(exp.Join) is not None)
+    rows = RowBinder(terms, numbered=first(query, exp.Join) is not None)
     body, units = rows.body(query, {})
     group = query.args.get("group")
     groups = tuple(scalar_of(alias_or_self(query, one), body)[0] for one in (group.expressions if group else ()))
@@ -83,7 +84,8 @@ class _After:
     select: exp.Select
     body: Body
     groups: tuple[Scalar, ...]
-    measures: list[Measure] = field(default_factory=list)
+    measures: dict[Measure, int] = field(default_factory=dict)
+    """Each once, with its place."""
     owners: list[int] = field(default_factory=list)
 
     def finish(self) -> Finish:
@@ -130,9 +132,9 @@ class _After:
     def _aggregate(self, node: exp.Expr) -> AggregateValue:
         measure, owner = _measure(node, self.body)
         if measure not in self.measures:
-            self.measures.append(measure)
+            self.measures[measure] = len(self.measures)
             self.owners.append(owner)
-        return AggregateValue(self.measures.index(measure))
+        return AggregateValue(self.measures[measure])
 
     def _condition(self, expression: exp.Expr) -> Condition:
         node = expression.unnest()

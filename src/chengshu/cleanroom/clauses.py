@@ -1,8 +1,5 @@
 """Words that the rules share: in which clause a node stands, and how a refusal is written."""
 
-from collections.abc import Iterator
-from typing import TypeVar
-
 from sqlglot import exp
 
 from chengshu.kernel.refusal import Refused
@@ -19,8 +16,6 @@ _CLAUSES: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.From, "FROM"),
     (exp.With, "WITH"),
 )
-_NODES = "chengshu.nodes"
-_Node = TypeVar("_Node", bound=exp.Expr)
 
 
 def refused(rule: str, node: exp.Expr, *, why: str, would_pass: Text, column: str = "") -> Refused:
@@ -39,16 +34,3 @@ def clause_of(node: exp.Expr) -> str:
                 return name
         inside = inside.parent
     return "SELECT"
-
-
-def every(query: exp.Expr, *kinds: type[_Node]) -> Iterator[_Node]:
-    """Yield the nodes of these kinds in reading order; the tree is walked once for all rules, which never change it."""
-    nodes = query.meta.get(_NODES)
-    if nodes is None:
-        nodes = query.meta[_NODES] = list(query.walk(bfs=False))
-    return (node for node in nodes if isinstance(node, kinds))
-
-
-def first(query: exp.Expr, *kinds: type[_Node]) -> _Node | None:
-    """Return the first node of one of these kinds, in reading order."""
-    return next(every(query, *kinds), None)

@@ -12,6 +12,7 @@ from sqlglot import exp
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.names import origin_of, sheltered_tables
 from chengshu.cleanroom.relation import Unique
+from chengshu.cleanroom.tree import every
 
 
 def uniques(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Unique, ...]:
@@ -23,7 +24,7 @@ def uniques(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Uniqu
     if not sheltered_tables(query, terms):
         return ()
     found: list[Unique] = []
-    for join in query.find_all(exp.Join):
+    for join in every(query, exp.Join):
         keys: dict[tuple[str, int], set[str]] = {}
         for column in join.args["on"].find_all(exp.Column):
             origin = origin_of(column)

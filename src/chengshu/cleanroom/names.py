@@ -4,16 +4,18 @@
 traced to a declared column is left without an origin, and the rules refuse it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from chengshu.cleanroom.buckets import coarser, type_after
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms
+from chengshu.cleanroom.tree import every, own_nodes
 
 _FOUND = "chengshu.found"
 _SOURCES = "chengshu.sources"
+_Index = dict[str, list[tuple[int, "Origin"]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,6 @@ def sources_of(select: exp.Select) -> tuple[Scope | None, ...]:
     return value
 
 
-def own_nodes(select: exp.Select) -> Iterator[exp.Expr]:
-    """Yield the nodes of this SELECT without those of the sub-queries and common tables in it."""
-    for node in select.walk(prune=lambda one: isinstance(one, exp.Subquery | exp.CTE)):
-        if isinstance(node, exp.Expr):
-            yield node
-
-
 def alias_target(select: exp.Select, column: exp.Expr) -> exp.Expr | None:
     """Return the selected expression that a bare name or an ordinal in GROUP BY, HAVING or ORDER BY stands for."""
     if isinstance(column, exp.Literal) and not column.is_string and column.name.isdigit():
@@ -100,9 +95,10 @@ def _annotate(select: exp.Select, terms: Mapping[str, ProductTerms], outer: Mapp
     items += [join.this for join in select.args.get("joins") or ()]
     scopes = tuple(_scope(item, terms, known) for item in items)
     select.meta[_SOURCES] = scopes
+    indexes = tuple(_index(scope) for scope in scopes)
     for node in own_nodes(select):
         if isinstance(node, exp.Column):
-            node.meta[_FOUND] = _resolve(node, scopes)
+            node.meta[_FOUND] = _resolve(node, scopes, indexes)
     return Scope("", tuple(_output(one) for one in select.expressions), _units(scopes))
 
 
@@ -125,7 +121,7 @@ def _scope(item: exp.Expr, terms: Mapping[str, ProductTerms], known: Mapping[str
 
 def sheltered_tables(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> list[str]:
     """Return the product of every table in the question that protects somebody from the asker, repeated where it is read twice."""
-    names = [table_name(table) for table in query.find_all(exp.Table) if table.db]
+    names = [table_name(table) for table in every(query, exp.Table) if table.db]
     return [name for name in names if name in terms and terms[name].sheltered]
 
 
@@ -138,14 +134,24 @@ def _units(scopes: tuple[Scope | None, ...]) -> tuple[str, ...]:
     return tuple(product for scope in scopes if scope is not None for product in scope.units)
 
 
-def _resolve(column: exp.Column, scopes: tuple[Scope | None, ...]) -> Found | None:
+def _index(scope: Scope | None) -> _Index:
+    """The places of a source's columns by name; what cannot be traced has none."""
+    places: _Index = {}
+    for at, (written, origin) in enumerate(() if scope is None else scope.columns):
+        if origin is not None:
+            places.setdefault(written, []).append((at, origin))
+    return places
+
+
+def _resolve(column: exp.Column, scopes: tuple[Scope | None, ...], indexes: tuple[_Index, ...]) -> Found | None:
     hits: list[Found] = []
     before = 0
     for place, scope in enumerate(scopes):
         if scope is None:
             continue
         if _names(column, scope):
-            hits += _hits(column.name.lower(), scope, place, before)
+            named = indexes[place].get(column.name.lower(), ())
+            hits += [Found(place, at, replace(origin, unit=origin.unit + before)) for at, origin in named]
         before += len(scope.units)
     return hits[0] if len(hits) == 1 else None
 
@@ -156,14 +162,6 @@ def _names(column: exp.Column, scope: Scope) -> bool:
     if column.db:
         return f"{column.db}.{column.table}".lower() == scope.product and column.table.lower() == scope.alias
     return not column.table or column.table.lower() == scope.alias
-
-
-def _hits(name: str, scope: Scope, place: int, before: int) -> list[Found]:
-    return [
-        Found(place, at, replace(origin, unit=origin.unit + before))
-        for at, (written, origin) in enumerate(scope.columns)
-        if written == name and origin is not None
-    ]
 
 
 def _output(expression: exp.Expr) -> tuple[str, Origin | None]:

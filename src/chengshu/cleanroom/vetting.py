@@ -20,6 +20,7 @@ from chengshu.cleanroom.protecting import protected
 from chengshu.cleanroom.relation import Finish, Gate, Input, Summary, VettedQuery
 from chengshu.cleanroom.rendering import ROWS, bounded_sql, count_name, dominance_name, duckdb_sql, single_name, unique_name
 from chengshu.cleanroom.rules import MEANING, SHAPE
+from chengshu.cleanroom.tree import every
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -37,7 +38,7 @@ class Parsed:
     @property
     def products(self) -> tuple[str, ...]:
         """Every ``party.product`` that the question reads, in the order of their names."""
-        return tuple(sorted({table_name(table) for table in self.tree.find_all(exp.Table) if table.db}))
+        return tuple(sorted({table_name(table) for table in every(self.tree, exp.Table) if table.db}))
 
 
 def vet(sql: str, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
@@ -104,9 +105,9 @@ def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Su
 
 def _inputs(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Input, ...]:
     """Return what the question needs of each product: named columns and the unit; some column where it only counts rows."""
-    names = dict.fromkeys(table_name(table) for table in query.find_all(exp.Table) if table.db)
+    names = dict.fromkeys(table_name(table) for table in every(query, exp.Table) if table.db)
     wanted: dict[str, dict[str, Column]] = {name: {} for name in names}
-    for node in query.find_all(exp.Column):
+    for node in every(query, exp.Column):
         origin = origin_of(node)
         if origin is not None:
             wanted[origin.product][origin.column.name] = origin.column

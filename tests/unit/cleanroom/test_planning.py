@@ -13,6 +13,7 @@ from chengshu.cleanroom.planning.choosing import Choice, Question, choose
 from chengshu.cleanroom.planning.explaining import explained
 from chengshu.cleanroom.planning.model import Cost
 from chengshu.cleanroom.planning.sources import Held, Source
+from chengshu.cleanroom.vetting import Parsed, read
 from chengshu.contract.model import Agreement
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
@@ -87,7 +88,9 @@ def judge(one: Agreement, use: Use) -> Report:
 
 def chosen(sql: str, *sources: Source, rooms: Sequence[str] = (ROOM,), purpose: str = "study", only: str | None = None) -> Choice | Refused:
     numbers = count(1)
-    question = Question(ME, sql, purpose, sources, rooms, only, NOW)
+    parsed = read(sql)
+    assert isinstance(parsed, Parsed)
+    question = Question(ME, sql, parsed, purpose, sources, rooms, only, NOW)
     return choose(question, judge=judge, digests=Digests(INTERNATIONAL), new_id=lambda: f"job-{next(numbers)}")
 
 

@@ -13,7 +13,8 @@ from chengshu.cleanroom.planning.sources import Held, Source
 from chengshu.cleanroom.planning.statement import Document, statement_of
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.schemas import privacy_of
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting import Parsed, vet
+from chengshu.cleanroom.vetting import judge as judge_parsed
 from chengshu.contract.model import Agreement
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Invalid
@@ -29,10 +30,11 @@ Judge = Callable[[Agreement, Use], Report]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: in whose name, for what, over which sources, where a room may be, and when."""
+    """What is asked: in whose name, for what, over which sources, where a room may be, and when; ``parsed`` is the text, read once."""
 
     asker: str
     sql: str
+    parsed: Parsed
     purpose: str
     sources: Sequence[Source]
     rooms: Sequence[str]
@@ -96,7 +98,7 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
         known = job.terms({})
         key = tuple((one.smallest_group, one.privacy) for one in job.inputs)
         if key not in vetted:
-            vetted[key] = vet(question.sql, known)
+            vetted[key] = vet(question.sql, known) if vetted else judge_parsed(question.parsed, known)
         verdict = vetted[key]
         if isinstance(verdict, Refused):
             return verdict

@@ -9,7 +9,7 @@ from chengshu.cleanroom.outcome import UNKNOWN_JOB
 from chengshu.cleanroom.planning.choosing import Candidate, Choice, Question, choose
 from chengshu.cleanroom.planning.sources import Source, Sources
 from chengshu.cleanroom.ports import Nodes
-from chengshu.cleanroom.vetting import read
+from chengshu.cleanroom.vetting import Parsed, read
 from chengshu.contract.model import Agreement
 from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests
@@ -75,7 +75,7 @@ class Queries:
         if not parsed.products:
             raise _no_product()
         sources = self._sources.find(parsed.products)
-        return sources if isinstance(sources, Refused) else self._choose(sql, sources, purpose=purpose, room=room)
+        return sources if isinstance(sources, Refused) else self._choose(sql, parsed, sources, purpose=purpose, room=room)
 
     def ask(self, sql: str, *, purpose: str, room: str | None = None, price: Fen | None = None) -> Asked | Refused:
         """Ask a question by the cheapest plan whose room answers; return the job, or the refusal, before which nothing was sent.
@@ -91,9 +91,9 @@ class Queries:
             return Asked(self._local.run(job), candidate)
         return Asked(self._asker.send(job), candidate)
 
-    def _choose(self, sql: str, sources: Sequence[Source], *, purpose: str, room: str | None) -> Choice | Refused:
+    def _choose(self, sql: str, parsed: Parsed, sources: Sequence[Source], *, purpose: str, room: str | None) -> Choice | Refused:
         rooms = self._rooms() if room is None else (room,)
-        question = Question(self._own_id, sql, purpose, sources, rooms, room, self._clock())
+        question = Question(self._own_id, sql, parsed, purpose, sources, rooms, room, self._clock())
         with self._database.read() as tx:
 
             def judge(agreement: Agreement, use: Use) -> Report:

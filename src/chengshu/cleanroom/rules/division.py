@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from chengshu.cleanroom.buckets import constant
-from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ColumnType, ProductTerms
+from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ProductTerms, Role
 from chengshu.cleanroom.names import origin_of
+from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 

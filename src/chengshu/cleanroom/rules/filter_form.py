@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from chengshu.cleanroom.buckets import coarser, constant, takes, type_after
-from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ColumnType, ProductTerms
 from chengshu.cleanroom.names import origin_of
 from chengshu.cleanroom.row_binding import COMPARISONS
+from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 

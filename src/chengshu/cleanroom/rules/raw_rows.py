@@ -7,7 +7,7 @@ from sqlglot import exp
 from chengshu.cleanroom.binding import alias_or_self, order_target
 from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ProductTerms
-from chengshu.cleanroom.names import own_nodes
+from chengshu.cleanroom.tree import own_nodes
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.clauses import every, refused
+from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ProductTerms
+from chengshu.cleanroom.tree import depth, every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -24,7 +25,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
         why = "a common table is read more than once"
     elif len(list(every(query, exp.Join))) > MOST_JOINS:
         why = f"more than {MOST_JOINS} joins"
-    elif sum(1 for _ in every(query, exp.Expr)) > MOST_NODES or _depth(query) > DEEPEST:
+    elif sum(1 for _ in every(query, exp.Expr)) > MOST_NODES or depth(query) > DEEPEST:
         why = f"more than {MOST_NODES} parts or {DEEPEST} levels"
     else:
         return None
@@ -34,12 +35,3 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
         why=why,
         would_pass=Text("Split the question; write each common table out where it is read.", "请拆分问题；公用表表达式每处各写一次。"),
     )
-
-
-def _depth(query: exp.Expr) -> int:
-    deepest, levels = 0, {id(query): 1}
-    for node in query.walk(bfs=True):
-        own = levels[id(node)]
-        deepest = max(deepest, own)
-        levels.update((id(child), own + 1) for child in node.iter_expressions())
-    return deepest

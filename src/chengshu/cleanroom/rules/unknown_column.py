@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.clauses import clause_of, every, refused
+from chengshu.cleanroom.clauses import clause_of, refused
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.names import alias_target, found
+from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 

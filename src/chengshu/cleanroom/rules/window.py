@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.clauses import first, refused
+from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ProductTerms
+from chengshu.cleanroom.tree import first
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
