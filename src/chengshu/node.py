@@ -23,7 +23,7 @@ from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import JobLeave
-from chengshu.cleanroom.local import LocalRuns
+from chengshu.cleanroom.local import LocalRuns, Workplace
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.planning.service import Queries
 from chengshu.cleanroom.planning.sources import Sources
@@ -469,7 +469,15 @@ def _wired(
             nodes=nodes,
             asker=asker,
             local=LocalRuns(
-                database, signer=signer, catalog=catalog, engine=engine, evidence=evidence, digests=digests, seal=seal, clock=clock
+                database,
+                signer=signer,
+                catalog=catalog,
+                engine=engine,
+                place=Workplace(folder / WORK, limits.spill_limit),
+                evidence=evidence,
+                digests=digests,
+                seal=seal,
+                clock=clock,
             ),
             digests=digests,
             clock=clock,

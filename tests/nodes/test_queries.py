@@ -4,12 +4,29 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from small_space import BY_ROAD, PURPOSE, Town, agree, counts, hang_up, hasty_room, kinds, publish, sign, signed_job, until, wire
+from small_space import (
+    BY_ROAD,
+    PURPOSE,
+    Town,
+    agree,
+    contract_for,
+    counts,
+    hang_up,
+    hasty_room,
+    kinds,
+    publish,
+    sign,
+    signed_job,
+    until,
+    wire,
+)
 
 import chengshu
+from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.planning.choosing import Choice
@@ -21,9 +38,12 @@ from chengshu.cli import publishing, verbs
 from chengshu.client.following import follow
 from chengshu.contract.life import Phase
 from chengshu.identity.keys.client import ClientToken
+from chengshu.kernel.clock import system_clock
 from chengshu.kernel.errors import Denied, Invalid, NotFound, Unavailable, Unidentified
 from chengshu.kernel.refusal import Refused
 from chengshu.node import KEYS, Node, open_node
+from chengshu.policy.model import Environment, Form, MinimumGroup, OutputForm, Policy, Purpose, Queries, QueryForm, TimeWindow
+from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
 
 JOINED = "SELECT c.road, COUNT(DISTINCT c.vehicle) AS both FROM road.counts c JOIN fleet.trips t ON c.vehicle = t.vehicle GROUP BY c.road"
@@ -157,6 +177,34 @@ def test_an_agreement_that_was_ended_is_refused_by_what_ended_it(town: Town) -> 
     refusal = refused(town.firm, BY_ROAD.replace("counts", "ended"))
     assert (refusal.rule, refusal.facts["agreement"]) == ("agreement-terminated", agreement)
     assert "chengshu contract request road ended" in refusal.would_pass.en
+
+
+def test_an_agreement_that_has_run_out_is_refused_by_its_time(town: Town) -> None:
+    until_then = system_clock().replace(microsecond=0) + timedelta(seconds=8)
+    rules = (
+        Purpose(frozenset({PURPOSE})),
+        Environment(town.room.identity.did),
+        Queries(QueryForm.VETTED_SQL),
+        OutputForm(Form.AGGREGATE),
+        MinimumGroup(5),
+        TimeWindow(None, until_then),
+    )
+    publish(town.road, "brief", policy=to_odrl(Policy(rules)))
+    agree(town.firm, town.road, "brief")
+    until(lambda: system_clock() > until_then)
+    refusal = refused(town.firm, BY_ROAD.replace("counts", "brief"))
+    assert (refusal.rule, refusal.facts["product"]) == ("agreement-expired", "road.brief")
+
+
+def test_a_product_is_found_by_its_name_in_questions_though_its_id_is_another(town: Town) -> None:
+    file = town.road.folder / "files" / "counts.parquet"
+    contract = replace(contract_for("sightings-2026", owner="road"), table="sightings")
+    terms = publishing.Terms(town.room.identity.did, [PURPOSE])
+    town.road.catalog.publish(document_of(contract), source=file, policy=publishing.offer_of(terms))
+    agree(town.firm, town.road, "sightings-2026")
+    one = asked(town.firm, BY_ROAD.replace("counts", "sightings"))
+    assert one.candidate.job.inputs[0].product == "sightings-2026"
+    assert ended(town.firm, one.job).state == "RELEASED"
 
 
 def test_a_count_that_is_used_up_is_refused_before_anything_is_sent_and_by_the_holder_for_itself(town: Town) -> None:

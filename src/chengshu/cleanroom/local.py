@@ -1,13 +1,16 @@
 """A question over the asker's own products alone, computed on its own node: the same engine and the same gate, and no message."""
 
 import base64
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.asker import submission
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, sign_receipt
 from chengshu.cleanroom.ports import Evidence
@@ -22,6 +25,14 @@ from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.refusal import Refused
 
 
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where what does not fit in memory goes while a question runs, and how much of it in DuckDB's words (``4GB``)."""
+
+    workspace: Path
+    spill: str
+
+
 class LocalRuns:
     """Computes jobs in which one node is asker, holder and room; log, receipt and outcome are as those of any other job."""
 
@@ -32,6 +43,7 @@ class LocalRuns:
         signer: Signer,
         catalog: Catalog,
         engine: DuckDBEngine,
+        place: Workplace,
         evidence: Evidence,
         digests: Digests,
         seal: Seal,
@@ -41,6 +53,7 @@ class LocalRuns:
         self._signer = signer
         self._catalog = catalog
         self._engine = engine
+        self._place = place
         self._evidence = evidence
         self._digests = digests
         self._seal = seal
@@ -71,7 +84,9 @@ class LocalRuns:
         if isinstance(vetted, Refused):
             return Outcome("REFUSED", {}, (), vetted)
         tables = {one.alias: self._catalog.open(one.product) for one in job.inputs}
-        verdict = release(self._engine.run(vetted, tables), query=vetted)
+        self._place.workspace.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=self._place.workspace) as folder:
+            verdict = release(self._engine.run(vetted, tables, spill=Spill(Path(folder), self._place.spill)), query=vetted)
         if isinstance(verdict, Refused):
             return Outcome("REFUSED", {}, (), verdict)
         return Outcome("RELEASED", {"answer": verdict.table}, (), None)

@@ -14,10 +14,19 @@ Told = Callable[[Standing], None]
 
 
 def follow(standing: Callable[[], Standing], *, timeout_s: float, told: Told = lambda _standing: None) -> Standing:
-    """Ask how a job stands until it has ended; raise Unavailable, naming for whom it waits, after ``timeout_s`` seconds."""
+    """Ask how a job stands until it has ended; raise Unavailable, naming for whom it waits, after ``timeout_s`` seconds.
+
+    A room that is silent for a moment is asked again: what was asked of it goes on.
+    """
     until = time.monotonic() + timeout_s
     while True:
-        now = standing()
+        try:
+            now = standing()
+        except Unavailable:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(POLL_S)
+            continue
         if now.outcome is not None:
             return now
         told(now)

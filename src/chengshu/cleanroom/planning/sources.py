@@ -13,7 +13,7 @@ from chengshu.contract.model import Agreement
 from chengshu.contract.service import Contracts
 from chengshu.identity.model import Party
 from chengshu.identity.service import Identity
-from chengshu.kernel.errors import NotFound, Tampered
+from chengshu.kernel.errors import NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -78,14 +78,14 @@ class Sources:
         lives = self._contracts.lives(party.did)
         table = name.partition(".")[2]
         ids = dict.fromkeys(life.agreement.product for life in lives if life.phase is Phase.IN_FORCE)
-        for product in [table] if table in ids else ids:
+        for product in sorted(
+            ids, key=lambda one: one != table
+        ):  # a product's id is its name in questions, unless its holder has it otherwise
             agreements = {one.agreement.id: one.agreement for one in lives if _is_open(one, product)}
             schema, budgets = self._terms(party, product, list(agreements))
             if schema.product == name:
                 held = tuple(Held(one, budgets.get(one.id, ())) for one in agreements.values())
                 return Source(product, party.did, party.name_en, schema, held)
-            if product == table:
-                raise _other_schema(name, party)
         return _no_agreement(name, party, [life for life in lives if life.agreement.product == table])
 
     def _terms(self, party: Party, product: str, agreements: Sequence[str]) -> tuple[Schema, Mapping[str, tuple[Budget, ...]]]:
@@ -118,14 +118,5 @@ def _unknown_party(name: str) -> NotFound:
         "query.unknown-party",
         f"expected party.product names of parties that this node knows, got {name}",
         hint=Text("Add the party with 'chengshu peer add', or mend the name.", "请用 chengshu peer add 添加参与方，或更正名称。"),
-        facts={"product": name},
-    )
-
-
-def _other_schema(name: str, party: Party) -> Tampered:
-    return Tampered(
-        "query.other-schema",
-        f"expected the schema of {name} from {party.name_en}, got that of another product",
-        hint=Text("Ask the holder's operator what the node publishes.", "请向持有方运营人员核实其发布的产品。"),
         facts={"product": name},
     )
