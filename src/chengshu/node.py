@@ -51,13 +51,13 @@ from chengshu.identity.claims.holder import Holder as Wallet
 from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.keys.file import FileKeys, suite_checked
 from chengshu.identity.keys.shared import SharedSecrets
-from chengshu.identity.model import did_key, public_key_of, signs
+from chengshu.identity.model import did_key
 from chengshu.identity.ports import CredentialSource
 from chengshu.identity.proving import assemble as assemble_proving
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock, system_clock
-from chengshu.kernel.crypto import SUITES, Signer, is_signed_by
+from chengshu.kernel.crypto import SUITES, Signer
 from chengshu.kernel.database import Database
 from chengshu.kernel.databases.chosen import database_of
 from chengshu.kernel.errors import ChengshuError
@@ -76,7 +76,7 @@ from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.signaling.registry import read_control_planes
 from chengshu.transfer.streams.arrow import into_file
-from chengshu.wiring import Places, anchoring, claims_of, known_rooms, outgoing_by, policy_at, witnessing
+from chengshu.wiring import Places, anchoring, claims_of, is_signed_by_party, known_rooms, outgoing_by, policy_at, witnessing
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
 from chengshu.witness.service import Witness
@@ -303,7 +303,7 @@ def _wired(
             proofs=proving.proofs,
         )
     )
-    receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=_is_signed_by, digests=digests, clock=clock)
+    receipts = Receipts(database, tasks=tasks, evidence=evidence, is_signed_by=is_signed_by_party, digests=digests, clock=clock)
     issuer = Issuer(
         database,
         own_id=identity.did,
@@ -314,7 +314,7 @@ def _wired(
         nodes=nodes,
         tasks=tasks,
         evidence=evidence,
-        is_signed_by=_is_signed_by,
+        is_signed_by=is_signed_by_party,
         digests=digests,
         clock=clock,
     )
@@ -326,7 +326,7 @@ def _wired(
         contracts=contracts,
         tasks=tasks,
         evidence=evidence,
-        is_signed_by=_is_signed_by,
+        is_signed_by=is_signed_by_party,
         digests=digests,
     )
     holder = Holder(
@@ -339,7 +339,7 @@ def _wired(
         charging=Charging(ledger=Ledger(evidence=evidence, clock=clock), contracts=contracts, digests=digests),
         issuer=issuer,
         evidence=evidence,
-        is_signed_by=_is_signed_by,
+        is_signed_by=is_signed_by_party,
         digests=digests,
         clock=clock,
     )
@@ -350,13 +350,14 @@ def _wired(
         nodes=nodes,
         contracts=contracts,
         evidence=evidence,
-        is_signed_by=_is_signed_by,
+        is_signed_by=is_signed_by_party,
         digests=digests,
         seal=seal,
         clock=clock,
         new_id=new_id,
     )
     limits = settings.cleanroom
+    at = Workplace(folder / WORK, limits.spill_limit)
     engine = DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s)
     room = Cleanroom(
         database,
@@ -372,7 +373,7 @@ def _wired(
         limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK, limits.spill_limit),
         tasks=tasks,
         evidence=evidence,
-        is_signed_by=_is_signed_by,
+        is_signed_by=is_signed_by_party,
         digests=digests,
         seal=seal,
         clock=clock,
@@ -386,28 +387,27 @@ def _wired(
         evidence=evidence,
         signer=signer,
         own_id=identity.did,
-        is_signed_by=_is_signed_by,
+        is_signed_by=is_signed_by_party,
         digests=digests,
         clock=clock,
         new_id=new_id,
     )
     anchors = anchoring(folder / KEYS, settings.anchor, database=database, evidence=evidence, tasks=tasks, clock=clock)
-    handlers = {
-        RUN_TASK: room.run,
-        RECEIPT_TASK: room.send_receipt,
-        USE_RECEIPT_TASK: issuer.send,
-        OUTCOME_TASK: asker.learn_outcome,
-        SEND_TASK: settlements.send,
-        ANCHOR_TASK: anchors.run,
-        **outbox.handlers(),
-        **moving.handlers(),
-        **federation.handlers(),
-        **agreements.handlers(),
-    }
     worker = Worker(
         database,
         clock=clock,
-        handlers=handlers,
+        handlers={
+            RUN_TASK: room.run,
+            RECEIPT_TASK: room.send_receipt,
+            USE_RECEIPT_TASK: issuer.send,
+            OUTCOME_TASK: asker.learn_outcome,
+            SEND_TASK: settlements.send,
+            ANCHOR_TASK: anchors.run,
+            **outbox.handlers(),
+            **moving.handlers(),
+            **federation.handlers(),
+            **agreements.handlers(),
+        },
         on_failed={
             RUN_TASK: room.abandon,
             ANCHOR_TASK: anchors.abandon,
@@ -422,7 +422,12 @@ def _wired(
         patient={RECEIPT_TASK, USE_RECEIPT_TASK, OUTCOME_TASK, ANCHOR_TASK, TELL, SEND_LAST},
     )
     witness, cosignatures, gossip = witnessing(
-        _places(folder), settings, database=database, evidence=evidence, identity=identity, clock=clock
+        Places(folder, folder / KEYS, folder / LOG, PROTOCOL_PATH, LOG_PATH, WITNESS_PATH),
+        settings,
+        database=database,
+        evidence=evidence,
+        identity=identity,
+        clock=clock,
     )
     return Node(
         folder=folder,
@@ -468,17 +473,7 @@ def _wired(
             contracts=contracts,
             nodes=nodes,
             asker=asker,
-            local=LocalRuns(
-                database,
-                signer=signer,
-                catalog=catalog,
-                engine=engine,
-                place=Workplace(folder / WORK, limits.spill_limit),
-                evidence=evidence,
-                digests=digests,
-                seal=seal,
-                clock=clock,
-            ),
+            local=LocalRuns(database, at, signer=signer, catalog=catalog, engine=engine, seal=seal, clock=clock, evidence=evidence),
             digests=digests,
             clock=clock,
             new_id=new_id,
@@ -496,11 +491,3 @@ def _wired(
         gossip=gossip,
         anchors=anchors,
     )
-
-
-def _places(folder: Path) -> Places:
-    return Places(folder, folder / KEYS, folder / LOG, PROTOCOL_PATH, LOG_PATH, WITNESS_PATH)
-
-
-def _is_signed_by(party: str, signature: bytes, message: bytes) -> bool:
-    return signs(party) and is_signed_by(public_key_of(party), signature=signature, message=message)

@@ -18,6 +18,7 @@ from chengshu.identity.model import CLEAN_ROOM, Party, public_key_of, signs
 from chengshu.identity.proving import Claims
 from chengshu.identity.service import Identity
 from chengshu.kernel.clock import Clock
+from chengshu.kernel.crypto import is_signed_by
 from chengshu.kernel.database import Database
 from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks
@@ -93,6 +94,11 @@ def known_rooms(identity: Identity, *, runs_one: bool) -> tuple[str, ...]:
     """Return the parties on the trust list that run a clean room, in the order of the list, then this node where it runs one."""
     others = [party.did for party in identity.list() if CLEAN_ROOM in party.roles and party.did != identity.did]
     return (*others, identity.did) if runs_one else tuple(others)
+
+
+def is_signed_by_party(party: str, signature: bytes, message: bytes) -> bool:
+    """Say whether a party, by its id, made a signature over a message."""
+    return signs(party) and is_signed_by(public_key_of(party), signature=signature, message=message)
 
 
 def claims_of(chosen: config.IdentitySection) -> Claims | None:

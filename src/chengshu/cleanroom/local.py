@@ -39,13 +39,12 @@ class LocalRuns:
     def __init__(
         self,
         database: Database,
+        place: Workplace,
         *,
         signer: Signer,
         catalog: Catalog,
         engine: DuckDBEngine,
-        place: Workplace,
         evidence: Evidence,
-        digests: Digests,
         seal: Seal,
         clock: Clock,
     ) -> None:
@@ -55,7 +54,7 @@ class LocalRuns:
         self._engine = engine
         self._place = place
         self._evidence = evidence
-        self._digests = digests
+        self._digests = Digests(seal.suite)
         self._seal = seal
         self._clock = clock
 
