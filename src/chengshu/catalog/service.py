@@ -14,7 +14,7 @@ from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, Pro
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence, Held, Sources
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
-from chengshu.catalog.sources.local import NEW_VERSION
+from chengshu.catalog.sources.faults import NEW_VERSION, differs
 from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
@@ -38,10 +38,6 @@ _MEND = Text(
     "Correct the source and publish again, or publish it flagged ('--accept-flagged'): users then see the findings.",
     "请更正数据源后重新发布；或带标记发布（--accept-flagged），使用者将看到这些问题。",
 )
-
-
-SCHEMA_FAULTS = ("source.missing-table", "source.missing-column", "source.column-type")
-"""What a source in place is accused of where it has another form than its contract says."""
 
 
 class Catalog:
@@ -240,9 +236,9 @@ class Catalog:
                 raise
             if product.path is not None:
                 raise
-            raise _differs(product, error.code, error.message) from error
+            raise differs(product, error.code, error.message) from error
         if held.digest != product.data_digest:
-            raise _differs(product, "", f"{source.name}: expected the rows as published, got others")
+            raise differs(product, "", f"{source.name}: expected the rows as published, got others")
         return held
 
     def _taken_in(self, path: Path | None, contract: DataContract, further: Further | None) -> tuple[Intake, str]:
@@ -273,12 +269,6 @@ class Catalog:
 def _too_wide(grade: Grade, policy: Mapping[str, Any]) -> Refused | None:
     """Why a product of this grade may not stand under an offer with this policy; a general one stands under any."""
     return None if grade is Grade.GENERAL else grade.refuses(is_open_to_all=from_odrl(policy).is_open_to_all)
-
-
-def _differs(product: Product, code: str, message: str) -> Conflict:
-    """Say that a place holds something else than was published: another form, or other rows."""
-    what = "product.schema-drift" if code in SCHEMA_FAULTS else "product.changed"
-    return Conflict(what, message, hint=NEW_VERSION, facts={"product": product.id, "version": product.version})
 
 
 def _refusal(taken: Intake) -> Refused:

@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
-from chengshu.catalog.model import DataContract
+from chengshu.catalog.model import DataContract, Product
 from chengshu.catalog.sources.cells import Misfit, arrow_schema, cast_column
-from chengshu.kernel.errors import Invalid
+from chengshu.kernel.errors import Conflict, Invalid
 from chengshu.kernel.text import Text
 
 MEND = Text(
@@ -23,6 +23,14 @@ NAME_TABLE = Text(
     "请在数据合同的 schema[0].physicalName 与 servers[0].schema 中写明已有的表或视图。",
 )
 TRY_THERE = Text("Read it as that user and mend what the server says.", "请以该用户读取，并按服务器提示修正。")
+
+NEW_VERSION = Text(
+    "Publish what is there now as a new version of the product; contracts name the version they are about.",
+    "请将当前数据作为该产品的新版本发布；合同以版本为准。",
+)
+
+SCHEMA_FAULTS = ("source.missing-table", "source.missing-column", "source.column-type")
+"""What a source in place is accused of where it has another form than its contract says."""
 
 
 def fault(name: str, code: str, *, expected: str, got: str, hint: Text, row: int | None = None, column: str | None = None) -> Invalid:
@@ -51,3 +59,9 @@ def cast_batch(raw: pa.RecordBatch, contract: DataContract, *, first_row: int, n
             )
         done.append(cells)
     return pa.RecordBatch.from_arrays(done, schema=arrow_schema(contract))
+
+
+def differs(product: Product, code: str, message: str) -> Conflict:
+    """Say that a place holds something else than was published: another form, or other rows."""
+    what = "product.schema-drift" if code in SCHEMA_FAULTS else "product.changed"
+    return Conflict(what, message, hint=NEW_VERSION, facts={"product": product.id, "version": product.version})

@@ -8,16 +8,12 @@ import pyarrow.parquet as pq
 from chengshu.catalog.model import DataContract, Kind
 from chengshu.catalog.ports import Found, Held
 from chengshu.catalog.sources.cells import types_for
+from chengshu.catalog.sources.faults import NEW_VERSION
 from chengshu.catalog.sources.files import FileSource
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Conflict
-from chengshu.kernel.text import Text
 
 READ_BYTES = 1 << 20
-NEW_VERSION = Text(
-    "Publish what is there now as a new version of the product; contracts name the version they are about.",
-    "请将当前数据作为该产品的新版本发布；合同以版本为准。",
-)
 
 
 class LocalFile:

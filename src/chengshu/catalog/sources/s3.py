@@ -20,9 +20,9 @@ from chengshu.catalog.place import ObjectFormat, ObjectPlace
 from chengshu.catalog.ports import Found, Held
 from chengshu.catalog.sources.access import ObjectAccess, allowed, no_login, unavailable, untrusted
 from chengshu.catalog.sources.cells import arrow_schema, types_for
-from chengshu.catalog.sources.faults import LOOK, fault
+from chengshu.catalog.sources.faults import LOOK, NEW_VERSION, fault
 from chengshu.catalog.sources.files import FileSource
-from chengshu.catalog.sources.local import NEW_VERSION, columns_of
+from chengshu.catalog.sources.local import columns_of
 from chengshu.catalog.sources.spool import nameless, path_of, spooled
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied
