@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Debian's packages by name, as root or by sudo: $(call apt,packages)
+apt = if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y $(1); else sudo apt-get update -q && sudo apt-get install -q -y $(1); fi
+
 .PHONY: demo test crashes conformance check wheel fix serve bench pins clean help
 
 help: ## list what can be made
@@ -15,8 +18,7 @@ $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or later, got $$($(PYTHON) -V); set PYTHON=… to a newer one"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "installing python3-venv (this Python cannot make environments without it)"; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y python3-venv; \
-		else sudo apt-get update -q && sudo apt-get install -q -y python3-venv; fi; }
+		$(call apt,python3-venv); }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -39,8 +41,7 @@ $(VENV)/tools: $(VENV)/made
 	@for program in npm openssl; do command -v $$program > /dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "installing$$missing (the tests need it)"; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y$$missing; \
-		else sudo apt-get update -q && sudo apt-get install -q -y$$missing; fi; \
+		$(call apt,$$missing); \
 	fi
 	@touch $@
 
@@ -49,8 +50,7 @@ $(VENV)/jdk: $(VENV)/made
 	@command -v javac > /dev/null || missing="default-jdk-headless"; command -v mvn > /dev/null || missing="$$missing maven"; \
 	if [ -n "$$missing" ]; then \
 		echo "installing $$missing (the conformance kits need it)"; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y $$missing; \
-		else sudo apt-get update -q && sudo apt-get install -q -y $$missing; fi; \
+		$(call apt,$$missing); \
 	fi
 	@touch $@
 
@@ -61,8 +61,7 @@ demo: $(VENV)/compiled ## set up and run the autonomous-driving pilot on six nod
 $(VENV)/postgresql: $(VENV)/made
 	@if ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
 		echo "installing postgresql (the tests run on it too)"; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; \
-		else sudo apt-get update -q && sudo apt-get install -q -y --no-install-recommends postgresql; fi; \
+		$(call apt,--no-install-recommends postgresql); \
 	fi
 	@touch $@
 
@@ -70,14 +69,13 @@ $(VENV)/postgresql: $(VENV)/made
 $(VENV)/mariadb: $(VENV)/made
 	@if ! PATH=$$PATH:/usr/sbin command -v mariadbd > /dev/null; then \
 		echo "installing mariadb-server (the tests read from one)"; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -q -y --no-install-recommends mariadb-server; \
-		else sudo apt-get update -q && sudo apt-get install -q -y --no-install-recommends mariadb-server; fi; \
+		$(call apt,--no-install-recommends mariadb-server); \
 	fi
 	@touch $@
 
-test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then all but packs and documents on PostgreSQL; the conformance kits have a target of their own
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then on PostgreSQL; the conformance kits have a target of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
-	CHENGSHU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/nodes tests/attacks
+	CHENGSHU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 
 conformance: $(VENV)/dev $(VENV)/jdk ## fetch the public conformance kits and hold a node against each; fails unless every enabled test passes
 	CI=1 $(BIN)/python -m pytest tests/conformance
