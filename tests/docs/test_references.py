@@ -231,16 +231,6 @@ def test_the_readmes_figures_are_those_of_the_benchmarks_results(readme: Path) -
     assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", words)] == []
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_the_readmes_accuracy_is_that_of_the_benchmarks_result_with_the_path_known_and_predicted(readme: Path) -> None:
-    words = readme.read_text(encoding="utf-8")
-    for network in ("sample", "second"):
-        for variant in ("path known", "path predicted"):
-            grades = grades_of(network, variant)
-            cells = [f"{short(grades[key]['recall'], 2)} / {short(grades[key]['precision'], 2)}" for key in ORDER[:4]]
-            assert f"| {' | '.join(cells)} |" in words, (network, variant)
-
-
 ORDER = (("following", "ttc"), ("merging", "ttc"), ("crossing", "ttc"), ("all", "pet"), ("all", "drac"))
 
 
