@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ from chengshu.kernel.clock import system_clock
 from chengshu.kernel.errors import Denied, Invalid, NotFound, Unavailable, Unidentified
 from chengshu.kernel.refusal import Refused
 from chengshu.node import KEYS, Node, open_node
-from chengshu.policy.model import Environment, Form, MinimumGroup, OutputForm, Policy, Purpose, Queries, QueryForm, TimeWindow
+from chengshu.policy.model import Environment, Form, MinimumGroup, OutputForm, Policy, Privacy, Purpose, Queries, QueryForm, TimeWindow
 from chengshu.policy.odrl import to_odrl
 from chengshu.testing import Space
 
@@ -229,6 +230,30 @@ def test_of_two_agreements_the_one_that_allows_the_purpose_carries_the_job(town:
         assert one.candidate.job.inputs[0].agreement == expected
         assert ended(town.firm, one.job).state == "RELEASED"
     assert refused(town.firm, sql, purpose="advertising").rule == "purpose"
+
+
+def test_a_privacy_budget_is_shown_before_and_after_and_its_noise_is_in_the_statement_that_is_signed(town: Town) -> None:
+    room = Environment(town.room.identity.did)
+    noise = Privacy(Decimal("0.1"), Decimal("0.35"), 5)
+    usual = (Purpose(frozenset({PURPOSE})), room, Queries(QueryForm.VETTED_SQL), OutputForm(Form.AGGREGATE), MinimumGroup(5), noise)
+    publish(town.road, "noisy", policy=to_odrl(Policy(usual)))
+    agree(town.firm, town.road, "noisy")
+    sql = "SELECT COUNT(DISTINCT vehicle) AS vehicles FROM road.noisy"
+
+    def left() -> list[tuple[str, object, object]]:
+        choice = town.firm.queries.plan(sql, purpose=PURPOSE)
+        assert isinstance(choice, Choice)
+        told = [one.shown() for one in choice.candidates[0].terms[0].budgets]
+        return [(one["budget"], one["left"], one["left_after"]) for one in told]
+
+    assert left() == [("uses", None, None), ("privacy", "0.35", "0.25")]
+    one = asked(town.firm, sql)
+    assert one.candidate.statement["protection"]["noise"]["rho"] == "0.1"
+    standing = ended(town.firm, one.job)
+    assert standing.state == "RELEASED"
+    assert standing.receipt is not None
+    assert standing.receipt["receipt"]["leakage"] == town.firm.digests.of(one.candidate.statement)
+    assert left() == [("uses", None, None), ("privacy", "0.25", "0.15")]
 
 
 def test_nobody_is_told_what_anothers_agreement_still_allows(town: Town) -> None:

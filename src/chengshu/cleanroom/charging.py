@@ -1,6 +1,7 @@
 """What a holder's product tells in an answer that carries noise is charged to its consumer, by the holder's own terms and its own count."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -8,10 +9,12 @@ from sqlalchemy import Connection
 from chengshu.cleanroom import store
 from chengshu.cleanroom.leave import OWN
 from chengshu.cleanroom.model import Job, JobInput, ProductTerms, Schema, SqlQuestion
+from chengshu.cleanroom.planning.budgets import PRIVACY, Budget
 from chengshu.cleanroom.protected import loss, question_key
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.schemas import terms_of
 from chengshu.cleanroom.vetting import vet
+from chengshu.contract.model import Agreement
 from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Tampered
@@ -51,6 +54,14 @@ class Charging:
         self._ledger = ledger
         self._contracts = contracts
         self._digests = digests
+
+    def budget(self, tx: Connection, agreement: Agreement) -> Budget | None:
+        """Return how the privacy budget of an agreement stands, or None where it keeps none; nothing is charged."""
+        privacy = agreement.policy.privacy
+        if privacy is None or privacy.budget is None or privacy.loss is None:
+            return None
+        now = self._ledger.standing(tx, Account(agreement.consumer, agreement.product), allowance_of(privacy))
+        return Budget(PRIVACY, Decimal(rho_text(now.spent)), privacy.budget, privacy.loss)
 
     def reserve(self, tx: Connection, job: Job, part: JobInput, vetted: VettedQuery | None) -> Refused | None:
         """Charge a job for one product where its agreement keeps a budget, or return why it cannot be; a repeat charges nothing."""

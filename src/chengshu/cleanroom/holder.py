@@ -102,7 +102,9 @@ class Holder:
                 known = self._contracts.find(tx, name)
                 if known is None or (known[0].provider, known[0].product, known[0].consumer) != (self._own_id, product, consumer):
                     continue
-                found[name] = (of_uses(self._contracts.spent(tx, name), limit=known[0].policy.most_uses),)
+                uses = of_uses(self._contracts.spent(tx, name), limit=known[0].policy.most_uses)
+                noise = self._charging.budget(tx, known[0])
+                found[name] = (uses,) if noise is None else (uses, noise)
         return found
 
     def approve(

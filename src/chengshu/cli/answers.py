@@ -122,7 +122,7 @@ def _terms(terms: Document, names: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _amount(left: int | None) -> str:
+def _amount(left: int | str | None) -> str:
     return "∞" if left is None else str(left)
 
 

@@ -1,7 +1,9 @@
 """Which plans there are, which an owner's policy drops, which is the cheapest: decided on values, without a node."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -237,12 +239,29 @@ def test_an_explanation_has_rules_terms_budgets_before_and_after_and_what_was_dr
     assert [(one["place"], one["rule"]) for one in told["dropped_plans"]] == [(OTHER, "environment")]
 
 
-@pytest.mark.parametrize("wrong", [[], {"a": 1}, {"a": [{"name": "uses"}]}, {"a": [{"name": "uses", "spent": -1, "limit": 1, "cost": 1}]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {"a": 1},
+        {"a": [{"name": "uses"}]},
+        {"a": [{"name": "uses", "spent": -1, "limit": 1, "cost": 1}]},
+        {"a": [{"name": "p", "spent": "-1", "limit": "1", "cost": "1"}]},
+    ],
+)
 def test_budgets_that_a_holder_tells_otherwise_are_invalid(wrong: object) -> None:
     with pytest.raises(Invalid):
         parse_budgets(wrong)
 
 
-def test_budgets_go_over_the_wire_as_they_are() -> None:
-    budget = Budget("uses", 2, 9, 1)
-    assert parse_budgets({"a1": [budget.as_document()]}) == {"a1": (budget,)}
+@pytest.mark.parametrize(
+    "budget", [Budget("uses", 2, 9, 1), Budget("uses", 2, None, 1), Budget("privacy", Decimal("0.75"), Decimal(1), Decimal("0.05"))]
+)
+def test_budgets_go_over_the_wire_as_they_are(budget: Budget) -> None:
+    assert parse_budgets({"a1": [json.loads(json.dumps(budget.as_document()))]}) == {"a1": (budget,)}
+
+
+def test_a_privacy_budget_is_told_exactly_and_is_its_holders_to_judge() -> None:
+    budget = Budget("privacy", Decimal("0.75"), Decimal(1), Decimal("0.5"))
+    assert budget.shown() == {"budget": "privacy", "spent": "0.75", "limit": "1", "left": "0.25", "left_after": "0"}
+    assert budget.refusal() is None  # the same question again costs nothing, and only its holder knows whether it is

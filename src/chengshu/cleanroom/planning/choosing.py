@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chengshu.cleanroom.leave import OWN, query_use
 from chengshu.cleanroom.model import Job, JobInput, Privacy, ProductTerms, SqlQuestion
-from chengshu.cleanroom.planning.budgets import Budget
+from chengshu.cleanroom.planning.budgets import USES, Budget
 from chengshu.cleanroom.planning.model import Dropped, Plan
 from chengshu.cleanroom.planning.placements import PLACEMENTS, plan_of
 from chengshu.cleanroom.planning.sources import Held, Source
@@ -177,7 +177,7 @@ def _judged(question: Question, source: Source, held: Held, *, place: str, judge
 def _preference(numbered: tuple[int, Held]) -> tuple[int, int, int]:
     """Without a limit first, then with the most left, then the newest."""
     number, held = numbered
-    left = [one.left for one in held.budgets if one.left is not None]
+    left = [int(one.left) for one in held.budgets if one.name == USES and one.left is not None]
     return (1 if left else 0, -min(left, default=0), -number)
 
 
