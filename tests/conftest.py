@@ -1,6 +1,5 @@
 """What holds for every test: a slow machine is no defect, so no example of a property has a deadline; and which database is under it."""
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from chengshu.config import DATABASE_URL
-from databases import CHOICE, cluster, on_postgresql
+from databases import CHOICE, cluster, log_out_the_forgotten, on_postgresql
 
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
@@ -45,7 +44,7 @@ def _kept_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="module", autouse=True)
 def _let_go() -> Iterator[None]:
-    """What a file of tests has forgotten logs out at its end: a server of PostgreSQL lets in so many and no more."""
+    """What a file of tests has forgotten is logged out at its end: a server of PostgreSQL lets in so many and no more."""
     yield
     if on_postgresql():
-        gc.collect()
+        log_out_the_forgotten(os.environ[DATABASE_URL])

@@ -11,10 +11,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import pg8000.dbapi as driver
+from sqlalchemy import make_url
 
 from chengshu.config import DATABASE_URL
 from chengshu.kernel.database import Database
@@ -53,6 +56,15 @@ class Certificate:
     file: Path
     key: Path
     authority: Path
+
+
+def log_out_the_forgotten(url: str) -> None:
+    """End every connection to a server that no act is using: whoever still wants it logs in again, as after a restart."""
+    place = make_url(url)
+    with closing(driver.connect(user=str(place.username), host=str(place.host), port=place.port, database=place.database)) as connection:
+        connection.cursor().execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' AND client_port IS NOT NULL"
+        )
 
 
 class Cluster:

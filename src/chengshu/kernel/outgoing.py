@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -221,6 +222,7 @@ class _Transport(httpx.HTTPTransport):
             keepalive_expiry=5.0,
             network_backend=_Connections(outgoing, patience_s),
         )
+        weakref.finalize(self, self._pool.close)  # a client that is only forgotten hangs up too
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._outgoing.check(str(request.url))
