@@ -157,6 +157,33 @@ def _stepped(column: Scalar | Steps) -> str:
     return _scalar(column)
 
 
+def differences_sql(
+    body: Body, groups: tuple[Scalar, ...], units: tuple[Ref | None, ...], *, where: Condition | None, earlier: list[Condition | None]
+) -> str:
+    """Return the statement that counts, for every group, the units of rows that one of two conditions alone holds of.
+
+    For the n-th of ``earlier`` and the m-th of ``units`` (None: rows): ``nN_M`` of rows of ``where`` alone, ``oN_M`` of the earlier one
+    alone, ``wN_M`` of the earlier one. Groups are columns ``g0…``.
+    """
+    holds, before = _true(where), [_true(one) for one in earlier]
+    columns = [f"{_scalar(group)} AS g{place}" for place, group in enumerate(groups)]
+    for place, was in enumerate(before):
+        for unit, ref in enumerate(units):
+            rows = {"n": f"{holds} AND NOT {was}", "o": f"{was} AND NOT {holds}", "w": was}
+            columns += [f"{_units_where(ref, condition)} AS {name}{place}_{unit}" for name, condition in rows.items()]
+    grouped = f" GROUP BY {', '.join(_scalar(group) for group in groups)}" if groups else ""
+    return f"{_select(columns, body)} WHERE {' OR '.join([holds, *before])}{grouped}"
+
+
+def _true(condition: Condition | None) -> str:
+    """Whether a condition holds, and false where that is unknown."""
+    return "TRUE" if condition is None else f"COALESCE({_condition(condition)}, FALSE)"
+
+
+def _units_where(unit: Ref | None, condition: str) -> str:
+    return f"COUNT(CASE WHEN {condition} THEN 1 END)" if unit is None else f"COUNT(DISTINCT CASE WHEN {condition} THEN {_scalar(unit)} END)"
+
+
 def count_name(place: int) -> str:
     """Return the name of the n-th hidden count."""
     return f"__n{place}"

@@ -18,6 +18,7 @@ from chengshu.cleanroom import answers, protected, store
 from chengshu.cleanroom.answers import ProtectedAnswer
 from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.cell.words import STOPPED
+from chengshu.cleanroom.differencing import Guard
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
@@ -93,6 +94,7 @@ class Cleanroom:
         self._signer = signer
         self._nodes = nodes
         self._engine = engine
+        self._guard = Guard(database, engine=engine, digests=digests)
         self._methods = methods
         self._limits = limits
         self._tasks = tasks
@@ -328,7 +330,10 @@ class Cleanroom:
                 result = self._engine.run(vetted, tables, spill=spill, stopped=lambda: self._is_over(job.id))
                 if vetted.protection is not None:
                     return self._protected(job, vetted, result)
-                return _answered(release(result, query=vetted), notes)
+                held = self._guard.held(job, vetted, result, tables=tables, spill=spill, stopped=lambda: self._is_over(job.id))
+                if isinstance(held, Refused):
+                    return Outcome("REFUSED", {}, tuple(notes), held)
+                return _answered(release(held, query=vetted), notes)
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
                 results = self._methods.run(name, files=inputs, parameters=parameters)

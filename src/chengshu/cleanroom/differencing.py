@@ -1,0 +1,244 @@
+"""The guard against subtracting answers: a question is held against what the same consumer asked before of the same products.
+
+Two answers whose conditions differ tell, subtracted, about the rows that only one of them is about. A group is left out where those rows
+may belong to fewer units than a group must have. The verdict is no oracle of its own: it is the gate's verdict on the difference, which the
+asker may ask for as a question, and none, one and too few units get the same. Only forms are looked at to say that there is no difference.
+
+What is compared: questions with the same FROM and JOIN (sub-queries of plain rows aside), two at a time. Several answers that are combined,
+and the same rows reached by other joins, are not found; against those only a privacy budget helps.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, select
+
+from chengshu.cleanroom import store
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
+from chengshu.cleanroom.implied import imply
+from chengshu.cleanroom.model import Column as DataColumn
+from chengshu.cleanroom.model import Job, SqlQuestion
+from chengshu.cleanroom.normal import inlined, normal, normal_body
+from chengshu.cleanroom.relation import (
+    AllOf,
+    AnyOf,
+    Body,
+    Condition,
+    Finish,
+    Input,
+    Missing,
+    Not,
+    Operand,
+    Ref,
+    Scalar,
+    Summary,
+    VettedQuery,
+    Within,
+)
+from chengshu.cleanroom.relation import Compare as Comparing
+from chengshu.cleanroom.rendering import differences_sql
+from chengshu.cleanroom.vetting import vet
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.database import Database, add_if_absent, metadata
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+AT_ONCE = 16
+"""Earlier questions that are compared in one statement."""
+
+asked_questions = Table(
+    "asked_questions",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("job", String(64), nullable=False, unique=True),
+    Column("consumer", String(256), nullable=False),
+    Column("sources", String(80), nullable=False),
+    Column("about", String(80), nullable=False),
+    Index("ix_asked_questions_consumer_sources", "consumer", "sources"),
+)
+"""What each consumer asked about which rows, in order: ``sources`` is the digest of FROM and JOIN, ``about`` of condition and groups."""
+
+
+_NOTHING_AFTER = Finish((), None, (), None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which rows a question is about: sources without a condition, the condition, the groups, and the units that must be protected."""
+
+    sources: Body
+    where: Condition | None
+    groups: tuple[Scalar, ...]
+    units: tuple[Ref | None, ...]
+    minimums: tuple[int, ...]
+    inputs: tuple[Input, ...]
+
+    @property
+    def conditions(self) -> frozenset[Condition]:
+        """The conditions that must all hold, in normal form."""
+        if self.where is None:
+            return frozenset()
+        found = normal(self.where)
+        return frozenset(found.conditions) if isinstance(found, AllOf) else frozenset({found})
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question and an earlier one that differ; ``is_within`` says that the forms show one to be about no other rows than the other."""
+
+    earlier: About
+    is_grouped: bool
+    is_within_earlier: bool
+    is_earlier_within: bool
+
+
+def about(query: VettedQuery, *, own: frozenset[str]) -> About:
+    """Return which rows a question is about; ``own`` are products of the asker, which need no protection from it."""
+    counts = [one for one in query.summary.counts if one.present is None and one.product not in own]
+    refs = [one.of for one in counts if one.of is not None]
+    body, said = inlined(query.summary.body, (*query.summary.groups, *refs))
+    groups, rest = said[: len(query.summary.groups)], iter(said[len(query.summary.groups) :])
+    units = tuple(None if one.of is None else next(rest) for one in counts)
+    sources = Body(body.source, body.joins, None)
+    refs_only = tuple(one if isinstance(one, Ref) else None for one in units)
+    return About(sources, body.where, groups, refs_only, tuple(one.minimum for one in counts), query.inputs)
+
+
+def pair(question: About, earlier: About) -> Pair | None:
+    """Return how two questions over the same sources differ; None where their forms show that they are about the same rows.
+
+    Where both have the same groups, a condition on what is grouped by takes whole groups away and no part of one: it makes no difference.
+    """
+    same = set(question.groups) == set(earlier.groups)
+    groups: frozenset[Operand] = frozenset(question.groups) if same else frozenset()
+    ours, theirs = (frozenset(one for one in each.conditions if not _of(one) <= groups) for each in (question, earlier))
+    return None if ours == theirs else Pair(earlier, same, imply(ours, theirs), imply(theirs, ours))
+
+
+class Guard:
+    """Keeps what each consumer asked in this room, and holds each new question against it."""
+
+    def __init__(self, database: Database, *, engine: DuckDBEngine, digests: Digests) -> None:
+        self._database = database
+        self._engine = engine
+        self._digests = digests
+
+    def held(
+        self,
+        job: Job,
+        query: VettedQuery,
+        result: pa.Table,
+        *,
+        tables: Mapping[str, pa.Table],
+        spill: Spill | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> pa.Table | Refused:
+        """Return the groups of ``result`` that no earlier answer can be subtracted from, or the refusal ``differencing`` where none is.
+
+        The question is kept first, so that of two that run at once the later is held against the earlier.
+        """
+        if result.num_rows == 0:
+            return result
+        own = frozenset(one.alias for one in job.inputs if one.provider == job.consumer)
+        question = about(query, own=own)
+        if not question.units:
+            return result
+        pairs = [found for one in self._earlier(job, question, own=own) if (found := pair(question, one)) is not None]
+        for is_grouped in (True, False):
+            some = [one for one in pairs if one.is_grouped == is_grouped]
+            for start in range(0, len(some), AT_ONCE):
+                chunk = some[start : start + AT_ONCE]
+                groups = question.groups if is_grouped else ()
+                counted = self._engine.run(_counting(question, chunk, groups), tables, spill=spill, stopped=stopped or _never)
+                result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
+        return result if result.num_rows or not pairs else _refused(max(question.minimums))
+
+    def _earlier(self, job: Job, question: About, *, own: frozenset[str]) -> list[About]:
+        sources = self._digests.of(repr(normal_body(question.sources)))
+        mine = self._digests.of(repr((sorted(map(repr, question.conditions)), sorted(map(repr, question.groups)))))
+        with self._database.write() as tx:
+            values = {"job": job.id, "consumer": job.consumer, "sources": sources, "about": mine}
+            add_if_absent(tx, asked_questions, values)
+            jobs = _before(tx, job, sources=sources, mine=mine)
+        found = []
+        for earlier in jobs:
+            assert isinstance(earlier.question, SqlQuestion)  # noqa: S101  # only these are kept here
+            verdict = vet(earlier.question.sql, earlier.terms({}))
+            if isinstance(verdict, VettedQuery):
+                found.append(about(verdict, own=own))
+        return found
+
+
+def _before(tx: Connection, job: Job, *, sources: str, mine: str) -> list[Job]:
+    """The jobs that asked about other rows of the same sources before, one of each; what ended without an answer told nothing."""
+    place = select(asked_questions.c.seq).where(asked_questions.c.job == job.id).scalar_subquery()
+    same = (asked_questions.c.consumer == job.consumer, asked_questions.c.sources == sources, asked_questions.c.about != mine)
+    rows = tx.execute(select(asked_questions.c.job, asked_questions.c.about).where(*same, asked_questions.c.seq < place))
+    found: dict[str, Job] = {}
+    for row in rows.mappings():
+        kept = None if row["about"] in found else store.find_room_job(tx, row["job"])
+        if kept is not None and kept.state not in {"REFUSED", "FAILED"}:
+            found[row["about"]] = Job.parse(kept.document)
+    return list(found.values())
+
+
+def _counting(question: About, pairs: Sequence[Pair], groups: tuple[Scalar, ...]) -> VettedQuery:
+    earlier = [one.earlier.where for one in pairs]
+    sql = differences_sql(question.sources, groups, question.units, where=question.where, earlier=earlier)
+    columns: dict[str, dict[str, DataColumn]] = {}
+    for needed in (one for each in (question, *(pair.earlier for pair in pairs)) for one in each.inputs):
+        columns.setdefault(needed.product, {}).update({column.name: column for column in needed.columns})
+    inputs = tuple(Input(product, tuple(each.values())) for product, each in columns.items())
+    return VettedQuery(sql, Summary((), (), (), (), (), question.sources), _NOTHING_AFTER, (), inputs)
+
+
+def _failing(counted: pa.Table, pairs: Sequence[Pair], question: About) -> dict[tuple[Any, ...], bool]:
+    """Of each group, whether it fails: an earlier answer was about it, and the rows of one alone may be of too few units."""
+    groups = [name for name in counted.column_names if name.startswith("g")]
+    return {
+        tuple(row[name] for name in groups): any(
+            row[f"w{place}_{unit}"] >= least
+            and (
+                (not one.is_within_earlier and row[f"n{place}_{unit}"] < least)
+                or (not one.is_earlier_within and row[f"o{place}_{unit}"] < least)
+            )
+            for place, one in enumerate(pairs)
+            for unit, least in enumerate(question.minimums)
+        )
+        for row in counted.to_pylist()
+    }
+
+
+def _kept(result: pa.Table, failing: Mapping[tuple[Any, ...], bool], *, has_groups: bool) -> pa.Table:
+    names = [name for name in result.column_names if name.startswith("g")] if has_groups else []
+    keys = [tuple(row[name] for name in names) for row in result.select(names).to_pylist()] if names else [()] * result.num_rows
+    return result.filter(pa.array([not failing.get(key, True) for key in keys], pa.bool_()))
+
+
+def _of(condition: Condition) -> frozenset[Operand]:
+    """What a condition is about."""
+    match condition:
+        case AllOf(conditions=conditions) | AnyOf(conditions=conditions):
+            return frozenset().union(*(_of(one) for one in conditions))
+        case Not(of=of):
+            return _of(of)
+        case Comparing(left=left) | Within(left=left) | Missing(left=left):
+            return frozenset({left})
+
+
+def _never() -> bool:
+    return False
+
+
+def _refused(least: int) -> Refused:
+    return Refused(
+        "differencing",
+        f"expected a question that differs from your earlier ones by at least {least} protected units, got one that may differ by fewer",
+        Text(
+            "The condition of the earlier question, or one that differs from it by a larger part of the data.",
+            "与先前问题相同的条件，或差异涉及更多数据的条件。",
+        ),
+        {"minimum_group": least},
+    )

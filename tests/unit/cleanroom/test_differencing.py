@@ -1,0 +1,239 @@
+"""Two answers are not subtracted from one another: what the guard sees in forms, what it counts, and what its verdict tells."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chengshu.cleanroom import store
+from chengshu.cleanroom.differencing import Guard, about
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.implied import imply
+from chengshu.cleanroom.model import Column, ColumnType, Job, JobInput, Role, Schema, SqlQuestion
+from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.release import Released, release
+from chengshu.cleanroom.vetting import vet
+from chengshu.kernel.canonical import Digests
+from chengshu.kernel.crypto import INTERNATIONAL
+from chengshu.kernel.database import metadata
+from chengshu.kernel.refusal import Refused
+from databases import database_at
+
+ENGINE = DuckDBEngine("256MB", 1, 30.0)
+K = 3
+TRIPS = Schema(
+    "road.trips",
+    (
+        Column("vehicle", ColumnType.TEXT, Role.KEY),
+        Column("road", ColumnType.TEXT, Role.GROUP),
+        Column("hour", ColumnType.INTEGER, Role.FILTER),
+    ),
+    "vehicle",
+    K,
+)
+Row = tuple[str, str | None, int | None]
+Test = Callable[[int | None], bool]
+
+
+class Room:
+    """The guard of one room on a real database, and questions that are answered there one after another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = database_at(folder / "room.db")
+        metadata.create_all(self.database.engine)
+        self.guard = Guard(self.database, engine=ENGINE, digests=Digests(INTERNATIONAL))
+        self.count = 0
+
+    def ask(self, sql: str, rows: Sequence[Row], *, consumer: str = "did:key:firm", provider: str = "did:key:road") -> Released | Refused:
+        self.count += 1
+        part = JobInput(TRIPS, provider, "urn:agreement", "trips")
+        job = Job(f"job-{self.count}", consumer, "did:key:room", "study", SqlQuestion(sql), (part,))
+        query = vet(sql, job.terms({}))
+        assert isinstance(query, VettedQuery), query
+        tables = {"road.trips": table(rows)}
+        with self.database.write() as tx:
+            kept = store.RoomJob(job.id, consumer, job.as_document(), "", "", "RUNNING", "", None)
+            store.add_room_job(tx, kept, at="2026-01-01T00:00:00.000Z")
+        held = self.guard.held(job, query, ENGINE.run(query, tables), tables=tables)
+        verdict = held if isinstance(held, Refused) else release(held, query=query)
+        with self.database.write() as tx:
+            store.save_room_job(tx, job.id, state="REFUSED" if isinstance(verdict, Refused) else "RELEASED")
+        return verdict
+
+
+def table(rows: Sequence[Row]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+    kinds = (pa.string(), pa.string(), pa.int64())
+    return pa.table({name: pa.array(values, kind) for name, values, kind in zip(("vehicle", "road", "hour"), columns, kinds, strict=True)})
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    room = Room(tmp_path)
+    yield room
+    room.database.close()
+
+
+def seen(verdict: Released | Refused) -> list[tuple[object, ...]] | str:
+    return verdict.rule if isinstance(verdict, Refused) else [tuple(row.values()) for row in verdict.table.to_pylist()]
+
+
+ALL = "SELECT COUNT(DISTINCT vehicle) AS n FROM road.trips"
+BY_ROAD = "SELECT road, COUNT(DISTINCT vehicle) AS n FROM road.trips"
+MANY: list[Row] = [(f"v{hour}{place}", "ring" if place % 2 else "gate", hour) for hour in range(4) for place in range(8)]
+ALONE: Row = ("victim", "ring", 9)
+
+
+@pytest.mark.parametrize("sources", ["road.trips", "(SELECT vehicle, road, hour FROM road.trips) AS inside"])
+def test_one_vehicle_is_not_found_by_subtracting_two_answers(room: Room, sources: str) -> None:
+    sql = f"SELECT COUNT(DISTINCT vehicle) AS n FROM {sources}"  # noqa: S608  # of this file
+    rows = [*MANY, ALONE]
+    assert seen(room.ask(ALL, rows)) == [(33,)]
+    assert seen(room.ask(f"{sql} WHERE hour < 9", rows)) == "differencing"
+    assert seen(room.ask(f"{sql} WHERE NOT hour = 9", rows)) == "differencing"
+    assert seen(room.ask(f"{sql} WHERE hour < 3", rows)) == [(24,)]  # nine are beside it
+    assert seen(room.ask(f"{sql} WHERE NOT hour > 2", rows)) == [(24,)]  # the same once more
+    assert seen(room.ask(f"{sql} WHERE hour < 9", rows, consumer="did:key:other")) == [(32,)]
+
+
+def test_without_the_guard_the_same_two_questions_name_the_vehicle(room: Room) -> None:
+    rows = [*MANY, ALONE]
+    first, second = (room.ask(sql, rows, consumer=f"did:key:{sql}") for sql in (ALL, f"{ALL} WHERE hour < 9"))
+    assert isinstance(first, Released)
+    assert isinstance(second, Released)
+    assert first.table.column("n")[0].as_py() - second.table.column("n")[0].as_py() == 1
+
+
+def test_only_the_groups_that_differ_by_few_are_left_out(room: Room) -> None:
+    rows = [*MANY, ALONE, *[(f"late{place}", "gate", 9) for place in range(K)]]
+    assert seen(room.ask(f"{BY_ROAD} WHERE hour < 9 GROUP BY road", rows)) == [("gate", 16), ("ring", 16)]
+    assert seen(room.ask(f"{BY_ROAD} GROUP BY road", rows)) == [("gate", 19)]
+
+
+def test_a_condition_on_what_is_grouped_by_takes_whole_groups_and_is_no_difference(room: Room) -> None:
+    assert seen(room.ask(f"{BY_ROAD} WHERE hour < 9 GROUP BY road", MANY)) == [("gate", 16), ("ring", 16)]
+    assert seen(room.ask(f"{BY_ROAD} WHERE hour < 9 AND road = 'ring' GROUP BY road", MANY)) == [("ring", 16)]
+
+
+def test_slices_and_overlapping_windows_are_answered(room: Room) -> None:
+    for condition in ("hour = 0", "hour = 1", "hour BETWEEN 0 AND 2", "hour BETWEEN 1 AND 3", "hour IN (2, 3)"):
+        assert isinstance(room.ask(f"{ALL} WHERE {condition}", MANY), Released), condition
+
+
+def test_a_question_that_was_refused_stands_in_nobodys_way(room: Room) -> None:
+    assert seen(room.ask(f"{ALL} WHERE hour = 9", [*MANY, ALONE])) == "group-too-small"
+    assert seen(room.ask(f"{ALL} WHERE hour >= 0", [*MANY, ALONE])) == [(33,)]
+    assert seen(room.ask(f"{ALL} WHERE hour < 9", [*MANY, ALONE])) == "differencing"
+    assert seen(room.ask(f"{ALL} WHERE hour BETWEEN 0 AND 2", [*MANY, ALONE])) == [(24,)]
+
+
+@pytest.mark.parametrize("beside", [0, 1, K - 1, K])
+def test_nobody_one_and_too_few_beside_a_question_get_the_same_verdict(room: Room, beside: int) -> None:
+    rows = [*MANY, *[(f"late{place}", "ring", 9) for place in range(beside)]]
+    assert seen(room.ask(f"{ALL} WHERE hour < 9", rows)) == [(32,)]
+    assert seen(room.ask(ALL, rows)) == ("differencing" if beside < K else [(32 + beside,)])
+
+
+def test_ones_own_product_is_not_guarded_from_oneself(room: Room) -> None:
+    for sql in (ALL, f"{ALL} WHERE hour < 9"):
+        assert isinstance(room.ask(sql, [*MANY, ALONE], consumer="did:key:road"), Released)
+
+
+atoms = st.one_of(
+    st.tuples(st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), st.integers(0, 4)).map(lambda one: f"hour {one[0]} {one[1]}"),
+    st.sampled_from(
+        ["hour IS NULL", "road = 'ring'", "road <> 'gate'", "hour IN (1, 3)", "hour BETWEEN 1 AND 3", "road IN ('ring', 'gate')"]
+    ),
+)
+conditions = st.recursive(
+    atoms,
+    lambda inner: st.one_of(
+        inner.map(lambda one: f"NOT ({one})"),
+        st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(lambda one: f"({one[0]} {one[1]} {one[2]})"),
+    ),
+    max_leaves=4,
+)
+EVERY: list[Row] = [(f"{road}{hour}", road, hour) for road in ("ring", "gate", None) for hour in (None, 0, 1, 2, 3, 4)]
+
+
+def asked(condition: str) -> VettedQuery:
+    job = Job("j", "did:key:a", "did:key:r", "p", SqlQuestion("x"), (JobInput(TRIPS, "did:key:h", "a", "trips"),))
+    found = vet(f"{BY_ROAD} WHERE {condition} GROUP BY road", job.terms({}))
+    assert isinstance(found, VettedQuery)
+    return found
+
+
+@settings(max_examples=150)
+@given(conditions, conditions)
+def test_what_is_seen_to_be_implied_is(one: str, other: str) -> None:
+    ours, theirs = (about(asked(text), own=frozenset()).conditions for text in (one, other))
+    if not imply(ours, theirs):
+        return
+    rows = [_rows(text) for text in (one, other)]
+    assert rows[0] <= rows[1]
+
+
+def _rows(condition: str) -> set[object]:
+    import duckdb  # noqa: PLC0415  # the condition as a database reads it
+
+    trips = table(EVERY)  # noqa: F841  # read by name
+    return {row[0] for row in duckdb.sql(f"SELECT vehicle FROM trips WHERE {condition}").fetchall()}  # noqa: S608  # of this file
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from([("hour >= 0", "hour < 2"), ("hour < 3", "hour > 0"), ("hour IN (0, 1)", "hour <> 1")]),
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(["ring", "gate"]), st.integers(0, 3)), max_size=24),
+)
+def test_the_verdict_tells_no_more_than_whether_the_differences_are_large_enough(pair: tuple[str, str], rows: list[Row]) -> None:
+    with TemporaryDirectory() as folder:
+        room = Room(Path(folder))
+        try:
+            first = room.ask(f"{BY_ROAD} WHERE {pair[0]} GROUP BY road", rows)
+            second = room.ask(f"{BY_ROAD} WHERE {pair[1]} GROUP BY road", rows)
+        finally:
+            room.database.close()
+    both = [{str(row["road"]) for row in one.table.to_pylist()} if isinstance(one, Released) else set() for one in (first, second)]
+    for road in ("ring", "gate"):
+        mine, theirs = (_units(rows, road, _test(text)) for text in pair)
+        alone = [_units(rows, road, _alone(a, b)) for a, b in _ways(pair)]
+        if road in both[1] and road in both[0]:
+            assert min(one for one, (a, b) in zip(alone, _ways(pair), strict=True) if not _within(a, b)) >= K
+        assert (road in both[0]) == (mine >= K)
+        if road in both[0] and theirs >= K and all(one >= K for one in alone):
+            assert road in both[1]
+
+
+def _alone(one: Test, other: Test) -> Test:
+    return lambda hour: one(hour) and not other(hour)
+
+
+def _test(text: str) -> Test:
+    """A condition on hours, as Python has it."""
+    if text.startswith("hour IN"):
+        return lambda hour: hour in (0, 1)
+    _, operator, number = text.split()
+    limit = int(number)
+    return {
+        ">=": lambda hour: hour >= limit,
+        "<": lambda hour: hour < limit,
+        ">": lambda hour: hour > limit,
+        "<>": lambda hour: hour != limit,
+    }[operator]
+
+
+def _ways(pair: tuple[str, str]) -> list[tuple[Test, Test]]:
+    one, other = map(_test, pair)
+    return [(one, other), (other, one)]
+
+
+def _within(one: Test, other: Test) -> bool:
+    return all(other(hour) for hour in range(-50, 50) if one(hour))
+
+
+def _units(rows: list[Row], road: str, test: Test) -> int:
+    return len({vehicle for vehicle, where, hour in rows if where == road and test(hour)})
