@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeGuard
 
 ENTRANCE = "chengshu.evidence.__main__"
 ALLOWED_OUTSIDE = frozenset({"cryptography"})
@@ -64,13 +65,21 @@ def outside(entrance: str = ENTRANCE) -> frozenset[str]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the full name of every module that a source file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    """Yield the full name of every module that a source file imports, wherever in the file, but for what only type checkers read."""
+    tree = ast.parse(path.read_bytes())
+    unread = {id(below) for node in ast.walk(tree) if _is_for_checkers(node) for one in node.body for below in ast.walk(one)}
+    for node in ast.walk(tree):
+        if id(node) in unread:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_module(f"{node.module}.{alias.name}"))
+
+
+def _is_for_checkers(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _is_module(name: str) -> bool:
