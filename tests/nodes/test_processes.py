@@ -244,6 +244,7 @@ def test_a_full_disk_stops_the_publication_of_the_log_and_damages_nothing(small_
     _intact(node)
 
 
+@pytest.mark.on_sqlite("the limit is a pragma of its own; a server bounds its databases elsewhere")
 def test_a_database_that_can_hold_no_more_undoes_product_and_entry_together(tmp_path: Path) -> None:
     node = _born(tmp_path / "node", "road")
     offer = publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE]))
