@@ -13,6 +13,7 @@ def give_back_early() -> None:
 
     A node handles few large tables and many small messages: what a table leaves behind in an allocator's pools would otherwise stay with
     every one of its processes for ever. Sets glibc's thresholds (mallopt(3)); where the C library has none, only Arrow's pool is set.
+    Arrow's own readers choose theirs when Arrow is loaded, by ``ARROW_DEFAULT_MEMORY_POOL``.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     library = _c_library()

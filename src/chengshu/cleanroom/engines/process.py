@@ -14,6 +14,7 @@ import pyarrow as pa
 from chengshu import plugins
 from chengshu.cleanroom.cell.order import Layer, MethodLimits, Order, Sealing, unframed
 from chengshu.cleanroom.cell.words import refusal
+from chengshu.cleanroom.streams import from_stream
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -22,8 +23,8 @@ GRACE_S = 15.0
 """So much longer than the method a warden may take, to start it and to tell of its end."""
 _KEPT = ("LD_LIBRARY_PATH", "MKL_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What of the node's environment a cell is given: how many threads libraries start, and where machine code lies."""
-_SET = {"HOME": "/", "OPENSSL_CONF": os.devnull}
-"""So that libraries look for no settings of a person's, nor of the machine's."""
+_SET = {"HOME": "/", "OPENSSL_CONF": os.devnull, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""So that libraries look for no settings of a person's, nor of the machine's, and Arrow gives freed memory back."""
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from chengshu.cleanroom.cell.warden import main; main()"
 _PROBE = "chengshu.cleanroom.cell.probe:run"
 
@@ -110,8 +111,7 @@ def _tables(sizes: Any, rest: memoryview) -> dict[str, pa.Table]:
     try:
         for name, size in sizes:
             part, rest = rest[:size], rest[size:]
-            with pa.ipc.open_stream(pa.py_buffer(part)) as reader:
-                tables[str(name)] = reader.read_all()
+            tables[str(name)] = from_stream(part)
             tables[str(name)].validate(full=True)
     except (pa.ArrowException, ValueError, TypeError, OSError) as error:
         raise _crashed() from error
