@@ -1,6 +1,5 @@
 """Who renews a token: the client's signature over the token that it renews (Data Plane Signaling, Token Renewal profile)."""
 
-import base64
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,9 @@ from chengshu.identity.claims.faults import fault, unproved
 from chengshu.identity.claims.fetching import Fetching
 from chengshu.identity.claims.jws import Signed, check_signature, read
 from chengshu.identity.claims.self_issued import SKEW, check_times
+from chengshu.identity.compact import compact
 from chengshu.identity.keys.dcp import DcpKey
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import canonical
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import Algorithm
 from chengshu.kernel.errors import Conflict, Unidentified
@@ -84,9 +83,8 @@ class ClientProofs:
     def _sign_by_key(self, claims: Mapping[str, Any]) -> str:
         """A compact JWS by the node's own Ed25519 key (RFC 8037), which its ``did:key`` is the document of."""
         did = self._identity.did
-        head = _encode(canonical({"alg": "EdDSA", "kid": f"{did}#{did.removeprefix('did:key:')}", "typ": "JWT"}))
-        signed = f"{head}.{_encode(canonical(dict(claims)))}"
-        return f"{signed}.{_encode(self._identity.signer.sign(signed.encode()))}"
+        head = {"alg": "EdDSA", "kid": f"{did}#{did.removeprefix('did:key:')}", "typ": "JWT"}
+        return compact(head, claims, sign=self._identity.signer.sign)
 
 
 def _claimed(header: str | None, *, client: str, audience: str | None, access: str) -> Signed:
@@ -101,7 +99,3 @@ def _claimed(header: str | None, *, client: str, audience: str | None, access: s
     if not hmac.compare_digest((token.text("token") or "").encode(), access.encode()):
         raise fault("access", "expected the claim token to be the access token that is renewed, got another or none")
     return token
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,6 +1,5 @@
 """DID documents (W3C DID Core 1.0), and where ``did:web`` keeps them; a ``did:key`` is its own document."""
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chengshu.identity.claims.faults import fault
+from chengshu.identity.compact import base64url
 from chengshu.identity.model import base58_decode
 from chengshu.kernel.errors import Denied
 from chengshu.kernel.outgoing import host_of, is_loopback, parsed_url
@@ -141,7 +141,7 @@ def _service(value: Any) -> str | None:
 
 def _jwk(raw: bytes) -> Mapping[str, Any] | None:
     if raw.startswith(_ED25519) and len(raw) == 34:
-        return {"kty": "OKP", "crv": "Ed25519", "x": _text(raw[2:])}
+        return {"kty": "OKP", "crv": "Ed25519", "x": base64url(raw[2:])}
     name, curve = _POINTS.get(raw[:2], ("", None))
     if curve is None:
         return None
@@ -150,8 +150,4 @@ def _jwk(raw: bytes) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     size = (curve.key_size + 7) // 8
-    return {"kty": "EC", "crv": name, "x": _text(numbers.x.to_bytes(size, "big")), "y": _text(numbers.y.to_bytes(size, "big"))}
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return {"kty": "EC", "crv": name, "x": base64url(numbers.x.to_bytes(size, "big")), "y": base64url(numbers.y.to_bytes(size, "big"))}

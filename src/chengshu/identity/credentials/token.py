@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chengshu.identity.compact import compact
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.model import public_key_of
 from chengshu.identity.service import Identity
-from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import is_signed_by
 from chengshu.kernel.errors import Unidentified
@@ -64,9 +65,8 @@ class TokenCredentials:
             "htu": request.path,
             "body": self._digests.of_bytes(request.body),
         }
-        head = _encode(canonical({"alg": self._identity.signer.public_key.algorithm.value, "kid": self._identity.did, "typ": "JWT"}))
-        signed = f"{head}.{_encode(canonical(claims))}"
-        return f"Bearer {signed}.{_encode(self._identity.signer.sign(signed.encode()))}"
+        head = {"alg": self._identity.signer.public_key.algorithm.value, "kid": self._identity.did, "typ": "JWT"}
+        return f"Bearer {compact(head, claims, sign=self._identity.signer.sign)}"
 
     def verify(self, header: str | None, request: SignedRequest) -> str:
         """Return the sender's id.
@@ -131,10 +131,6 @@ def _json(part: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _malformed("expected a JSON object in header and claims, got something else")
     return value
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _decode(text: str) -> bytes:

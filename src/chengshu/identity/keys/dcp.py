@@ -1,6 +1,5 @@
 """The key of a node in the Decentralized Claims Protocol: P-256, which every wallet reads, whatever the profile of the node's own key."""
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from chengshu.kernel.canonical import canonical
+from chengshu.identity.compact import base64url, compact
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.secret_files import others_may_read, put_secret
 from chengshu.kernel.text import Text
@@ -33,14 +32,15 @@ class DcpKey:
     def public_jwk(self) -> Mapping[str, Any]:
         """Return the public key (RFC 7517)."""
         numbers = self._key.public_key().public_numbers()
-        return {"kty": "EC", "crv": "P-256", "x": _encode(numbers.x.to_bytes(32, "big")), "y": _encode(numbers.y.to_bytes(32, "big"))}
+        return {"kty": "EC", "crv": "P-256", "x": base64url(numbers.x.to_bytes(32, "big")), "y": base64url(numbers.y.to_bytes(32, "big"))}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Return a compact JWS of the claims."""
-        head = _encode(canonical({"alg": "ES256", "kid": self.kid, "typ": "JWT"}))
-        signed = f"{head}.{_encode(canonical(dict(claims)))}"
-        r, s = decode_dss_signature(self._key.sign(signed.encode(), ECDSA(SHA256())))
-        return f"{signed}.{_encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        return compact({"alg": "ES256", "kid": self.kid, "typ": "JWT"}, claims, sign=self._signature)
+
+    def _signature(self, message: bytes) -> bytes:
+        r, s = decode_dss_signature(self._key.sign(message, ECDSA(SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 def _loaded(path: Path) -> EllipticCurvePrivateKey:
@@ -57,10 +57,6 @@ def _loaded(path: Path) -> EllipticCurvePrivateKey:
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
         raise _broken(path)
     return key
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _broken(path: Path) -> Invalid:
