@@ -168,10 +168,10 @@ def wire(node: Node) -> HttpNodes:
 def hang_up(*nodes: Node) -> None:
     """Close every line that :func:`wire` opened, and those of ``nodes``: a socket that is only forgotten warns when it is collected."""
     while _WIRES:
-        _WIRES.popitem()[1]._client.close()
+        _WIRES.popitem()[1].close()
     for node in nodes:
         node.peers.close()
-        node.asker._nodes._client.close()  # type: ignore[attr-defined]  # the port has no close; the adapter's client has
+        node.nodes.close()
 
 
 def kinds(node: Node, subject: str | None = None) -> list[str]:

@@ -84,3 +84,19 @@ class Shop:
 
     def kinds(self) -> list[str]:
         return [entry.kind for entry in self.evidence.entries(0, self.evidence.size())]
+
+
+ORDERS = {"id": "int64", "name": "string", "price": "float64", "paid": "bool"}
+"""The columns of the table that every database of the tests has."""
+
+
+def publish_orders(shop: Shop, at: Place) -> None:
+    """Publish that table, whose four rows were not written in the order of their key, and see that they are handed out in it."""
+    product = shop.publish(contract(at, **ORDERS))
+    assert (product.rows, product.path, product.quality["findings"]) == (4, None, [])
+    assert shop.catalog.open("orders").to_pydict() == {
+        "id": [1, 2, 3, 4],
+        "name": ['a, "b"', "名😀", "", None],
+        "price": [None, 1.5, 20.25, 0.0],
+        "paid": [False, True, None, None],
+    }
