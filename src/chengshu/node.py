@@ -11,8 +11,6 @@ from chengshu import config, migrations
 from chengshu.anchor.service import ANCHOR_TASK, Anchors
 from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
-from chengshu.catalog.sources.access import FILE_NAME as SOURCES
-from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
 from chengshu.cleanroom.budgets import Budgets
 from chengshu.cleanroom.cell.order import MethodLimits, Sealing
@@ -23,13 +21,14 @@ from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import JobLeave
-from chengshu.cleanroom.local import LocalRuns, Workplace
+from chengshu.cleanroom.local import LocalRuns
 from chengshu.cleanroom.nodes.http import HttpNodes
 from chengshu.cleanroom.planning.service import Queries
 from chengshu.cleanroom.planning.sources import Sources
 from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.sealing import Seal
-from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom, Limits
+from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom
+from chengshu.cleanroom.workplace import Workplace
 from chengshu.contract.agreements import TELL, Agreements
 from chengshu.contract.decision import Decide
 from chengshu.contract.duties import Duties
@@ -76,7 +75,7 @@ from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.signaling.registry import read_control_planes
 from chengshu.transfer.streams.arrow import into_file
-from chengshu.wiring import Places, anchoring, claims_of, is_signed_by_party, known_rooms, outgoing_by, policy_at, witnessing
+from chengshu.wiring import Places, anchoring, claims_of, is_signed_by_party, known_rooms, outgoing_by, policy_at, rows_in_place, witnessing
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
 from chengshu.witness.service import Witness
@@ -86,7 +85,6 @@ LOG = "log"
 WORK = "work"
 RECEIVED = "received"
 DATABASE = "node.db"
-SPOOL = "spool"
 DATABASE_PASSWORD = "database.password"  # noqa: S105  # the name of a file below KEYS
 PROTOCOL_PATH = "/2025-1"
 """Below a node's address: where its Dataspace Protocol endpoints are."""
@@ -234,8 +232,9 @@ def _wired(
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
     proving = assemble_proving(identity, folder / KEYS, claims=claims_of(settings.identity), digests=digests, clock=clock, new_id=new_id)
     credentials = plug(identity, proving.credentials)
-    sources = PlacesOfRows(digests, spool=folder / SPOOL, access=folder / KEYS / SOURCES)
-    catalog = Catalog(database, evidence=evidence, digests=digests, clock=clock, new_id=new_id, sources=sources)
+    catalog = Catalog(
+        database, evidence=evidence, digests=digests, clock=clock, new_id=new_id, sources=rows_in_place(folder, folder / KEYS, digests)
+    )
     contracts = Contracts(
         database,
         tasks=tasks,
@@ -329,6 +328,7 @@ def _wired(
         is_signed_by=is_signed_by_party,
         digests=digests,
     )
+    ledger = Ledger(evidence=evidence, clock=clock)
     holder = Holder(
         database,
         own_id=identity.did,
@@ -336,7 +336,7 @@ def _wired(
         catalog=catalog,
         contracts=contracts,
         grants=transfers,
-        charging=Charging(ledger=Ledger(evidence=evidence, clock=clock), contracts=contracts, digests=digests),
+        charging=Charging(ledger=ledger, contracts=contracts, digests=digests),
         issuer=issuer,
         evidence=evidence,
         is_signed_by=is_signed_by_party,
@@ -361,6 +361,7 @@ def _wired(
     engine = DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s)
     room = Cleanroom(
         database,
+        at,
         own_id=identity.did,
         signer=signer,
         nodes=nodes,
@@ -370,7 +371,7 @@ def _wired(
             sealing=Sealing(limits.method_seal),
             hidden=folder,
         ),
-        limits=Limits(timedelta(seconds=limits.input_wait_s), folder / WORK, limits.spill_limit),
+        input_wait=timedelta(seconds=limits.input_wait_s),
         tasks=tasks,
         evidence=evidence,
         is_signed_by=is_signed_by_party,
@@ -463,7 +464,7 @@ def _wired(
         moving=moving,
         federation=federation,
         holder=holder,
-        budgets=Budgets(database, own_id=identity.did, contracts=contracts, ledger=Ledger(evidence=evidence, clock=clock), nodes=nodes),
+        budgets=Budgets(database, own_id=identity.did, contracts=contracts, ledger=ledger, nodes=nodes),
         asker=asker,
         queries=Queries(
             database,

@@ -8,6 +8,8 @@ from pathlib import Path
 from chengshu import config
 from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
 from chengshu.anchor.service import Anchors, Place
+from chengshu.catalog.sources.access import FILE_NAME as SOURCES
+from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.storage.files import FileTiles
@@ -17,6 +19,7 @@ from chengshu.evidence.witnessing.quorum import QuorumPolicy, read_policy
 from chengshu.identity.model import CLEAN_ROOM, Party, public_key_of, signs
 from chengshu.identity.proving import Claims
 from chengshu.identity.service import Identity
+from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.crypto import is_signed_by
 from chengshu.kernel.database import Database
@@ -28,6 +31,8 @@ from chengshu.witness.keys.file import FileCosigners
 from chengshu.witness.ports import KnownLog
 from chengshu.witness.service import Witness
 from chengshu.witness.witnesses.http import HttpWitnesses
+
+SPOOL = "spool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,11 @@ def anchoring(keys: Path, chosen: config.AnchorSection, *, database: Database, e
         chain = chain_at(chosen.chain, chosen.url, contract=chosen.contract, group=chosen.group, account=account)
     every = None if chosen.every_hours is None else timedelta(hours=chosen.every_hours)
     return Anchors(database, log=evidence, tasks=tasks, place=place, chain=chain, every=every, clock=clock)
+
+
+def rows_in_place(folder: Path, keys: Path, digests: Digests) -> PlacesOfRows:
+    """Return every place that a node reads products from, as its operator named them; rows on their way in wait in the node's folder."""
+    return PlacesOfRows(digests, spool=folder / SPOOL, access=keys / SOURCES)
 
 
 def known_rooms(identity: Identity, *, runs_one: bool) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, select
 
 from chengshu.cleanroom.sealing import Seal
+from chengshu.cleanroom.streams import as_stream, from_stream
 from chengshu.kernel.database import add_or_save, metadata
 
 protected_answers = Table(
@@ -29,10 +30,7 @@ class ProtectedAnswer:
 
 def save(tx: Connection, answer: ProtectedAnswer, *, seal: Seal) -> None:
     """Keep an answer, in place of one to the same question over data that have changed since."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, answer.released.schema) as writer:
-        writer.write_table(answer.released)
-    packed = {"question": answer.question, "released": base64.b64encode(sink.getvalue().to_pybytes()).decode()}
+    packed = {"question": answer.question, "released": base64.b64encode(as_stream(answer.released)).decode()}
     values = {"question": answer.question, "job": answer.job, "released": seal.close(packed, job=answer.job)}
     add_or_save(tx, protected_answers, values, key=["question"])
 
@@ -43,5 +41,4 @@ def find(tx: Connection, question: str, *, seal: Seal) -> ProtectedAnswer | None
     if row is None:
         return None
     packed = seal.open(row["released"], job=row["job"])
-    with pa.ipc.open_stream(base64.b64decode(packed["released"])) as reader:
-        return ProtectedAnswer(question, row["job"], reader.read_all())
+    return ProtectedAnswer(question, row["job"], from_stream(base64.b64decode(packed["released"])))

@@ -8,7 +8,7 @@ What is compared: questions with the same FROM and JOIN (sub-queries of plain ro
 and the same rows reached by other joins, are not found; against those only a privacy budget helps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Column, Connection, Index, Integer, String, Table, select
 
 from chengshu.cleanroom import store
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill, Stopped, never
 from chengshu.cleanroom.implied import imply
 from chengshu.cleanroom.model import Column as DataColumn
 from chengshu.cleanroom.model import Job, SqlQuestion
@@ -66,22 +66,18 @@ _NOTHING_AFTER = Finish((), None, (), None, 0)
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Which rows a question is about: sources without a condition, the condition, the groups, and the units that must be protected."""
+    """Which rows a question is about: sources without a condition, the condition, the groups, and the units that must be protected.
+
+    ``conditions`` must all hold, in normal form: what ``where`` says.
+    """
 
     sources: Body
     where: Condition | None
+    conditions: frozenset[Condition]
     groups: tuple[Scalar, ...]
     units: tuple[Ref | None, ...]
     minimums: tuple[int, ...]
     inputs: tuple[Input, ...]
-
-    @property
-    def conditions(self) -> frozenset[Condition]:
-        """The conditions that must all hold, in normal form."""
-        if self.where is None:
-            return frozenset()
-        found = normal(self.where)
-        return frozenset(found.conditions) if isinstance(found, AllOf) else frozenset({found})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,14 @@ def about(query: VettedQuery, *, own: frozenset[str]) -> About:
     units = tuple(None if one.of is None else next(rest) for one in counts)
     sources = Body(body.source, body.joins, None)
     refs_only = tuple(one if isinstance(one, Ref) else None for one in units)
-    return About(sources, body.where, groups, refs_only, tuple(one.minimum for one in counts), query.inputs)
+    return About(sources, body.where, _conditions(body.where), groups, refs_only, tuple(one.minimum for one in counts), query.inputs)
+
+
+def _conditions(where: Condition | None) -> frozenset[Condition]:
+    if where is None:
+        return frozenset()
+    found = normal(where)
+    return frozenset(found.conditions) if isinstance(found, AllOf) else frozenset({found})
 
 
 def pair(question: About, earlier: About) -> Pair | None:
@@ -133,7 +136,7 @@ class Guard:
         *,
         tables: Mapping[str, pa.Table],
         spill: Spill | None = None,
-        stopped: Callable[[], bool] | None = None,
+        stopped: Stopped = never,
     ) -> pa.Table | Refused:
         """Return the groups of ``result`` that no earlier answer can be subtracted from, or the refusal ``differencing`` where none is.
 
@@ -151,7 +154,7 @@ class Guard:
             for start in range(0, len(some), AT_ONCE):
                 chunk = some[start : start + AT_ONCE]
                 groups = question.groups if is_grouped else ()
-                counted = self._engine.run(_counting(question, chunk, groups), tables, spill=spill, stopped=stopped or _never)
+                counted = self._engine.run(_counting(question, chunk, groups), tables, spill=spill, stopped=stopped)
                 result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
         return result if result.num_rows or not pairs else _refused(max(question.minimums))
 
@@ -226,10 +229,6 @@ def _of(condition: Condition) -> frozenset[Operand]:
             return _of(of)
         case Comparing(left=left) | Within(left=left) | Missing(left=left):
             return frozenset({left})
-
-
-def _never() -> bool:
-    return False
 
 
 def _refused(least: int) -> Refused:

@@ -1,36 +1,26 @@
 """A question over the asker's own products alone, computed on its own node: the same engine and the same gate, and no message."""
 
 import base64
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.asker import submission
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, sign_receipt
 from chengshu.cleanroom.ports import Evidence
 from chengshu.cleanroom.release import release
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.database import Database
 from chengshu.kernel.errors import ChengshuError
 from chengshu.kernel.refusal import Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Workplace:
-    """Where what does not fit in memory goes while a question runs, and how much of it in DuckDB's words (``4GB``)."""
-
-    workspace: Path
-    spill: str
 
 
 class LocalRuns:
@@ -83,9 +73,8 @@ class LocalRuns:
         if isinstance(vetted, Refused):
             return Outcome("REFUSED", {}, (), vetted)
         tables = {one.alias: self._catalog.open(one.product) for one in job.inputs}
-        self._place.workspace.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=self._place.workspace) as folder:
-            verdict = release(self._engine.run(vetted, tables, spill=Spill(Path(folder), self._place.spill)), query=vetted)
+        with self._place.folder() as folder:
+            verdict = release(self._engine.run(vetted, tables, spill=self._place.spill_in(folder)), query=vetted)
         if isinstance(verdict, Refused):
             return Outcome("REFUSED", {}, (), verdict)
         return Outcome("RELEASED", {"answer": verdict.table}, (), None)

@@ -351,6 +351,11 @@ class Job:
             # under a second name a product would be judged by whatever schema the job gives that name
             raise wrong("job.inputs", expected="each product of a holder once", got="one of them under two names")
 
+    @property
+    def by_name(self) -> tuple[JobInput, ...]:
+        """The inputs in the order of the names by which the question calls them."""
+        return tuple(sorted(self.inputs, key=lambda one: one.alias))
+
     def terms(self, own: Mapping[str, ProductTerms]) -> dict[str, ProductTerms]:
         """Return the terms by which a holder vets the whole question.
 

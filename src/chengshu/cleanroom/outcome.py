@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from chengshu.cleanroom.answers import ProtectedAnswer
 from chengshu.cleanroom.ports import IsSignedBy
+from chengshu.cleanroom.streams import as_stream, from_stream
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import Signer
 from chengshu.kernel.errors import Tampered
@@ -41,7 +42,7 @@ class Outcome:
         """Return the outcome as JSON values; tables are Arrow IPC streams in base64."""
         return {
             "state": self.state,
-            "tables": {name: _packed(table) for name, table in self.tables.items()},
+            "tables": {name: base64.b64encode(as_stream(table)).decode() for name, table in self.tables.items()},
             "notes": list(self.notes),
             "refusal": None if self.refusal is None else refusal_document(self.refusal),
             **({} if self.privacy is None else {"privacy": dict(self.privacy)}),
@@ -53,7 +54,7 @@ class Outcome:
         refusal = document["refusal"]
         return cls(
             state=document["state"],
-            tables={name: _unpacked(packed) for name, packed in document["tables"].items()},
+            tables={name: from_stream(base64.b64decode(packed)) for name, packed in document["tables"].items()},
             notes=tuple(document["notes"]),
             refusal=None if refusal is None else parse_refusal(refusal),
             privacy=document.get("privacy"),
@@ -113,18 +114,6 @@ def check_job(receipt: Mapping[str, Any], *, job: Document, digests: Digests) ->
 def _read(job: Document) -> list[Document]:
     """Who read what under which agreement, as a receipt names it."""
     return [{"provider": one["provider"], "product": one["product"], "agreement": one["agreement"]} for one in job["inputs"]]
-
-
-def _packed(table: pa.Table) -> str:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return base64.b64encode(sink.getvalue().to_pybytes()).decode()
-
-
-def _unpacked(packed: str) -> pa.Table:
-    with pa.ipc.open_stream(base64.b64decode(packed)) as reader:
-        return reader.read_all()
 
 
 def refusal_document(refusal: Refused) -> Document:

@@ -113,7 +113,7 @@ def question_key(job: Job, query: VettedQuery, *, digests: Digests) -> str:
     It is of what is computed before the noise: order, limits, arithmetic and names are done on released numbers and are no other question.
     """
     named = ("schema", "provider", "product", "minimum_group", "privacy")
-    documents = [one.as_document() for one in sorted(job.inputs, key=lambda one: one.alias)]
+    documents = [one.as_document() for one in job.by_name]
     inputs = [{name: one[name] for name in named if name in one} for one in documents]
     return digests.of({"consumer": job.consumer, "room": job.room, "inputs": inputs, "asked": query.asked})
 

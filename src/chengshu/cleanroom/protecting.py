@@ -171,7 +171,7 @@ def _steps(column: Column, top: Decimal) -> int:
 
 def _taken(measure: Measure, places: list[int]) -> Plain | Mean:
     if measure.function is Aggregate.AVG:
-        assert measure.column is not None and measure.column.lower is not None and measure.column.upper is not None  # noqa: S101, PT018
+        assert measure.column is not None and measure.column.lower is not None and measure.column.upper is not None  # noqa: S101, PT018  # no mean was planned without
         return Mean(places[0], places[1], measure.column.lower, measure.column.upper)
     is_whole = measure.column is None or measure.column.type is ColumnType.INTEGER or measure.function is Aggregate.COUNT
     return Plain(places[0], is_whole)

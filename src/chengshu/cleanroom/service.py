@@ -2,13 +2,12 @@
 
 import base64
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -19,7 +18,7 @@ from chengshu.cleanroom.answers import ProtectedAnswer
 from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.cell.words import STOPPED
 from chengshu.cleanroom.differencing import Guard
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
@@ -30,6 +29,7 @@ from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.crypto import Signer
@@ -40,6 +40,7 @@ from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
 from chengshu.methods.sealed import OutputTable, SealedMethod
 
+A = TypeVar("A")
 RUN_TASK = "room.run"
 RECEIPT_TASK = "room.receipt"
 RETRY_PAUSE_S = 0.5
@@ -57,31 +58,23 @@ _AS_NOW = Text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long the room waits for a holder that does not answer, and where it keeps a job's products while the job runs.
-
-    ``spill`` is how much a question may write there beyond its memory, in DuckDB's words (``4GB``).
-    """
-
-    input_wait: timedelta
-    workspace: Path
-    spill: str
-
-
 class Cleanroom:
-    """The neutral place: trusted with nothing but the rows that holders approved for a job."""
+    """The neutral place: trusted with nothing but the rows that holders approved for a job.
+
+    ``input_wait`` is how long it waits for a holder that does not answer.
+    """
 
     def __init__(
         self,
         database: Database,
+        place: Workplace,
         *,
         own_id: str,
         signer: Signer,
         nodes: Nodes,
         engine: DuckDBEngine,
         methods: ProcessEngine,
-        limits: Limits,
+        input_wait: timedelta,
         tasks: Tasks,
         evidence: Evidence,
         is_signed_by: IsSignedBy,
@@ -96,7 +89,8 @@ class Cleanroom:
         self._engine = engine
         self._guard = Guard(database, engine=engine, digests=digests)
         self._methods = methods
-        self._limits = limits
+        self._place = place
+        self._input_wait = input_wait
         self._tasks = tasks
         self._evidence = evidence
         self._is_signed_by = is_signed_by
@@ -106,7 +100,7 @@ class Cleanroom:
 
     def recover(self) -> None:
         """Remove what jobs that a crash ended have left in the workspace; call before the room's workers start."""
-        rmtree(self._limits.workspace, ignore_errors=True)
+        self._place.clear()
 
     def receive(self, document: Mapping[str, Any], *, signature: str, sender: str) -> None:
         """Take in a job from its asker; vet it and, if it passes, defer running it. A repeat changes nothing.
@@ -163,10 +157,9 @@ class Cleanroom:
         if found.outcome is not None:
             return
         job = Job.parse(found.document)
-        self._limits.workspace.mkdir(mode=0o700, exist_ok=True)
         try:
-            with TemporaryDirectory(dir=self._limits.workspace) as folder:
-                outcome = self._outcome(job, found, Path(folder))
+            with self._place.folder() as folder:
+                outcome = self._outcome(job, found, folder)
         except ChengshuError as error:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
         with self._database.write() as tx:
@@ -237,7 +230,8 @@ class Cleanroom:
                 return _method_verdict(name, job) or refuse_statement(job, None, _terms(job), digests=self._digests)
 
     def _outcome(self, job: Job, found: store.RoomJob, folder: Path) -> Outcome:
-        again = self._again(job, found)
+        vetted = vet(job.question.sql, _terms(job)) if isinstance(job.question, SqlQuestion) else None
+        again = self._again(job, vetted, found)
         if again is not None:
             return again
         optional = _sealed(job).optional if isinstance(job.question, MethodQuestion) else frozenset[str]()
@@ -256,13 +250,12 @@ class Cleanroom:
                 case Unavailable() if name not in optional:
                     raise collected
                 case Unavailable():
-                    notes.append(f"without {part.alias}: its holder did not answer within {self._limits.input_wait.total_seconds():g} s")
+                    notes.append(f"without {part.alias}: its holder did not answer within {self._input_wait.total_seconds():g} s")
         self._save_state(job.id, state="RUNNING", waits_for="the computation")
-        return self._computed(job, files, notes, folder)
+        return self._computed(job, vetted, files, notes, folder)
 
-    def _again(self, job: Job, found: store.RoomJob) -> Outcome | None:
+    def _again(self, job: Job, vetted: VettedQuery | Refused | None, found: store.RoomJob) -> Outcome | None:
         """Return the answer that is kept for the same question, where every holder agrees that it still is the answer; None where not."""
-        vetted = vet(job.question.sql, _terms(job)) if isinstance(job.question, SqlQuestion) else None
         if not isinstance(vetted, VettedQuery) or vetted.protection is None:
             return None
         with self._database.read() as tx:
@@ -270,7 +263,7 @@ class Cleanroom:
         if kept is None:
             return None
         for part in job.inputs:
-            told = self._told(part, found, repeats=kept.job)
+            told = self._answered_by(part, found, partial(self._told, part, found, repeats=kept.job))
             if isinstance(told, Unavailable):
                 raise told
             if "refused" in told:
@@ -279,54 +272,50 @@ class Cleanroom:
                 return None
         return protected.outcome(kept.released, vetted, repeats=kept.job)
 
-    def _told(self, part: JobInput, found: store.RoomJob, **more: str) -> dict[str, Any] | Unavailable:
-        """Ask one holder about a job until it answers or the wait is over."""
-        until = self._clock() + self._limits.input_wait
-        while True:
-            try:
-                return self._nodes.post(part.provider, "/room/inputs", _message(part, found) | more)
-            except Unavailable as error:
-                if self._clock() >= until:
-                    return error
-                self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
-                time.sleep(RETRY_PAUSE_S)
-
     def _collect(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused | Unavailable:
-        """Ask one holder for its product until it answers or the wait is over; the job's state names the holder meanwhile."""
+        """Return one holder's product or its refusal, or its silence once the wait is over; the job's state names the holder meanwhile."""
         self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
-        until = self._clock() + self._limits.input_wait
+        return self._answered_by(part, found, partial(self._handed_over, part, found, into))
+
+    def _answered_by(self, part: JobInput, found: store.RoomJob, ask: Callable[[], A]) -> A | Unavailable:
+        """Ask one holder about a job until it answers, the wait is over, or the job has ended meanwhile."""
+        until = self._clock() + self._input_wait
         while True:
             self._check_goes_on(found.id)
             try:
-                return self._handed_over(part, found, into)
+                return ask()
             except Unavailable as error:
                 if self._clock() >= until:
                     return error
                 self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
                 time.sleep(RETRY_PAUSE_S)
 
+    def _told(self, part: JobInput, found: store.RoomJob, **more: str) -> dict[str, Any]:
+        """Ask a holder once what it says to a job."""
+        return self._nodes.post(part.provider, "/room/inputs", {**_message(part, found), **more})
+
     def _handed_over(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused:
         """Ask a holder once; it refuses the job, hands its product over, or says that it no longer has what it published."""
-        answer = self._nodes.post(part.provider, "/room/inputs", _message(part, found))
+        answer = self._told(part, found)
         if "refused" in answer:
             return parse_refusal(answer["refused"])
         try:
-            self._nodes.pull(part.provider, answer["token"], into, patience_s=self._limits.input_wait.total_seconds())
+            self._nodes.pull(part.provider, answer["token"], into, patience_s=self._input_wait.total_seconds())
         except Conflict as error:
             if error.code not in CHANGED_AT_HOLDER:
                 raise
             return Refused(CHANGED_AT_HOLDER[error.code], f"{part.alias}: {error.message}", _AS_NOW)
         return into
 
-    def _computed(self, job: Job, files: Mapping[str, Path], notes: list[str], folder: Path) -> Outcome:
+    def _computed(
+        self, job: Job, vetted: VettedQuery | Refused | None, files: Mapping[str, Path], notes: list[str], folder: Path
+    ) -> Outcome:
         match job.question:
-            case SqlQuestion(sql=sql):
-                tables = {alias: open_table(path) for alias, path in files.items()}
-                vetted = vet(sql, _terms(job))
-                if isinstance(vetted, Refused):
+            case SqlQuestion():
+                if not isinstance(vetted, VettedQuery):
                     return Outcome("REFUSED", {}, tuple(notes), vetted)
-                spill = Spill(folder / "spill", self._limits.spill)
-                spill.folder.mkdir(mode=0o700)
+                tables = {alias: open_table(path) for alias, path in files.items()}
+                spill = self._place.spill_in(folder)
                 result = self._engine.run(vetted, tables, spill=spill, stopped=lambda: self._is_over(job.id))
                 if vetted.protection is not None:
                     return self._protected(job, vetted, result)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from chengshu.cleanroom.asker import Standing
 from chengshu.cleanroom.planning.model import Gap
+from chengshu.cleanroom.streams import as_stream
 from chengshu.cli.output import Output, waiting
 from chengshu.client.following import Told
 from chengshu.kernel.errors import Invalid
@@ -48,19 +49,20 @@ def give(table: pa.Table, form: Form, into: Path | None) -> None:
     if form is Form.PARQUET:
         pq.write_table(table, into)
         return
-    sink = pa.BufferOutputStream()
-    if form is Form.CSV:
-        pcsv.write_csv(table, sink)
-    else:
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-    content = sink.getvalue().to_pybytes()
+    content = _as_csv(table) if form is Form.CSV else as_stream(table)
     if into is not None:
         into.write_bytes(content)
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+
+
+def _as_csv(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pcsv.write_csv(table, sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 @contextmanager

@@ -165,7 +165,7 @@ class MariaDBSnapshot:
 def _let_go(cursor: Any) -> None:
     """Forget rows that nobody will read: the driver would read them all once it forgets the cursor, on a connection that is gone."""
     if cursor._result is not None:  # noqa: SLF001  # the driver has no public word for it
-        cursor._result.unbuffered_active = False  # noqa: SLF001
+        cursor._result.unbuffered_active = False  # noqa: SLF001  # as above
     cursor.connection = None
 
 

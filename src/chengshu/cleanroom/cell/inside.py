@@ -93,8 +93,7 @@ def _limit(order: Order) -> None:
 
 def _outcome(order: Order) -> bytes:
     try:
-        tables = _run(order)
-        packed = {name: _packed(table) for name, table in tables.items()}
+        packed = _run(order)
     except MemoryError:
         return framed({"end": "memory"})
     except Exception as error:  # noqa: BLE001  # a foreign exception's text may carry a data value: a declared code passes, or a kind
@@ -103,14 +102,16 @@ def _outcome(order: Order) -> bytes:
     return framed({"end": "tables", "sizes": sizes}, *packed.values())
 
 
-def _run(order: Order) -> "Mapping[str, pa.Table]":
-    from chengshu.kernel.memory import give_back_early  # noqa: PLC0415  # brings Arrow, which starts threads: not before the walls are up
+def _run(order: Order) -> Mapping[str, bytes]:
+    """Run the method and return its tables as streams."""
+    from chengshu.cleanroom.streams import as_stream  # noqa: PLC0415  # brings Arrow, which starts threads: not before the walls are up
+    from chengshu.kernel.memory import give_back_early  # noqa: PLC0415  # as above
 
     give_back_early()
     tables = {name: _mapped(file) for name, file in order.inputs.items()}
     module, _, function = order.run.partition(":")
     found: Mapping[str, pa.Table] = getattr(import_module(module), function)(tables, order.parameters)
-    return found
+    return {name: as_stream(table) for name, table in found.items()}
 
 
 def _mapped(file: int) -> "pa.Table":
@@ -120,16 +121,6 @@ def _mapped(file: int) -> "pa.Table":
     pages = mmap.mmap(file, 0, access=mmap.ACCESS_READ)  # kept open by the table
     _close(file)
     return pa.ipc.open_file(pa.py_buffer(pages)).read_all()
-
-
-def _packed(table: "pa.Table") -> bytes:
-    import pyarrow as pa  # noqa: PLC0415  # as above
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
 
 
 def _declared(error: Exception, order: Order) -> str:

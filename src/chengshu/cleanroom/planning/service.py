@@ -7,6 +7,7 @@ from chengshu.cleanroom.asker import Asker
 from chengshu.cleanroom.local import LocalRuns
 from chengshu.cleanroom.outcome import UNKNOWN_JOB
 from chengshu.cleanroom.planning.choosing import Candidate, Choice, Question, choose
+from chengshu.cleanroom.planning.placements.local import LOCAL
 from chengshu.cleanroom.planning.sources import Source, Sources
 from chengshu.cleanroom.ports import Nodes
 from chengshu.cleanroom.vetting import Parsed, read
@@ -87,7 +88,7 @@ class Queries:
             return choice
         candidate = self._answering(choice.candidates)
         job = replace(candidate.job, price_fen=price)
-        if candidate.plan.placement == "local":
+        if candidate.plan.placement == LOCAL.name:
             return Asked(self._local.run(job), candidate)
         return Asked(self._asker.send(job), candidate)
 
@@ -116,7 +117,7 @@ class Queries:
 
     def _check_room(self, candidate: Candidate) -> None:
         """Ask a room about a job that it does not have: one that says so is there, and nothing was asked of it."""
-        if candidate.plan.placement == "local":
+        if candidate.plan.placement == LOCAL.name:
             return
         try:
             self._nodes.post(candidate.plan.place, "/room/jobs/standing", {"job": candidate.job.id})

@@ -4,14 +4,19 @@ from collections.abc import Iterable
 
 from chengshu.cleanroom.model import Job, JobInput
 from chengshu.cleanroom.planning.lineage import group_keys
-from chengshu.cleanroom.planning.model import WHOLE, Leak, Part, What
+from chengshu.cleanroom.planning.model import WHOLE, Leak, Part, Reading, What
 from chengshu.cleanroom.relation import VettedQuery
+
+
+def read_by(vetted: VettedQuery) -> tuple[Reading, ...]:
+    """Return what is read of each product to compute a question."""
+    return tuple(Reading(one.product, tuple(sorted(column.name for column in one.columns))) for one in vetted.inputs)
 
 
 def of_asker(job: Job, vetted: VettedQuery) -> tuple[Leak, ...]:
     """Return what the asker learns: what is released, the end, and of others' products the rows that its use receipts count."""
     who = (Part.ASKER, job.consumer)
-    others = [one for one in sorted(job.inputs, key=lambda part: part.alias) if one.provider != job.consumer]
+    others = [one for one in job.by_name if one.provider != job.consumer]
     return (
         *(Leak(*who, What.SCHEMAS, one.alias) for one in others),
         *(Leak(*who, What.GROUP_KEYS, product, columns) for product, columns in group_keys(vetted)),
@@ -25,7 +30,7 @@ def of_asker(job: Job, vetted: VettedQuery) -> tuple[Leak, ...]:
 def of_holder(job: Job, holder: str) -> tuple[Leak, ...]:
     """Return what a holder learns of a job over one of its products: the whole signed job, and how it ended."""
     who = (Part.HOLDER, holder)
-    others = (one for one in sorted(job.inputs, key=lambda part: part.alias) if one.provider != holder)
+    others = (one for one in job.by_name if one.provider != holder)
     return (
         Leak(*who, What.QUESTION),
         Leak(*who, What.PURPOSE),

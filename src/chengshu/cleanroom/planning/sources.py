@@ -78,9 +78,8 @@ class Sources:
         lives = self._contracts.lives(party.did)
         table = name.partition(".")[2]
         ids = dict.fromkeys(life.agreement.product for life in lives if life.phase is Phase.IN_FORCE)
-        for product in sorted(
-            ids, key=lambda one: one != table
-        ):  # a product's id is its name in questions, unless its holder has it otherwise
+        # a product's id is its name in questions, unless its holder has it otherwise: the likely one is asked about first
+        for product in sorted(ids, key=lambda one: one != table):
             agreements = {one.agreement.id: one.agreement for one in lives if _is_open(one, product)}
             schema, budgets = self._terms(party, product, list(agreements))
             if schema.product == name:

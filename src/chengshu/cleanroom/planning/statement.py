@@ -34,7 +34,7 @@ def statement_of(job: Job, vetted: VettedQuery, terms: Mapping[str, ProductTerms
         "placement": plan.placement,
         "purpose": job.purpose,
         "question": job.question.as_document(),
-        "products": [_product(one, vetted, terms[one.alias]) for one in _sorted(job.inputs)],
+        "products": [_product(one, vetted, terms[one.alias]) for one in job.by_name],
         "released": [_output(name, shown) for name, shown in outputs(vetted)],
         "protection": _protection(vetted, terms),
         "parties": _parties(plan),
@@ -132,7 +132,3 @@ def _leak(leak: Leak) -> Document:
     if leak.columns:
         found["columns"] = list(leak.columns)
     return found
-
-
-def _sorted(inputs: Iterable[JobInput]) -> list[JobInput]:
-    return sorted(inputs, key=lambda one: one.alias)

@@ -9,7 +9,7 @@ import typer
 
 from chengshu.cleanroom.asker import InputChoice, Standing
 from chengshu.cleanroom.model import MethodQuestion, Question
-from chengshu.cleanroom.planning.explaining import Document, explained
+from chengshu.cleanroom.planning.explaining import explained
 from chengshu.cli import verbs
 from chengshu.cli.answers import Form, check_form, give, names_of, show_plan, waited_for
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
@@ -114,7 +114,7 @@ def show(
 
     def work(output: Output) -> Any:
         opened = open_node(node)
-        return told(opened.asker.standing(job), output, statement=opened.asker.statement(job))
+        return told(opened, opened.asker.standing(job), output)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -130,7 +130,7 @@ def cancel(
 
     def work(output: Output) -> Any:
         opened = open_node(node)
-        return told(opened.asker.cancel(job), output, statement=opened.asker.statement(job))
+        return told(opened, opened.asker.cancel(job), output)
 
     render(work, as_json=as_json, lang=lang)
 
@@ -141,7 +141,7 @@ def every(node: NodeFolder = HERE, as_json: AsJson = False, lang: Lang = "") -> 
     render(lambda _output: open_node(node).asker.every(), as_json=as_json, lang=lang)
 
 
-def told(standing: Standing, output: Output, *, statement: Document | None) -> Any:
+def told(node: Node, standing: Standing, output: Output) -> Any:
     """Show a job's tables to a person, or return everything for a program; a refusal is returned as what it is."""
     outcome = standing.outcome
     if outcome is None:
@@ -151,7 +151,7 @@ def told(standing: Standing, output: Output, *, statement: Document | None) -> A
     tables = {name: table.to_pylist() for name, table in outcome.tables.items()}
     if output.as_json:
         ended = {"job": standing.job, "state": standing.state, "tables": tables, "notes": list(outcome.notes)}
-        return {**ended, "receipt": standing.receipt, "statement": statement}
+        return {**ended, "receipt": standing.receipt, "statement": node.asker.statement(standing.job)}
     leakage = (standing.receipt or {}).get("receipt", {}).get("leakage")
     output.show(
         {
@@ -180,7 +180,7 @@ def _given(node: Node, standing: Standing, output: Output, *, form: Form, into: 
     """Give the answer out in its form; what is told beside it never stands in one stream with it."""
     outcome = standing.outcome
     if form is Form.TABLE or outcome is None or ANSWER not in outcome.tables:
-        return told(standing, output, statement=node.asker.statement(standing.job))
+        return told(node, standing, output)
     give(outcome.tables[ANSWER], form, into)
     if into is None:
         return None
@@ -202,7 +202,7 @@ def _outcome(
 ) -> Any:
     room_id = verbs.the_room(node, room)
     standing = verbs.ask(node, question, room=room_id, purpose=purpose, inputs=inputs, timeout_s=wait, price=price)
-    return told(standing, output, statement=node.asker.statement(standing.job))
+    return told(node, standing, output)
 
 
 def _input(node: Node, text: str) -> InputChoice:

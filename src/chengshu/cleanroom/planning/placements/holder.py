@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.planning import sights
-from chengshu.cleanroom.planning.model import Action, Cost, Gap, Plan, Reading, Step
+from chengshu.cleanroom.planning.model import Action, Cost, Gap, Plan, Step
 from chengshu.cleanroom.relation import VettedQuery
 
 
@@ -21,7 +21,7 @@ class _Holder:
     def plan(self, job: Job, vetted: VettedQuery) -> Plan:
         """Return a plan in which the holder reads its products in place; it learns the question and the answer."""
         node = job.room
-        reads = tuple(Reading(one.product, tuple(sorted(column.name for column in one.columns))) for one in vetted.inputs)
+        reads = sights.read_by(vetted)
         known = (*sights.of_holder(job, node), *sights.of_coordinator(node))
         return Plan(
             placement=self.name,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.planning import sights
-from chengshu.cleanroom.planning.model import Action, Cost, Plan, Reading, Step
+from chengshu.cleanroom.planning.model import Action, Cost, Plan, Step
 from chengshu.cleanroom.relation import VettedQuery
 
 
@@ -21,7 +21,7 @@ class _Local:
     def plan(self, job: Job, vetted: VettedQuery) -> Plan:
         """Return a plan in which one node does everything: it learns nothing that it does not hold."""
         node = job.consumer
-        reads = tuple(Reading(one.product, tuple(sorted(column.name for column in one.columns))) for one in vetted.inputs)
+        reads = sights.read_by(vetted)
         return Plan(
             placement=self.name,
             place=node,

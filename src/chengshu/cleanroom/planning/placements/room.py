@@ -26,9 +26,8 @@ class _Room:
     def plan(self, job: Job, vetted: VettedQuery) -> Plan:
         """Return a plan in which the room sees every product whole, and each holder the question but not the answer."""
         node = job.room
-        inputs = sorted(job.inputs, key=lambda one: one.alias)
-        moved = [one for one in inputs if one.provider != node]
-        reads = tuple(Reading(one.product, tuple(sorted(column.name for column in one.columns))) for one in vetted.inputs)
+        moved = [one for one in job.by_name if one.provider != node]
+        reads = sights.read_by(vetted)
         sending = tuple(
             Action(
                 one.provider,
@@ -37,7 +36,7 @@ class _Room:
                 (node,),
                 (*sights.of_holder(job, one.provider), *(sights.of_receiver(node, one) if one in moved else ())),
             )
-            for one in inputs
+            for one in job.by_name
         )
         known = (*sights.of_room(vetted, node), *sights.of_coordinator(node))
         return Plan(
@@ -48,7 +47,7 @@ class _Room:
                 Action(node, Step.COMPUTE, reads, (node,), known),
                 Action(node, Step.RELEASE, (), (job.consumer,), (*sights.of_asker(job, vetted), *sights.of_network(moved))),
             ),
-            cost=Cost(products_moved=len(moved), messages=_ASKED + _HELD * len(inputs)),
+            cost=Cost(products_moved=len(moved), messages=_ASKED + _HELD * len(job.inputs)),
             gaps=(Gap.DIFFERENCING, Gap.INFERENCE, Gap.ROOM_OPERATOR, Gap.COLLUSION, Gap.UNENCRYPTED_LINES, Gap.DURATION),
         )
 
