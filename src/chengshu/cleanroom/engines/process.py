@@ -23,8 +23,8 @@ GRACE_S = 15.0
 """So much longer than the method a warden may take, to start it and to tell of its end."""
 _KEPT = ("LD_LIBRARY_PATH", "MKL_NUM_THREADS", "NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What of the node's environment a cell is given: how many threads libraries start, and where machine code lies."""
-_SET = {"HOME": "/", "OPENSSL_CONF": os.devnull, "ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""So that libraries look for no settings of a person's, nor of the machine's, and Arrow gives freed memory back."""
+_SET = {"HOME": "/", "OPENSSL_CONF": os.devnull}
+"""So that libraries look for no settings of a person's, nor of the machine's."""
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from chengshu.cleanroom.cell.warden import main; main()"
 _PROBE = "chengshu.cleanroom.cell.probe:run"
 
