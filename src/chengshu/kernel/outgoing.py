@@ -222,7 +222,6 @@ class _Transport(httpx.HTTPTransport):
             keepalive_expiry=5.0,
             network_backend=_Connections(outgoing, patience_s),
         )
-        weakref.finalize(self, self._pool.close)  # a client that is only forgotten hangs up too
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._outgoing.check(str(request.url))
@@ -265,6 +264,8 @@ class _Patient(httpcore.NetworkStream):
         self._stream = stream
         self._patience_s = patience_s
         self._until: float | None = None
+        # A client that is only forgotten hangs up too, and so does one that is closed while it connects: its pool knows of nothing then.
+        weakref.finalize(self, stream.close)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = None if self._until is None else self._until - time.monotonic()

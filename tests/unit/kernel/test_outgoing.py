@@ -1,5 +1,6 @@
 """Hostile servers and hostile names: what may be called, and what is done with the answers."""
 
+import gc
 import gzip
 import ipaddress
 import socket
@@ -301,6 +302,46 @@ def test_a_denied_address_is_told_by_the_client_itself() -> None:
             client.get(f"http://party.example:{port}/")
         with pytest.raises(Denied):
             client.get(f"http://127.1:{port}/")
+
+
+def test_a_client_that_is_closed_while_it_connects_hangs_up_too() -> None:
+    """Its pool knows of no connection yet when it is closed: what is made a moment later would be nobody's."""
+    clients: list[httpx.Client] = []
+    hung_up = threading.Event()
+
+    def closing(host: str, port: int) -> Sequence[str]:
+        del host, port
+        clients.pop().close()
+        return ["127.0.0.1"]
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(OK)
+        if connection.recv(1) == b"":
+            hung_up.set()
+
+    with server(answer) as port:
+        client = Outgoing(development=True, resolve=closing).client(timeout_s=5.0)
+        clients.append(client)
+        assert client.get(f"http://peer.example:{port}/").content == b"{}"
+        del client
+        gc.collect()
+        assert hung_up.wait(5.0)
+
+
+def test_a_client_that_is_only_forgotten_hangs_up() -> None:
+    hung_up = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(OK)
+        if connection.recv(1) == b"":
+            hung_up.set()
+
+    with server(answer) as port:
+        client = DEVELOPMENT.client(timeout_s=5.0)
+        assert client.get(f"http://127.0.0.1:{port}/").content == b"{}"
+        del client
+        gc.collect()
+        assert hung_up.wait(5.0)
 
 
 def test_the_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
