@@ -49,6 +49,24 @@ class ServeSection(_Section):
         return self.public_url or f"http://{self.host}:{self.port}"
 
 
+_BELOW = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?$"
+
+
+class FlightSection(_Section):
+    """Where the node listens for Flight SQL, nowhere without a ``port``; certificate and key are files below the node's folder."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=1, le=65535)
+    certificate: str | None = Field(default=None, pattern=_BELOW)
+    key: str | None = Field(default=None, pattern=_BELOW)
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("expected a certificate and its key, got one without the other")
+        return self
+
+
 class OutgoingSection(_Section):
     """Whom this node calls beyond the public internet's https: hosts that parties may name, networks that are not public, authorities."""
 
@@ -182,6 +200,7 @@ class Settings(_Section):
     node: NodeSection
     space: SpaceSection = SpaceSection()
     serve: ServeSection = ServeSection()
+    flight: FlightSection = FlightSection()
     outgoing: OutgoingSection = OutgoingSection()
     identity: IdentitySection = IdentitySection()
     database: DatabaseSection = DatabaseSection()

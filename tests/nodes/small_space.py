@@ -212,9 +212,9 @@ def born(folder: Path, handle: str, *, database: str | None = None) -> Node:
     return open_node(folder)
 
 
-def served(node: Node, stack: ExitStack) -> "subprocess.Popen[bytes]":
+def served(node: Node, stack: ExitStack, *options: str) -> "subprocess.Popen[bytes]":
     """Serve a node in a process of its own, and return it once it answers; it is killed when the stack ends."""
-    command = [sys.executable, "-m", "chengshu", "serve", "--node", str(node.folder), "--while-input-open"]
+    command = [sys.executable, "-m", "chengshu", "serve", "--node", str(node.folder), "--while-input-open", *options]
     process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     stack.callback(process.kill)
     limit = time.monotonic() + 300.0  # it has much to import; how long that takes on a busy machine says nothing

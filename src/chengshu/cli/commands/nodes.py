@@ -16,6 +16,7 @@ from chengshu.cli import doctor as doctoring
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
 from chengshu.config import Cryptography
+from chengshu.flight import serving as serving_flight
 from chengshu.identity.keys.client import ClientToken
 from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
@@ -32,7 +33,7 @@ INIT_EXAMPLES = examples(
 SHOW_EXAMPLES = examples("chengshu node show --node road", "chengshu node show --node road --json > road.card.json")
 TOKEN_EXAMPLES = examples("chengshu node token --node fleet")
 WAIT_EXAMPLES = examples("chengshu serve --node road & chengshu node wait --node road")
-SERVE_EXAMPLES = examples("chengshu serve --node road", "CHENGSHU_NODE=road chengshu serve")
+SERVE_EXAMPLES = examples("chengshu serve --node road", "CHENGSHU_NODE=road chengshu serve", "chengshu serve --node fleet --flight 8710")
 DOCTOR_EXAMPLES = examples("chengshu doctor --node road", "chengshu doctor --node road --json")
 
 
@@ -96,6 +97,9 @@ def wait(
 
 def serve(
     node: NodeFolder = HERE,
+    flight: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port for Flight SQL, instead of the settings' one: ordinary database tools.")
+    ] = None,
     while_input_open: Annotated[bool, typer.Option("--while-input-open", help="Stop when standard input closes.")] = False,
     as_json: AsJson = False,
     lang: Lang = "",
@@ -118,7 +122,11 @@ def serve(
             threading.Thread(target=_leave_with_parent, daemon=True).start()
         output.say(Text(f"serving {serving.address} (Ctrl-C stops it)", f"节点运行于 {serving.address}（Ctrl-C 停止）"))
         app = create_app(opened)
-        uvicorn.run(app, host=serving.host, port=serving.port, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
+        with serving_flight.opened(opened, port=flight) as door:
+            if door is not None:
+                address = serving_flight.address_of(door, opened.settings.flight)
+                output.say(Text(f"Flight SQL at {address}", f"Flight SQL 地址：{address}"))
+            uvicorn.run(app, host=serving.host, port=serving.port, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
 
     render(work, as_json=as_json, lang=lang)
 
