@@ -36,7 +36,6 @@ _STOPPED_HINT = Text("Ask again if it was not meant.", "如非有意，请重新
 _DRIFT_HINT = Text("The holder must publish the product again with the schema it really has.", "持有方须按实际模式重新发布该产品。")
 
 _LOCKS = (
-    "SET enable_progress_bar = false",  # it is drawn into whatever the process writes, an answer as JSON too
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
@@ -126,6 +125,7 @@ class DuckDBEngine:
             # before the locks: without external access, where to spill can no longer be set
             database.execute("SET temp_directory = ?", ["" if spill is None else str(spill.folder)])
             database.execute("SET max_temp_directory_size = ?", ["0B" if spill is None else spill.limit])
+            _quiet(database)
             for statement in _LOCKS:
                 database.execute(statement)
             for place, (product, table) in enumerate(tables.items()):
@@ -192,6 +192,16 @@ def _deadline(database: duckdb.DuckDBPyConnection, seconds: float, stopped: Stop
     finally:
         finished.set()
         watcher.join()
+
+
+def _quiet(database: duckdb.DuckDBPyConnection) -> None:
+    """Have no progress bar drawn into whatever the process writes, an answer as JSON too.
+
+    It is only switched off where it is on: in a notebook it is off, and DuckDB refuses to change it where ipywidgets are not installed.
+    """
+    (is_drawn,) = database.execute("SELECT current_setting('enable_progress_bar')").fetchone() or (True,)
+    if is_drawn:
+        database.execute("SET enable_progress_bar = false")
 
 
 def _declared(needed: Input, tables: Mapping[str, pa.Table]) -> pa.Table:
