@@ -1,7 +1,7 @@
 """What a patient asker would try against the clean room.
 
-Each attack runs twice: against an unprotected control, where it must succeed (or the test proves nothing), and against the room.
-The victim is one driver, v07, whose fare only the fleet may know.
+Attacks that a question or two make are files in ``corpus/``. Each one here runs twice too: against an unprotected control, where it must
+succeed (or the test proves nothing), and against the room. The victim is one driver, v07, whose fare only the fleet may know.
 """
 
 import json
@@ -76,51 +76,8 @@ def _room(sql: str) -> Released | Refused:
     return release(ENGINE.run(query, TABLES), query=query)
 
 
-def _knows(rows: list[tuple[Any, ...]]) -> bool:
-    return any(value in (SECRET, 2 * SECRET, "driver-07", "secret-code") for row in rows for value in row)
-
-
 def _shown(verdict: Released | Refused) -> list[tuple[Any, ...]]:
     return [] if isinstance(verdict, Refused) else [tuple(row.values()) for row in verdict.table.to_pylist()]
-
-
-SINGLING_OUT = {
-    "by a filter that only the victim meets": "SELECT AVG(fare) FROM fleet.jobs WHERE kind = 'night'",
-    "by a group that only the victim is in": "SELECT zone, AVG(fare) FROM fleet.jobs GROUP BY zone",
-    "by its key": "SELECT AVG(fare) FROM fleet.jobs WHERE vehicle = 'v07'",
-    "by its key in a sub-query": "SELECT AVG(fare) FROM (SELECT fare FROM fleet.jobs WHERE vehicle = 'v07') AS d",
-    "by everyone else's blanks": "SELECT AVG(lonely) FROM fleet.jobs",
-    "by blanks under a renamed column": "WITH d AS (SELECT lonely AS x FROM fleet.jobs) SELECT SUM(x) FROM d",
-    "by a condition inside the aggregate": "SELECT SUM(CASE WHEN vehicle = 'v07' THEN fare END) FROM fleet.jobs",
-    "by a filter clause": "SELECT AVG(fare) FILTER (WHERE vehicle = 'v07') FROM fleet.jobs",
-    "by HAVING on the group's size": "SELECT zone, AVG(fare) FROM fleet.jobs GROUP BY zone HAVING COUNT(*) < 5",
-    "by HAVING on an extreme": "SELECT zone, AVG(fare) FROM fleet.jobs GROUP BY zone HAVING MAX(fare) > 7000",
-    "by an extreme": "SELECT MAX(fare) FROM fleet.jobs",
-    "by the record of an extreme": "SELECT MAX_BY(driver, fare) FROM fleet.jobs",
-    "by a list": "SELECT zone, STRING_AGG(DISTINCT driver, ',') FROM fleet.jobs GROUP BY zone HAVING COUNT(DISTINCT vehicle) = 1",
-    "by the top of an order": "SELECT fare FROM fleet.jobs ORDER BY fare DESC LIMIT 1",
-    "by the upper quantile": "SELECT QUANTILE_CONT(fare, 1) FROM fleet.jobs",
-    "by a window frame": "SELECT SUM(fare) OVER (PARTITION BY vehicle) FROM fleet.jobs",
-    "by a union": "SELECT 0.0, 'x' UNION ALL SELECT fare, driver FROM fleet.jobs",
-    "by a scalar sub-query": "SELECT COUNT(*), (SELECT MAX(fare) FROM fleet.jobs) FROM fleet.jobs",
-    "by a second statement": "SELECT COUNT(*) FROM fleet.jobs; SELECT fare FROM fleet.jobs WHERE vehicle = 'v07'",
-    "by a comment that ends early": "SELECT COUNT(*) /* */ , MAX(fare) -- */ FROM\nFROM fleet.jobs",
-    "by a quoted name": 'SELECT "DRIVER", COUNT(*) FROM fleet.jobs GROUP BY "driver"',
-    "by a name inside a struct": "SELECT d.driver FROM fleet.jobs AS d",
-    "by the row as a whole": "SELECT MAX(d) FROM (SELECT fare FROM fleet.jobs) AS d",
-    "by many joined rows of another product": (
-        "SELECT g.gate, AVG(j.fare) FROM toll.gates g JOIN fleet.jobs j ON g.vehicle = j.vehicle GROUP BY g.gate"
-    ),
-    "by an alias that hides a column": "SELECT zone, AVG(fare) AS y FROM (SELECT driver AS zone, fare FROM fleet.jobs) AS d GROUP BY zone",
-    "by arithmetic that undoes the rounding": "SELECT zone, (AVG(fare) - 7331) * 1000 / 1000 + 7331 FROM fleet.jobs GROUP BY zone",
-}
-
-
-@pytest.mark.parametrize("sql", SINGLING_OUT.values(), ids=SINGLING_OUT.keys())
-def test_one_driver_cannot_be_singled_out(sql: str) -> None:
-    control = [tuple(value["fare"] if isinstance(value, dict) else value for value in row) for row in _unprotected(sql)]
-    assert _knows(control)
-    assert not _knows(_shown(_room(sql)))
 
 
 def test_joined_copies_of_one_record_do_not_make_a_group() -> None:
@@ -158,28 +115,6 @@ def test_rows_of_a_product_without_units_are_told_apart_in_a_join() -> None:
     result = ENGINE.run(query, few)
     assert result.column("__rows").to_pylist() == [2]
     assert isinstance(release(result, query=query), Refused)
-
-
-def test_having_is_no_oracle_for_a_group_that_is_left_out() -> None:
-    """A condition on the victim's group must change nothing: neither the answer nor the number of groups left out."""
-    asked = "SELECT zone FROM fleet.jobs GROUP BY zone HAVING AVG(fare) > {} OR COUNT(*) > 10"
-    below, above = asked.format(7000), asked.format(8000)
-    assert len(_unprotected(below)) != len(_unprotected(above))
-    assert _room(below) == _room(above)
-
-
-def test_limit_is_no_oracle_for_a_group_that_is_left_out() -> None:
-    asked = "SELECT zone FROM fleet.jobs GROUP BY zone ORDER BY SUM(fare) {} LIMIT 2"
-    first, last = asked.format("DESC"), asked.format("ASC")
-    assert {row[0] for row in _unprotected(first)} != {row[0] for row in _unprotected(last)}
-    assert {row[0] for row in _shown(_room(first))} == {row[0] for row in _shown(_room(last))} == {"east", "west"}
-
-
-def test_nobody_and_somebody_look_alike() -> None:
-    """Whether a record exists must not show in the refusal (membership by an empty answer)."""
-    somebody, nobody = (f"SELECT zone, COUNT(*) FROM fleet.jobs WHERE kind = '{kind}' GROUP BY zone" for kind in ("night", "noon"))  # noqa: S608  # the attack
-    assert len(_unprotected(somebody)) != len(_unprotected(nobody))
-    assert _room(somebody) == _room(nobody)
 
 
 ORACLES = {

@@ -1,0 +1,7 @@
+-- attack: The least of the negatives
+-- reference: Kenthapadi, Mishra & Nissim, Simulatable auditing, PODS 2005
+-- source: https://doi.org/10.1145/1065167.1065183
+-- wants: the fare of v07, which is only in the fleet's books
+-- succeeds: shows 7331.25
+-- stopped-by: aggregate-not-permitted
+SELECT -MIN(-fare) FROM fleet.jobs

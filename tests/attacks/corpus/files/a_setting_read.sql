@@ -1,0 +1,7 @@
+-- attack: What the room is set to
+-- reference: DuckDB, Configuration
+-- source: https://duckdb.org/docs/stable/configuration/overview
+-- wants: the room's limit of memory
+-- succeeds: shows MiB
+-- stopped-by: function-not-listed|not-understood|raw-rows
+SELECT current_setting('memory_limit') AS m

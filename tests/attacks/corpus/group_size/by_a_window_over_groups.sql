@@ -1,0 +1,7 @@
+-- attack: A window over groups, which sees those that are left out
+-- reference: ISO/IEC 9075-2 (SQL), window functions; DuckDB, Window functions
+-- source: https://duckdb.org/docs/stable/sql/functions/window_functions
+-- wants: the fare of v07, which is only in the fleet's books
+-- succeeds: shows 7331.25
+-- stopped-by: window
+SELECT zone, COUNT(*) AS n, MAX(AVG(fare)) OVER () AS y FROM fleet.jobs GROUP BY zone

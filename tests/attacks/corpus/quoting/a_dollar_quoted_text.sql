@@ -1,0 +1,7 @@
+-- attack: A text in dollars that holds what looks like the end
+-- reference: CWE-89, SQL injection
+-- source: https://cwe.mitre.org/data/definitions/89.html
+-- wants: the fare of v07, which is only in the fleet's books
+-- succeeds: shows 7331.25
+-- stopped-by: filter-column|not-understood|filter-form
+SELECT AVG(fare) AS y FROM fleet.jobs WHERE vehicle = $q$v07$q$

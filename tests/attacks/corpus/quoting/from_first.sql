@@ -1,0 +1,7 @@
+-- attack: FROM before SELECT, or without one
+-- reference: CWE-89, SQL injection
+-- source: https://cwe.mitre.org/data/definitions/89.html
+-- wants: the hidden driver of v07
+-- succeeds: shows driver-07
+-- stopped-by: star|not-understood|raw-rows
+FROM fleet.jobs

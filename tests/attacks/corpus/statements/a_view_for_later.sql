@@ -1,0 +1,9 @@
+-- attack: A view that is asked later
+-- reference: CWE-89, SQL injection
+-- source: https://cwe.mitre.org/data/definitions/89.html
+-- wants: the hidden driver of v07
+-- succeeds: shows driver-07
+-- stopped-by: only-select, no-agreement|star|unknown-column|not-understood
+CREATE VIEW asker.v AS SELECT driver FROM fleet.jobs
+-- then
+SELECT driver FROM asker.v
