@@ -184,12 +184,31 @@ UNICODE = {
     "a full-width semicolon": "SELECT COUNT(*) FROM fleet.jobs\uff1b SELECT driver FROM fleet.jobs",
     "a typographic quote": "SELECT COUNT(*) FROM fleet.jobs WHERE kind = \u2018night\u2019",
     "a long s": "SELECT AVG(\u017fare) FROM fleet.jobs",
+    "a sign for kelvin": "SELECT COUNT(*) FROM fleet.jobs WHERE \u212aind = 'day'",
+    "a sign for kelvin in quotes": "SELECT COUNT(*) FROM fleet.jobs WHERE \"\u212aind\" = 'day'",
+    "a sign for kelvin as an alias": "SELECT COUNT(*) FROM fleet.jobs AS \u212a WHERE k.kind = 'day'",
+    "a long s in a keyword": "\u017fELECT COUNT(*) FROM fleet.jobs",
+    "a dotless i in a keyword": "SELECT COUNT(D\u0131STINCT vehicle) FROM fleet.jobs",
+    "letters that are one sign in a keyword": "SELECT zone, COUNT(*) FROM fleet.jobs GROUP BY zone LIMIT 1 o\ufb00set 1",
+    "a long s in a function": "SELECT \u017fUM(fare) FROM fleet.jobs",
 }
 
 
 @pytest.mark.parametrize("sql", UNICODE.values(), ids=UNICODE.keys())
 def test_a_look_alike_is_never_taken_for_a_declared_name(sql: str) -> None:
     assert isinstance(vet(sql, TERMS), Refused)
+
+
+def test_names_and_texts_in_any_script_are_no_disguise() -> None:
+    columns = (Column("vehicle", ColumnType.TEXT, Role.KEY), Column("stra\u00dfe", ColumnType.TEXT, Role.GROUP))
+    streets = Schema("fleet.jobs", (*columns, Column("\u533a\u57df", ColumnType.TEXT, Role.GROUP)), "vehicle", 5)
+    sql = (
+        "SELECT stra\u00dfe, \u533a\u57df, COUNT(*) AS \u6570\u91cf FROM fleet.jobs WHERE stra\u00dfe <> '\u212a \u017f' "
+        'GROUP BY stra\u00dfe, "\u533a\u57df"'
+    )
+    query = vet(sql, {"fleet.jobs": ProductTerms(streets)})
+    assert isinstance(query, VettedQuery), query
+    assert "\u212a \u017f" in query.sql
 
 
 def test_a_constant_cannot_break_out_of_its_quotes() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from chengshu.cleanroom.binding import bind
 from chengshu.cleanroom.model import Column, ProductTerms, Role
@@ -26,6 +26,8 @@ from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
 LONGEST = 20_000
+_WRITTEN = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING})
+_NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
 _OPENINGS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.L_PAREN})
 
 
@@ -134,12 +136,27 @@ def _parse(sql: str) -> exp.Expr | Refused:
             return _several()
         if not tokens or tokens[0].token_type not in _OPENINGS:
             return _not_a_select()
+        if any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
+            return _syntax()
         parsed = dialect.parser().parse(tokens, sql)
     except SqlglotError:
         return _syntax()
     except RecursionError:
         return _too_complex()
     return parsed[0] if len(parsed) == 1 and isinstance(parsed[0], exp.Expr) else _syntax()
+
+
+def _is_disguised(token: Token, following: Token | None) -> bool:
+    """Whether letters beyond ASCII stand for a word of ASCII letters, as the sign for kelvin does for a k, a long s for an s.
+
+    Python's case folding takes them for the same, an engine does not: who reads the question would read another than is run
+    (Unicode Technical Standard 39).
+    """
+    if token.text.isascii() or token.token_type in _WRITTEN:
+        return False
+    if token.token_type not in _NAMES:
+        return True  # a keyword
+    return token.text.lower().isascii() or (following is not None and following.token_type is TokenType.L_PAREN)
 
 
 def _several() -> Refused:
