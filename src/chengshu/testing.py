@@ -3,11 +3,13 @@
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from chengshu import config
 from chengshu.api.app import KEEP_ALIVE_S, create_app
@@ -16,6 +18,13 @@ from chengshu.config import Cryptography
 from chengshu.node import Node, PlugCredentials, open_node, own_credentials
 
 START_S = 20.0
+Before = Callable[[ASGIApp], ASGIApp]
+"""What stands before a node's application: it may alter what the node is told and what it answers."""
+
+
+def nothing(app: ASGIApp) -> ASGIApp:
+    """Stand before nothing: the node is honest."""
+    return app
 
 
 class Space:
@@ -60,11 +69,11 @@ class Space:
         place = list(self.nodes).index(handle)
         _stop(*self._servers[place])
 
-    def start(self, handle: str) -> None:
-        """Serve a node that was stopped again, at the address that the others know."""
+    def start(self, handle: str, *, before: Before = nothing) -> None:
+        """Serve a node that was stopped again, at the address that the others know; what stands ``before`` it may lie in its name."""
         place = list(self.nodes).index(handle)
         node = open_node(self.nodes[handle].folder)
-        self._servers[place] = _served(node, _listener(node.settings.serve.port))
+        self._servers[place] = _served(node, _listener(node.settings.serve.port), before)
 
     def close(self) -> None:
         """Stop serving every node."""
@@ -72,7 +81,7 @@ class Space:
             _stop(server, thread)
 
     def _serve(self, node: Node, listener: socket.socket) -> None:
-        self._servers.append(_served(node, listener))
+        self._servers.append(_served(node, listener, nothing))
 
 
 def _listener(port: int) -> socket.socket:
@@ -82,8 +91,8 @@ def _listener(port: int) -> socket.socket:
     return listener
 
 
-def _served(node: Node, listener: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
-    app = create_app(node)
+def _served(node: Node, listener: socket.socket, before: Before) -> tuple[uvicorn.Server, threading.Thread]:
+    app = before(create_app(node))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_keep_alive=KEEP_ALIVE_S))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -28,6 +28,7 @@ from chengshu.cleanroom.provenance import SOURCES, sources
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
+from chengshu.cleanroom.told import checked
 from chengshu.cleanroom.vetting import vet
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
@@ -292,7 +293,8 @@ class Cleanroom:
 
     def _told(self, part: JobInput, found: store.RoomJob, **more: str) -> dict[str, Any]:
         """Ask a holder once what it says to a job."""
-        return self._nodes.post(part.provider, "/room/inputs", {**_message(part, found), **more})
+        answer = self._nodes.post(part.provider, "/room/inputs", {**_message(part, found), **more})
+        return checked(answer, of=part.alias, may_repeat="repeats" in more)
 
     def _handed_over(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused:
         """Ask a holder once; it refuses the job, hands its product over, or says that it no longer has what it published."""
