@@ -73,7 +73,7 @@ $(VENV)/mariadb: $(VENV)/made
 	fi
 	@touch $@
 
-test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then on PostgreSQL; the conformance kits have a target of their own
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then what rests on a database on PostgreSQL; the conformance kits have a target of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 	CHENGSHU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 

@@ -1,7 +1,11 @@
-"""What holds for every test: a slow machine is no defect, so no example of a property has a deadline; and which database is under it."""
+"""What holds for every test: a slow machine is no defect, so no example of a property has a deadline; and which database is under it.
+
+Every file runs on SQLite. On PostgreSQL those run that can tell the two apart: documents are for readers, who begin on SQLite, and the
+files of ``DATABASE_FREE`` open none, which is made sure of.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,15 +13,41 @@ import pytest
 from hypothesis import settings
 
 from chengshu.config import DATABASE_URL
+from chengshu.kernel.database import Database
 from databases import CHOICE, cluster, log_out_the_forgotten, on_postgresql
 
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
+TESTS = Path(__file__).parent
+DOCUMENTS = "docs/*"
+DATABASE_FREE = (
+    "attacks/test_privacy_attacks.py",
+    "unit/catalog/test_places_memory.py",
+    "unit/cleanroom/test_cell.py",
+    "unit/cleanroom/test_cleanroom_*.py",
+    "unit/cleanroom/test_generated_questions.py",
+    "unit/cli/test_bad_words.py",
+    "unit/methods/*",
+    "unit/policy/*",
+    "unit/privacy/test_noise_audit.py",
+    "unit/privacy/test_protected_answers.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--crash-negotiations", type=int, default=60, help="negotiations during which nodes are killed (make crashes: 1,000)")
+    parser.addoption("--crash-negotiations", type=int, default=20, help="negotiations during which nodes are killed (make crashes: 1,000)")
     parser.addoption("--crash-seed", type=int, default=None, help="the seed of the moments at which nodes are killed; none: a new one")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out of PostgreSQL's run what would be the same on it."""
+    if os.environ.get(CHOICE) != "postgresql" or not collection_path.name.startswith("test_"):
+        return None
+    return True if _is_among(collection_path, (DOCUMENTS, *DATABASE_FREE)) else None
+
+
+def _is_among(path: Path, patterns: Sequence[str]) -> bool:
+    return any(path.match(str(TESTS / one)) for one in patterns)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +70,17 @@ def _kept_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """A test that is SQLite's own says why with ``@pytest.mark.on_sqlite("…")`` and runs on SQLite in both runs."""
     if request.node.get_closest_marker("on_sqlite"):
         monkeypatch.delenv(DATABASE_URL, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _opens_none(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is said to open no database fails where it opens one: it would be missing from PostgreSQL's run."""
+    if _is_among(request.path, DATABASE_FREE):
+
+        def opened(_database: Database, _backend: object) -> None:
+            raise AssertionError(f"{request.path.name} opens a database: take it out of DATABASE_FREE in tests/conftest.py")
+
+        monkeypatch.setattr(Database, "__init__", opened)
 
 
 @pytest.fixture(scope="module", autouse=True)
