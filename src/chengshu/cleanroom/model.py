@@ -158,6 +158,12 @@ class Schema:
         if self.privacy_unit is not None and self.privacy_unit not in {column.name for column in self.columns}:
             raise wrong("schema.privacy_unit", expected="the name of a declared column", got="another name")
 
+    @property
+    def askable(self) -> tuple[str, ...]:
+        """The columns that a question can need: what is not hidden, and what tells units apart; some column where that is none."""
+        found = tuple(one.name for one in self.columns if one.role is not Role.HIDDEN or one.name == self.privacy_unit)
+        return found or (self.columns[0].name,)
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name, whatever its case."""
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)

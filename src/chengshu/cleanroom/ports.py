@@ -1,6 +1,6 @@
 """What this room needs from outside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,8 +21,8 @@ class Evidence(Protocol):
 class Grants(Protocol):
     """Leave to pull a product once (the transfer room's verbs)."""
 
-    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str) -> str:
-        """Return the secret token of a new grant."""
+    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str, columns: Sequence[str] | None) -> str:
+        """Return the secret token of a new grant, of these columns alone or, where there are none named, of the whole product."""
         ...
 
     def close(self, tx: Connection, *, product: str, job: str) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import pyarrow as pa
+
 
 class GrantState(StrEnum):
     """Where a grant stands."""
@@ -30,7 +32,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave for one recipient to pull one product once, for one job, until it expires."""
+    """Leave for one recipient to pull one product once, for one job, until it expires; of some ``columns``, or whole where that is None."""
 
     id: str
     product: str
@@ -39,6 +41,11 @@ class Grant:
     recipient: str
     state: GrantState
     expires_at: datetime
+    columns: tuple[str, ...] | None = None
+
+    def handed_over(self, table: pa.Table) -> pa.Table:
+        """Return what of a product is handed over under this grant, its columns in their own order."""
+        return table if self.columns is None else table.select([name for name in table.column_names if name in self.columns])
 
     def fault(self, *, recipient: str, now: datetime) -> str | None:
         """Return the name of the rule that forbids ``recipient`` to start now, or None when nothing does."""

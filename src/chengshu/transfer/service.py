@@ -1,6 +1,7 @@
 """What can be asked of transfers."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -38,10 +39,14 @@ class Transfers:
         self._opening: set[object] = set()
         self._revoked: dict[str, Refused] = {}
 
-    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str) -> str:
-        """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token."""
+    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str, columns: Sequence[str] | None) -> str:
+        """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token.
+
+        Only these ``columns`` of it go out; None is all of them.
+        """
         token = secrets.token_urlsafe(32)
-        grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE)
+        only = None if columns is None else tuple(columns)
+        grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE, only)
         store.add(tx, grant, token_digest=self._digests.of_bytes(token.encode()))
         return token
 
@@ -64,7 +69,7 @@ class Transfers:
     def _opened(self, token: str, recipient: str) -> Sending:
         grant = self.start(token, recipient=recipient)
         try:
-            table = self._products.open(grant.product)
+            table = grant.handed_over(self._products.open(grant.product))
         except ChengshuError:
             self.stop(grant, delivery=Delivery(0, self._digests.of_bytes(b"")), sent_bytes=0, reason=StopReason.SENDING_FAILED)
             raise

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Column, Connection, String, Table, select, update
+from sqlalchemy import JSON, Column, Connection, String, Table, select, update
 
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import LONG, metadata
@@ -21,6 +21,7 @@ grants = Table(
     Column("expires_at", String(32), nullable=False),
     Column("rows", LONG),
     Column("data_digest", String(80)),
+    Column("columns", JSON(none_as_null=True)),
 )
 
 
@@ -36,6 +37,7 @@ def add(tx: Connection, grant: Grant, *, token_digest: str) -> None:
             recipient=grant.recipient,
             state=grant.state,
             expires_at=iso(grant.expires_at),
+            columns=grant.columns,
         )
     )
 
@@ -53,6 +55,7 @@ def find(tx: Connection, *, token_digest: str) -> Grant | None:
         recipient=row["recipient"],
         state=GrantState(row["state"]),
         expires_at=from_iso(row["expires_at"]),
+        columns=None if row["columns"] is None else tuple(row["columns"]),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from chengshu.cleanroom.model import Job, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import Outcome, check_receipt, sign_receipt
 from chengshu.cleanroom.planning.model import Gap, Part, What
-from chengshu.cleanroom.planning.statement import refuse_statement, stated, statement_of
+from chengshu.cleanroom.planning.statement import refuse_statement, signed, stated, statement_of
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.vetting import vet
 from chengshu.kernel.canonical import Digests, canonical
@@ -98,6 +98,25 @@ def test_a_statement_for_a_sealed_method_is_refused_and_a_job_without_one_is_jud
     assert refusal.rule == "leakage-statement"
     assert refuse_statement(job, computed(job)[1], job.terms({}), digests=DIGESTS) is None
     assert stated(method, method.terms({})) is None
+
+
+def test_a_job_that_was_signed_with_the_format_before_is_still_done_and_shown_as_it_was_signed() -> None:
+    job, statement = golden(GOLDEN / "room-hidden-columns.json")
+    (room,) = (one for one in statement["parties"] if one["part"] == Part.ROOM)
+    (rows,) = (one for one in room["learns"] if one["what"] == What.ROWS)
+    assert rows["columns"] == ["road", "speed", "vehicle"]
+    before = json.loads(json.dumps(statement).replace("chengshu-leakage-2", "chengshu-leakage-1"))
+    for party in before["parties"]:
+        for one in party["learns"]:
+            if one["what"] == What.ROWS:
+                one["columns"] = ["*"]
+    for document in (statement, before):
+        kept = replace(job, leakage=DIGESTS.of(document))
+        assert refuse_statement(kept, computed(job)[1], job.terms({}), digests=DIGESTS) is None
+        assert signed(kept, kept.terms({}), digests=DIGESTS) == document
+    mixed = replace(job, leakage=DIGESTS.of({**statement, "format": "chengshu-leakage-1"}))
+    assert refuse_statement(mixed, computed(job)[1], job.terms({}), digests=DIGESTS) is not None
+    assert signed(job, job.terms({}), digests=DIGESTS) is None
 
 
 def test_a_digest_of_another_profile_is_not_called_a_lie() -> None:

@@ -61,7 +61,7 @@ def test_an_answer_is_a_table_with_the_digest_of_what_it_leaked(firm: Path, lang
 def test_a_program_gets_answer_receipt_and_statement(firm: Path) -> None:
     told = json.loads(run("query", MEAN, "--purpose", "study", "--node", firm, "--json"))
     assert told["tables"] == {"answer": ANSWER}
-    assert told["statement"]["format"] == "chengshu-leakage-1"
+    assert told["statement"]["format"] == "chengshu-leakage-2"
     shown = json.loads(run("job", "show", told["job"], "--node", firm, "--json"))
     assert (shown["receipt"], shown["statement"]) == (told["receipt"], told["statement"])
 

@@ -10,9 +10,6 @@ from enum import StrEnum
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
-WHOLE = ("*",)
-"""In the place of column names: every column that the product has, those that no question may touch too."""
-
 
 class Part(StrEnum):
     """In which part somebody takes part in a job; one party may have several."""
@@ -35,7 +32,7 @@ class What(StrEnum):
     SCHEMAS = "schemas"
     """Names, types and roles of a product's columns, its privacy unit and smallest group: public."""
     ROWS = "rows"
-    """A product's rows as they are."""
+    """A product's rows as they are, of the columns that are named."""
     ROW_COUNT = "row-count"
     DATA_DIGEST = "data-digest"
     GROUP_KEYS = "group-keys"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from chengshu.cleanroom.model import Job, JobInput
 from chengshu.cleanroom.planning.lineage import group_keys
-from chengshu.cleanroom.planning.model import WHOLE, Leak, Part, Reading, What
+from chengshu.cleanroom.planning.model import Leak, Part, Reading, What
 from chengshu.cleanroom.relation import VettedQuery
 
 
@@ -53,11 +53,11 @@ def of_room(vetted: VettedQuery, room: str) -> tuple[Leak, ...]:
 
 
 def of_receiver(room: str, part: JobInput) -> tuple[Leak, ...]:
-    """Return what a room learns by taking a product in: the product as it was published, whole."""
+    """Return what a room learns by taking a product in: the rows as they were published, of every column that a question can need."""
     who = (Part.ROOM, room)
     return (
         Leak(*who, What.SCHEMAS, part.alias),
-        Leak(*who, What.ROWS, part.alias, WHOLE),
+        Leak(*who, What.ROWS, part.alias, tuple(sorted(part.schema.askable))),
         Leak(*who, What.ROW_COUNT, part.alias),
         Leak(*who, What.SIZES, part.alias),
     )

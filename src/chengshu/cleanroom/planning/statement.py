@@ -9,7 +9,7 @@ from typing import Any
 
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms
 from chengshu.cleanroom.planning.lineage import clipped, group_keys, origin, outputs
-from chengshu.cleanroom.planning.model import Leak, Part, Plan
+from chengshu.cleanroom.planning.model import Leak, Part, Plan, What
 from chengshu.cleanroom.planning.placements import plan_of
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import DIGITS
@@ -18,7 +18,9 @@ from chengshu.kernel.canonical import Digests
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
-FORMAT = "chengshu-leakage-1"
+FORMAT = "chengshu-leakage-2"
+FIRST = "chengshu-leakage-1"
+"""The format before: it says that a room is handed every column, which is more than it is. Jobs that were signed with it are still done."""
 RULE = "leakage-statement"
 Document = dict[str, Any]
 
@@ -42,6 +44,29 @@ def statement_of(job: Job, vetted: VettedQuery, terms: Mapping[str, ProductTerms
     }
 
 
+def signed(job: Job, terms: Mapping[str, ProductTerms], *, digests: Digests) -> Document | None:
+    """Return the statement whose digest is in a job that was kept, in the format in which it was signed; None where the job has none."""
+    if job.leakage is None:
+        return None
+    found = stated(job, terms)
+    return None if found is None else _as_signed(found, job.leakage, digests=digests) or found
+
+
+def _as_signed(statement: Document, leakage: str, *, digests: Digests) -> Document | None:
+    """The statement in the format of which this is the digest, None where it is of neither."""
+    return next((one for one in (statement, _first(statement)) if digests.agree(digests.of(one), leakage)), None)
+
+
+def _first(statement: Document) -> Document:
+    """The statement as the first format has it."""
+    parties = [{**one, "learns": [_first_leak(leak) for leak in one["learns"]]} for one in statement["parties"]]
+    return {**statement, "format": FIRST, "parties": parties}
+
+
+def _first_leak(leak: Document) -> Document:
+    return {**leak, "columns": ["*"]} if leak["what"] == What.ROWS else leak
+
+
 def stated(job: Job, terms: Mapping[str, ProductTerms]) -> Document | None:
     """Return the statement of a job that was kept: None for a sealed method, and for a question that no vetting lets pass."""
     if isinstance(job.question, MethodQuestion):
@@ -57,7 +82,7 @@ def refuse_statement(job: Job, vetted: VettedQuery | None, terms: Mapping[str, P
     """
     if job.leakage is None:
         return None
-    if vetted is not None and digests.agree(digests.of(statement_of(job, vetted, terms)), job.leakage):
+    if vetted is not None and _as_signed(statement_of(job, vetted, terms), job.leakage, digests=digests) is not None:
         return None
     return Refused(
         RULE,

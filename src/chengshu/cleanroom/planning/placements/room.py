@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.planning import sights
-from chengshu.cleanroom.planning.model import WHOLE, Action, Cost, Gap, Plan, Reading, Step
+from chengshu.cleanroom.planning.model import Action, Cost, Gap, Plan, Reading, Step
 from chengshu.cleanroom.relation import VettedQuery
 
 _ASKED = 2
@@ -24,7 +24,7 @@ class _Room:
         return tuple(rooms)
 
     def plan(self, job: Job, vetted: VettedQuery) -> Plan:
-        """Return a plan in which the room sees every product whole, and each holder the question but not the answer."""
+        """Return a plan in which the room sees of every product what questions can need, each holder the question but not the answer."""
         node = job.room
         moved = [one for one in job.by_name if one.provider != node]
         reads = sights.read_by(vetted)
@@ -32,7 +32,7 @@ class _Room:
             Action(
                 one.provider,
                 Step.SEND,
-                (Reading(one.alias, WHOLE),),
+                (Reading(one.alias, tuple(sorted(one.schema.askable))),),
                 (node,),
                 (*sights.of_holder(job, one.provider), *(sights.of_receiver(node, one) if one in moved else ())),
             )
