@@ -274,10 +274,7 @@ def table_of(schema: Schema, found: Sequence[Row]) -> pa.Table:
 
 def expected(question: Question, trips: Sequence[Row], roads: Sequence[Row]) -> dict[Cells, Cells] | str:
     """What the question should be answered: values by group; or the rule that refuses it."""
-    behind: dict[Cells, list[Row]] = {}
-    for row in _together(question, trips, roads):
-        if question.where is None or question.where.holds(row):
-            behind.setdefault(tuple(group.of(row) for group in question.groups), []).append(row)
+    behind = behind_groups(question, trips, roads)
     large = {group: rows for group, rows in behind.items() if _passes(question, rows)}
     if not large:
         return "group-too-small"
@@ -287,6 +284,15 @@ def expected(question: Question, trips: Sequence[Row], roads: Sequence[Row]) -> 
     return {
         group: cells for group, cells in answers.items() if question.most is None or (cells[0] is not None and cells[0] <= question.most)
     }
+
+
+def behind_groups(question: Question, trips: Sequence[Row], roads: Sequence[Row]) -> dict[Cells, list[Row]]:
+    """The rows behind each group of a question; ``n`` numbers those of one join, whatever the question asks of them."""
+    behind: dict[Cells, list[Row]] = {}
+    for place, row in enumerate(_together(question, trips, roads)):
+        if question.where is None or question.where.holds(row):
+            behind.setdefault(tuple(group.of(row) for group in question.groups), []).append({**row, "n": place})
+    return behind
 
 
 def _together(question: Question, trips: Sequence[Row], roads: Sequence[Row]) -> Iterator[Row]:
