@@ -1,0 +1,9 @@
+-- attack: The same, subtracted at home
+-- reference: Dobkin, Jones & Lipton, Secure databases: protection against user influence, ACM TODS 4(1), 1979
+-- source: https://doi.org/10.1145/320064.320068
+-- wants: the fare of v07, which is only in the fleet's books
+-- succeeds: adds up +1 -2 = 43987.5
+-- stopped-by: answered, conditional|differencing|group-too-small|aggregate-not-permitted
+SELECT SUM(fare) AS s FROM fleet.jobs
+-- then
+SELECT SUM(CASE WHEN hour < 23 THEN fare END) AS s FROM fleet.jobs
