@@ -11,6 +11,8 @@ from chengshu.cleanroom.relation import BucketKind, Constant
 TRUNCATIONS = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 PARTS = frozenset({"minute", "hour", "day", "dow", "isodow", "doy", "week", "month", "quarter", "year"})
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+MOST_DECIMALS = 10
+"""Of a constant that is compared with a decimal: with more, an engine would make the column's values longer than it can."""
 
 Coarser = tuple[BucketKind | None, str, exp.Column]
 
@@ -142,6 +144,8 @@ def _number(expression: exp.Expr, column: ColumnType) -> Constant | None:
     if not value.is_finite() or len(format(value, "f").replace(".", "")) > 18:
         return None
     if column is ColumnType.INTEGER and value != value.to_integral_value():
+        return None
+    if column is ColumnType.DECIMAL and value != round(value, MOST_DECIMALS):
         return None
     return Constant(-value if negative else value, column)
 

@@ -27,6 +27,8 @@ STAGED_FROM = 200_000
 """Rows from which a question is computed in stages: below it, counting every unit takes a few milliseconds."""
 _BATCH = 65_536
 _LOOK_S = 0.5
+_DIGITS, _DECIMALS = 28, 18
+"""Longer decimals are not computed with: their sums, and comparisons with constants, would fail for some values, and tell which."""
 _ROWS_HINT = Text("Group more coarsely.", "请使用更粗的分组。")
 _FAILED_HINT = Text(
     "Check the sources' quality reports; the room cannot say more without showing data.", "请查看数据源的质量报告；再多说就会泄露数据。"
@@ -215,7 +217,18 @@ def _declared(needed: Input, tables: Mapping[str, pa.Table]) -> pa.Table:
         kind = table.schema.field(column.name).type
         if not _is_kind(kind, column.type):
             raise _drift(f"{needed.product}.{column.name}", expected=column.type.value, got=str(kind))
-    return pa.table({column.name: _plain(table.column(column.name), column) for column in needed.columns})
+    return pa.table({column.name: _kept(table.column(column.name), column, needed.product) for column in needed.columns})
+
+
+def _kept(values: pa.ChunkedArray, column: Column, product: str) -> pa.ChunkedArray:
+    trouble: Invalid | None = None
+    try:
+        return _plain(values, column)
+    except pa.ArrowInvalid:  # its words quote the value
+        trouble = _drift(
+            f"{product}.{column.name}", expected=f"decimals of {_DIGITS} digits, {_DECIMALS} behind the point", got="longer ones"
+        )
+    raise trouble
 
 
 def _plain(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
@@ -226,6 +239,8 @@ def _plain(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
             return values.cast(pa.timestamp("us"), safe=False)
         case ColumnType.DOUBLE:
             return values.cast(pa.float64(), safe=False)
+        case ColumnType.DECIMAL if values.type.precision > _DIGITS:
+            return values.cast(pa.decimal128(_DIGITS, min(values.type.scale, _DECIMALS)))
         case _:
             return values
 
