@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -333,20 +334,42 @@ def test_who_hangs_up_cancels_the_job_that_waits(tmp_path: Path, monkeypatch: py
     """The holder falls silent once the plan is made: the room waits for it, until the asker's tool goes away."""
     with raised_town(tmp_path) as town, opened(town.firm, port=free_port()) as door:
         assert door is not None
-        answering = town.firm.queries._answering
-
-        def then_silent(candidates: Any) -> Any:
-            found = answering(candidates)
-            town.space.stop("road")
-            return found
-
-        monkeypatch.setattr(town.firm.queries, "_answering", then_silent)
+        silent_once_planned(town, monkeypatch)
         client, options = call(town, door, timeout=2.0)
         with client, pytest.raises(flight.FlightTimedOutError):
             client.get_flight_info(question(BY_ROAD), options)
         (job,) = (row["id"] for row in town.firm.asker.every())
         until(lambda: "job.cancelled" in kinds(town.room, job))
         until(lambda: "job.failed" in kinds(town.firm, job))
+
+
+def test_a_door_that_closes_keeps_nobody_waiting_and_the_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with raised_town(tmp_path) as town, ThreadPoolExecutor(1) as pool:
+        silent = silent_once_planned(town, monkeypatch)
+        with opened(town.firm, port=free_port()) as door:
+            assert door is not None
+            client, options = call(town, door)
+            waiting = pool.submit(client.get_flight_info, question(BY_ROAD), options)
+            until(lambda: silent.is_set() and bool(town.firm.asker.every()))
+            until(lambda: "job.vetted" in kinds(town.room))
+        with pytest.raises(flight.FlightUnavailableError, match=r"flight\.closing"):
+            waiting.result(timeout=30)
+        client.close()
+        assert "job.cancelled" not in kinds(town.room)
+
+
+def silent_once_planned(town: Town, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Stop the holder once the plan is made: the room waits for it then."""
+    answering, silent = town.firm.queries._answering, threading.Event()
+
+    def then_silent(candidates: Any) -> Any:
+        found = answering(candidates)
+        town.space.stop("road")
+        silent.set()
+        return found
+
+    monkeypatch.setattr(town.firm.queries, "_answering", then_silent)
+    return silent
 
 
 def test_more_questions_at_once_than_are_served_are_sent_away_and_nothing_is_asked(town: Town, door: FlightDoor) -> None:

@@ -94,12 +94,18 @@ class FlightDoor(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ship
         self._answers: Held[pa.Table] = Held(MOST_KEPT_BYTES, lambda table: table.nbytes)
         self._statements: Held[str] = Held(MOST_STATEMENTS)
         self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._is_closing = threading.Event()
         scheme = "grpc" if tls is None else "grpc+tls"
         super().__init__(
             f"{scheme}://{host}:{port}",
             middleware={_CALL: _Recognised(ClientToken(node.folder / KEYS))},
             tls_certificates=None if tls is None else [tls],
         )
+
+    def shutdown(self) -> None:
+        """Stop serving; whoever waits for an answer is told so at once."""
+        self._is_closing.set()
+        super().shutdown()
 
     def get_flight_info(self, context: Any, descriptor: Any) -> Any:
         """Run a question to its end, or name what a list will hold; what comes of it is fetched by the ticket in the answer."""
@@ -182,19 +188,22 @@ class FlightDoor(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ship
         if isinstance(asked, Refused):
             raise denied(asked)
 
-        def goes_on(_standing: Standing) -> None:
-            if context.is_cancelled():
-                self._cancel(asked.job)
-                raise flight.FlightCancelledError(f"job.cancelled: the client hung up; 'chengshu job show {asked.job}' says how it ended")
+        def standing() -> Standing:
+            self._check_waits(asked.job, context)
+            return self._node.asker.standing(asked.job)
 
-        standing = follow(lambda: self._node.asker.standing(asked.job), timeout_s=asking.wait_s, told=goes_on)
-        return result_of(standing, described(asked.candidate))
+        return result_of(follow(standing, timeout_s=asking.wait_s), described(asked.candidate))
 
-    def _cancel(self, job: str) -> None:
-        try:
-            self._node.asker.cancel(job)
-        except ChengshuError as error:  # the client is gone: whoever runs the node hears of it
-            self._node.trouble(error)
+    def _check_waits(self, job: str, context: Any) -> None:
+        """Leave where nobody waits any more: the client is gone, and the job is cancelled, or this door closes, and the job goes on."""
+        if self._is_closing.is_set():
+            raise flight.FlightUnavailableError(f"flight.closing: the node stops; the job goes on: 'chengshu job show {job}'")
+        if context.is_cancelled():
+            try:
+                self._node.asker.cancel(job)
+            except ChengshuError as error:  # the client hears nothing any more: whoever runs the node does
+                self._node.trouble(error)
+            raise flight.FlightCancelledError(f"job.cancelled: the client hung up; 'chengshu job show {job}' says how it ended")
 
     def _listed(self, message: Any) -> pa.Table:
         match messages.kind_of(message):
