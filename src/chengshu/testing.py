@@ -81,7 +81,7 @@ class Space:
             _stop(server, thread)
 
     def _serve(self, node: Node, listener: socket.socket) -> None:
-        self._servers.append(_served(node, listener, nothing))
+        self._servers.append(_served(node, listener))
 
 
 def _listener(port: int) -> socket.socket:
@@ -91,7 +91,7 @@ def _listener(port: int) -> socket.socket:
     return listener
 
 
-def _served(node: Node, listener: socket.socket, before: Before) -> tuple[uvicorn.Server, threading.Thread]:
+def _served(node: Node, listener: socket.socket, before: Before = nothing) -> tuple[uvicorn.Server, threading.Thread]:
     app = before(create_app(node))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_keep_alive=KEEP_ALIVE_S))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

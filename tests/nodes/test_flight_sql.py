@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -412,6 +414,13 @@ def test_what_is_kept_is_bounded_and_forgotten_after_a_while() -> None:
     with pytest.raises(NotFound):
         held.find(large)
     held.drop(large)
+
+
+def test_a_node_without_a_door_does_not_pay_for_one() -> None:
+    """gRPC and its messages take memory in each process that brings them in, and most nodes have no such door."""
+    code = "import sys, chengshu.cli.main; print([one for one in ('pyarrow._flight', 'google.protobuf') if one in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert told.stdout.strip() == "[]"
 
 
 def test_a_served_node_opens_its_door_by_the_option(tmp_path: Path) -> None:
