@@ -27,9 +27,12 @@ nbformat.write(notebook, sys.argv[2])
 
 
 def shown(notebook: Any) -> list[str]:
-    """What a reader sees below the cells: texts as they are, and that there is a picture where there is one."""
-    outputs = [one for cell in notebook.cells for one in cell.get("outputs", ())]
-    return ["a picture" if "image/png" in one.get("data", {}) else one.get("text") or one["data"]["text/plain"] for one in outputs]
+    """What a reader sees below each cell: texts as they are, in however many pieces a kernel sent them, and whether there is a picture."""
+    return [below for cell in notebook.cells if (below := "".join(map(_told, cell.get("outputs", ()))))]
+
+
+def _told(output: Any) -> str:
+    return "a picture" if "image/png" in output.get("data", {}) else str(output.get("text") or output["data"]["text/plain"])
 
 
 def test_there_are_notebooks() -> None:
