@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -25,11 +26,13 @@ from chengshu.cleanroom.model import Column, ColumnType, Role, Schema
 from chengshu.config import FlightSection
 from chengshu.flight import messages
 from chengshu.flight.door import MOST_AT_ONCE, FlightDoor
+from chengshu.flight.errors import told
 from chengshu.flight.held import LIFE_S, Held
 from chengshu.flight.listing import Listed, like, tables
 from chengshu.flight.serving import address_of, opened
 from chengshu.identity.keys.client import ClientToken
 from chengshu.kernel.errors import Invalid, NotFound, Unavailable
+from chengshu.kernel.text import Text
 from chengshu.node import KEYS, Node
 
 HEADER = "adbc.flight.sql.rpc.call_header.x-chengshu-"
@@ -305,6 +308,25 @@ def test_what_is_no_question_is_refused_without_a_fault(town: Town, door: Flight
         for ask in (client.get_flight_info, client.get_schema):
             with pytest.raises(pa.ArrowInvalid, match=r"flight\."):
                 ask(flight.FlightDescriptor.for_command(command), options)
+
+
+def test_what_an_error_came_from_is_not_told(town: Town, door: FlightDoor) -> None:
+    """pyarrow writes the traceback of some errors into their status, with all that they were raised from."""
+    client, options = call(town, door)
+    with client, pytest.raises(pa.ArrowKeyError, match=r"query\.unknown-party") as caught:
+        client.get_flight_info(question("SELECT COUNT(*) AS n FROM nobody.counts"), options)
+    assert "direct cause" not in str(caught.value)
+    assert "During handling" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Invalid, NotFound, Unavailable, ValueError])
+def test_no_error_takes_a_value_along_from_what_it_came_from(kind: type[Exception]) -> None:
+    with pytest.raises(pa.ArrowException) as caught, told():
+        try:
+            float("7331.25 m/s")
+        except ValueError as error:
+            raise (kind("some.code", "expected, got", hint=Text("h", "h")) if kind is not ValueError else error) from error
+    assert "7331.25" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_unknown_handle_and_an_unknown_action_are_told_apart(town: Town, door: FlightDoor) -> None:

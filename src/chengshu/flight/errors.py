@@ -25,18 +25,21 @@ _STATUS: dict[type[ChengshuError], type[Exception]] = {
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Let errors leave as Flight's; what is no error of ours leaves without a word of its own, which could hold data."""
+    """Let errors leave as Flight's; what is no error of ours leaves without a word of its own, which could hold data.
+
+    Nothing leaves with what it was raised from: pyarrow writes the traceback of errors such as ArrowInvalid into the status.
+    """
     try:
         yield
     except ChengshuError as error:
-        raise _as_flight(error) from error
+        raise _as_flight(error) from None
     except flight.FlightError:
         raise
-    except Exception as error:
+    except Exception:  # noqa: BLE001  # whatever it is, it is logged here and leaves without a word of its own
         _log.exception("a Flight request failed")
         raise flight.FlightInternalError(
             "flight.internal: expected an answer, got a fault of this node; its operator finds it in the log"
-        ) from error
+        ) from None
 
 
 def _as_flight(error: ChengshuError) -> Exception:
