@@ -3,8 +3,10 @@
 "No" means only that it is not seen. A condition holds where it is true: where it is unknown it does not.
 """
 
+import math
 from collections.abc import Iterable
 
+from chengshu.cleanroom.model import ColumnType
 from chengshu.cleanroom.relation import AllOf, AnyOf, Compare, Comparison, Condition, Constant, Missing, Not, Within
 
 _UPPER = frozenset({Comparison.LT, Comparison.LE})
@@ -49,6 +51,8 @@ def _of_one_column(one: Condition, other: Condition) -> bool:
 def _bounds(one: Compare, other: Compare) -> bool:
     assert isinstance(one.right, Constant) and isinstance(other.right, Constant)  # noqa: S101, PT018  # as the caller has matched
     value, limit = one.right.value, other.right.value
+    if one.right.type is ColumnType.DOUBLE and value != limit and _may_be_one(value, limit):
+        return False
     below, above = value < limit, value > limit  # type: ignore[operator]  # constants of one column are of one type
     match one.operator, other.operator:
         case Comparison.EQ, operator:
@@ -63,6 +67,11 @@ def _bounds(one: Compare, other: Compare) -> bool:
             return above or (value == limit and ours is Comparison.GT)
         case _:
             return False
+
+
+def _may_be_one(value: object, limit: object) -> bool:
+    """Whether two numbers may be one and the same in the double precision in which an engine compares them."""
+    return math.isclose(float(str(value)), float(str(limit)), rel_tol=1e-12)
 
 
 def _holds(operator: Comparison, *, is_below: bool, is_above: bool) -> bool:

@@ -48,13 +48,21 @@ class Room:
         self.guard = Guard(self.database, engine=ENGINE, digests=Digests(INTERNATIONAL))
         self.count = 0
 
-    def ask(self, sql: str, rows: Sequence[Row], *, consumer: str = "did:key:firm", provider: str = "did:key:road") -> Released | Refused:
+    def ask(
+        self,
+        sql: str,
+        rows: Sequence[Row],
+        *,
+        consumer: str = "did:key:firm",
+        provider: str = "did:key:road",
+        schema: Schema = TRIPS,
+    ) -> Released | Refused:
         self.count += 1
-        part = JobInput(TRIPS, provider, "urn:agreement", "trips")
+        part = JobInput(schema, provider, "urn:agreement", "trips")
         job = Job(f"job-{self.count}", consumer, "did:key:room", "study", SqlQuestion(sql), (part,))
         query = vet(sql, job.terms({}))
         assert isinstance(query, VettedQuery), query
-        tables = {"road.trips": table(rows)}
+        tables = {"road.trips": table(rows, hour=pa.float64() if schema.columns[2].type is ColumnType.DOUBLE else pa.int64())}
         with self.database.write() as tx:
             kept = store.RoomJob(job.id, consumer, job.as_document(), "", "", "RUNNING", "", None)
             store.add_room_job(tx, kept, at="2026-01-01T00:00:00.000Z")
@@ -65,9 +73,9 @@ class Room:
         return verdict
 
 
-def table(rows: Sequence[Row]) -> pa.Table:
+def table(rows: Sequence[Row], *, hour: pa.DataType | None = None) -> pa.Table:
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
-    kinds = (pa.string(), pa.string(), pa.int64())
+    kinds = (pa.string(), pa.string(), hour or pa.int64())
     return pa.table({name: pa.array(values, kind) for name, values, kind in zip(("vehicle", "road", "hour"), columns, kinds, strict=True)})
 
 
@@ -106,6 +114,13 @@ def test_without_the_guard_the_same_two_questions_name_the_vehicle(room: Room) -
     assert isinstance(first, Released)
     assert isinstance(second, Released)
     assert first.table.column("n")[0].as_py() - second.table.column("n")[0].as_py() == 1
+
+
+def test_numbers_that_double_precision_cannot_tell_apart_are_no_way_around_the_guard(room: Room) -> None:
+    rows = [*MANY, ("victim", "ring", 5)]
+    double = Schema(TRIPS.product, (*TRIPS.columns[:2], Column("hour", ColumnType.DOUBLE, Role.FILTER)), "vehicle", K)
+    assert seen(room.ask(f"{ALL} WHERE hour <= 5", rows, schema=double)) == [(33,)]
+    assert seen(room.ask(f"{ALL} WHERE hour <= 5 AND hour < 5.0000000000000001", rows, schema=double)) == "differencing"
 
 
 def test_only_the_groups_that_differ_by_few_are_left_out(room: Room) -> None:
