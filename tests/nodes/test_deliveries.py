@@ -192,8 +192,14 @@ def test_a_product_that_was_withdrawn_ends_what_runs(pair: Pair) -> None:
 
 def test_standing_names_who_is_waited_for(pair: Pair, tmp_path: Path) -> None:
     pid, theirs = pair.started("rows")
-    ours = pair.consumer.moving.processes.standing(pid)
-    assert (ours.waits_for, ours.why and ours.why.en) == (pair.consumer.identity.did, "to fetch the product")
+
+    def waits() -> tuple[str | None, str | None]:
+        ours = pair.consumer.moving.processes.standing(pid)
+        return ours.waits_for, ours.why and ours.why.en
+
+    # the provider's start can come before its answer to the request, for which the consumer waits until then
+    until(lambda: waits()[0] != "Giver")
+    assert waits() == (pair.consumer.identity.did, "to fetch the product")
     assert pair.provider.moving.processes.standing(theirs).waits_for == "Taker"
     pair.consumer.moving.receptions.fetch(pid, tmp_path / "out")
     pair.settled(pid, State.COMPLETED)
