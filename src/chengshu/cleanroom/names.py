@@ -96,9 +96,13 @@ def _annotate(select: exp.Select, terms: Mapping[str, ProductTerms], outer: Mapp
     scopes = tuple(_scope(item, terms, known) for item in items)
     select.meta[_SOURCES] = scopes
     indexes = tuple(_index(scope) for scope in scopes)
+    resolved: dict[tuple[bool, str, str, str], Found | None] = {}  # a name means the same wherever one SELECT writes it
     for node in own_nodes(select):
         if isinstance(node, exp.Column):
-            node.meta[_FOUND] = _resolve(node, scopes, indexes)
+            written = (bool(node.args.get("catalog")), node.db, node.table, node.name)
+            if written not in resolved:
+                resolved[written] = _resolve(node, scopes, indexes)
+            node.meta[_FOUND] = resolved[written]
     return Scope("", tuple(_output(one) for one in select.expressions), _units(scopes))
 
 

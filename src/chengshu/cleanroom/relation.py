@@ -218,6 +218,10 @@ class Body:
         """The sources in the order of their names."""
         return (self.source, *(join.source for join in self.joins))
 
+    def at(self, place: int) -> Source:
+        """Return the source called ``t`` and ``place``."""
+        return self.joins[place - 1].source if place else self.source
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

@@ -148,7 +148,7 @@ def scalar_of(expression: exp.Expr, body: Body) -> tuple[Scalar, ColumnType]:
 
 def ref_of(one: Found, body: Body) -> Ref:
     """Return the generated name of a traced column."""
-    name = one.origin.column.name if isinstance(body.sources[one.source], Table) else f"c{one.place}"
+    name = one.origin.column.name if isinstance(body.at(one.source), Table) else f"c{one.place}"
     return Ref(f"t{one.source}", name)
 
 

@@ -12,17 +12,22 @@ _Node = TypeVar("_Node", bound=exp.Expr)
 
 @dataclass(frozen=True, slots=True)
 class _Walked:
-    """The nodes below one, by their class, each with its place in reading order; and how many levels there are."""
+    """The nodes below one in reading order, the places of each class, how many levels there are, and what was asked for before."""
 
-    placed: dict[type[exp.Expr], list[tuple[int, exp.Expr]]]
+    nodes: list[exp.Expr]
+    placed: dict[type[exp.Expr], list[int]]
     depth: int
+    chosen: dict[tuple[type[exp.Expr], ...], list[exp.Expr]]
 
 
 def every(query: exp.Expr, *kinds: type[_Node]) -> Iterator[_Node]:
     """Yield the nodes of these kinds in reading order; ``query`` is the whole question."""
-    found = [listed for kind, listed in _walked(query).placed.items() if issubclass(kind, kinds)]
-    for _, node in sorted((one for listed in found for one in listed), key=_place) if len(found) > 1 else (found[0] if found else ()):
-        yield node  # type: ignore[misc]  # those of these kinds were chosen by their class
+    walked = _walked(query)
+    chosen = walked.chosen.get(kinds)
+    if chosen is None:
+        places = [place for kind, listed in walked.placed.items() if issubclass(kind, kinds) for place in listed]
+        chosen = walked.chosen[kinds] = [walked.nodes[place] for place in sorted(places)]
+    return iter(chosen)  # type: ignore[arg-type]  # those of these kinds were chosen by their class
 
 
 def first(query: exp.Expr, *kinds: type[_Node]) -> _Node | None:
@@ -39,42 +44,34 @@ def own_nodes(select: exp.Select) -> Iterator[exp.Expr]:
     """Yield the nodes of this SELECT without those of the sub-queries and common tables in it."""
     if select.parent is None and first(select, exp.Subquery, exp.CTE) is None:
         return every(select, exp.Expr)
-    return (node for _, node in _walk(select, below=(exp.Subquery, exp.CTE)))
+    return iter(_read(select, below=(exp.Subquery, exp.CTE))[0])
 
 
 def _walked(query: exp.Expr) -> _Walked:
     known: _Walked | None = query.meta.get(_WALKED)
     if known is None:
-        placed: dict[type[exp.Expr], list[tuple[int, exp.Expr]]] = {}
-        deepest = 0
-        for place, (level, node) in enumerate(_walk(query, below=())):
-            placed.setdefault(type(node), []).append((place, node))
-            deepest = max(deepest, level)
-        known = query.meta[_WALKED] = _Walked(placed, deepest)
+        nodes, deepest = _read(query, below=())
+        placed: dict[type[exp.Expr], list[int]] = {}
+        for place, node in enumerate(nodes):
+            placed.setdefault(type(node), []).append(place)
+        known = query.meta[_WALKED] = _Walked(nodes, placed, deepest, {(exp.Expr,): nodes})
     return known
 
 
-def _walk(top: exp.Expr, *, below: tuple[type[exp.Expr], ...]) -> Iterator[tuple[int, exp.Expr]]:
-    """Yield the nodes with their levels in reading order; what is below the kinds in ``below`` is left out."""
+def _read(top: exp.Expr, *, below: tuple[type[exp.Expr], ...]) -> tuple[list[exp.Expr], int]:
+    """Return the nodes in reading order, and how many levels they have; what is below the kinds in ``below`` is left out."""
+    nodes: list[exp.Expr] = []
+    deepest = 0
     waiting = [(1, top)]
     while waiting:
         level, node = waiting.pop()
-        yield level, node
-        if not isinstance(node, below):
-            waiting += [(level + 1, child) for child in _children(node)]
-
-
-def _children(node: exp.Expr) -> list[exp.Expr]:
-    """The nodes right below one, the last first."""
-    found: list[exp.Expr] = []
-    for value in node.args.values():
-        if isinstance(value, exp.Expr):
-            found.append(value)
-        elif isinstance(value, list):
-            found += [one for one in value if isinstance(one, exp.Expr)]
-    found.reverse()
-    return found
-
-
-def _place(one: tuple[int, exp.Expr]) -> int:
-    return one[0]
+        nodes.append(node)
+        deepest = max(deepest, level)
+        if below and isinstance(node, below):
+            continue
+        for value in reversed(node.args.values()):  # the last first: what is put down last is taken up first
+            if isinstance(value, list):
+                waiting += [(level + 1, one) for one in reversed(value) if isinstance(one, exp.Expr)]
+            elif isinstance(value, exp.Expr):
+                waiting.append((level + 1, value))
+    return nodes, deepest

@@ -136,7 +136,7 @@ def _parse(sql: str) -> exp.Expr | Refused:
             return _several()
         if not tokens or tokens[0].token_type not in _OPENINGS:
             return _not_a_select()
-        if any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
+        if not sql.isascii() and any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
             return _syntax()
         parsed = dialect.parser().parse(tokens, sql)
     except SqlglotError:

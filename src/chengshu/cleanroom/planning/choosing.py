@@ -160,17 +160,17 @@ def _agreed(question: Question, source: Source, *, place: str, judge: Judge) -> 
 
 def _judged(question: Question, source: Source, held: Held, *, place: str, judge: Judge) -> OwnersTerms | _Against:
     try:
-        smallest = max(source.schema.minimum_group, held.agreement.policy.least_group)
-        noise = privacy_of(held.agreement.policy)
+        policy = held.agreement.policy  # read from its document each time
+        smallest = max(source.schema.minimum_group, policy.least_group)
+        noise = privacy_of(policy)
         use = query_use(question.asker, question.at, purpose=question.purpose, room=place, smallest_group=smallest, noise=noise)
         report = judge(held.agreement, use)
-        least = held.agreement.policy.least_group
     except Invalid as error:  # a policy of a form that this node does not understand allows nothing
         return _Against(Refused("policy-not-understood", error.message, error.hint), _EVERY_RULE)
     refusal = report.refusal() or next((found for one in held.budgets if (found := one.refusal()) is not None), None)
     if refusal is not None:
         return _Against(refusal, max(sum(not one.satisfied for one in report.findings), 1))
-    part = JobInput(source.schema, source.holder, held.agreement.id, source.id, least, noise)
+    part = JobInput(source.schema, source.holder, held.agreement.id, source.id, policy.least_group, noise)
     return OwnersTerms(part, source.holder_name, tuple(one.rule for one in report.findings), held.budgets, len(source.held))
 
 
