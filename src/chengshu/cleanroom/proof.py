@@ -6,10 +6,23 @@ holds because the part goes through the very same joins, conditions and groups, 
 then only leave out rows behind a group, unless the source is the right side of a LEFT join, where a row that lost its partner stays.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from chengshu.cleanroom.relation import Body, Derived, Join, JoinKind, Ref, Source, Summary, Table, Unique
+from chengshu.cleanroom.relation import (
+    ROW_NUMBER,
+    Body,
+    Derived,
+    Join,
+    JoinKind,
+    Ref,
+    Rows,
+    Source,
+    Summary,
+    Table,
+    Unique,
+    UnitCount,
+)
 
 SAMPLE = "__sample.rows"
 """The product name under which the engine reads the part of a source that a proof is made from."""
@@ -70,9 +83,51 @@ def unique_keys(summary: Summary) -> Mapping[int, tuple[Unique, ...]]:
 
 
 def unnumbered(body: Body) -> Body:
-    """Return ``body`` without the generated numbers that tell records apart."""
+    """Return ``body`` without the generated numbers that tell records apart, but for those that are the units of a sub-query."""
     joins = tuple(replace(join, source=_unnumbered(join.source)) for join in body.joins)
     return replace(body, source=_unnumbered(body.source), joins=joins)
+
+
+def is_number(body: Body, ref: Ref) -> bool:
+    """Say whether what identifies a unit is a generated number, here or in the sub-query that it comes from."""
+    match body.at(int(ref.source.removeprefix("t"))):
+        case Table():
+            return ref.column == ROW_NUMBER
+        case Derived(rows=rows):
+            return any(_is_counted_by_number(rows, place) for place, _ in enumerate(rows.units) if ref.column == f"u{place}")
+
+
+def merged(summary: Summary, never_missing: Callable[[str, str], bool]) -> tuple[Summary, Mapping[int, int]]:
+    """Return ``summary`` with every count of units that another one always equals put to that one, by place, and where each was put.
+
+    Keys that an inner join holds equal show the same units; so do all rows and those with a value, where ``never_missing`` says of a
+    product and its column that every record has one and no left join could leave one out. What stands for several is to be as
+    large as the strictest of them asks.
+    """
+    every = counted(summary)
+    shown = {place: _shown(summary.body, summary.counts[place], never_missing) for place in every}
+    first = {place: next(other for other in every if shown[other] == shown[place]) for place in every}
+    counts = list(summary.counts)
+    for place in set(first.values()):
+        strictest = max(summary.counts[other].minimum for other in every if first[other] == place)
+        present = counts[place].present if shown[place][1] is not None else None
+        counts[place] = replace(counts[place], minimum=strictest, present=present)
+    return replace(summary, counts=tuple(counts)), first
+
+
+def _shown(body: Body, count: UnitCount, never_missing: Callable[[str, str], bool]) -> tuple[frozenset[Ref | None], Ref | None]:
+    """What a row shows to a count: the columns that are all equal to the unit, and the column that must have a value."""
+    equal: set[Ref | None] = {count.of}
+    inner = [set(pair) for join in body.joins if join.kind is JoinKind.INNER for pair in join.on]
+    while any(pair & equal and not pair <= equal for pair in inner):
+        equal |= {ref for pair in inner if pair & equal for ref in pair}
+    is_inner = all(join.kind is JoinKind.INNER for join in body.joins)
+    present = count.present
+    if present is not None and is_inner:
+        source = body.at(int(present.source.removeprefix("t")))
+        if isinstance(source, Table) and never_missing(source.product, present.column):
+            present = None
+    return frozenset(equal), present
 
 
 def _unnumbered(source: Source) -> Source:
@@ -80,7 +135,14 @@ def _unnumbered(source: Source) -> Source:
         case Table():
             return replace(source, numbered=False)
         case Derived(rows=rows):
+            if any(_is_counted_by_number(rows, place) for place, _ in enumerate(rows.units)):
+                return source
             return Derived(replace(rows, body=unnumbered(rows.body), records=(None,) * len(rows.records)))
+
+
+def _is_counted_by_number(rows: Rows, place: int) -> bool:
+    unit = rows.units[place]
+    return unit is not None and is_number(rows.body, unit)
 
 
 def _changed(body: Body, path: Path) -> Body:

@@ -8,6 +8,7 @@ stages take does.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import duckdb
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengshu.cleanroom import proof
-from chengshu.cleanroom.relation import Summary, Unique, VettedQuery
+from chengshu.cleanroom.relation import Body, Summary, Unique, VettedQuery
 from chengshu.cleanroom.rendering import (
     ROWS,
     count_column,
@@ -37,13 +38,22 @@ from chengshu.cleanroom.rendering import (
 
 Ask = Callable[[str], pa.Table]
 """Runs one generated SELECT and returns all of its rows."""
-_BLOCK = 64
-"""Rows that stand together in a source are often of one unit; small blocks show more of them."""
+_BLOCK, _MOST_BLOCKS = 64, 4000
+"""Rows that stand together in a source are often of one unit; small blocks show more of them, but many cost time to put together."""
+_FEW_ROWS = 200_000
+"""Up to so many rows behind all groups, counting every unit together costs less than another run for each count."""
 
 
 def computed(query: VettedQuery, tables: Mapping[str, pa.Table], *, database: duckdb.DuckDBPyConnection, ask: Ask) -> pa.Table:
     """Return the summary of ``query`` with its hidden columns, over the tables that ``database`` has under their product names."""
-    return _Stages(query.summary, tables, database, ask, max((gate.minimum for gate in query.gates), default=1)).run()
+    summary, standing = proof.merged(query.summary, lambda product, column: tables[product].column(column).null_count == 0)
+    known = _Stages(summary, tables, database, ask, max((gate.minimum for gate in query.gates), default=1)).run(
+        tuple(dict.fromkeys(standing.values()))
+    )
+    for place, other in standing.items():
+        if place != other:
+            known = known.append_column(count_name(place), known.column(count_name(other)))
+    return known
 
 
 def worth_staging(summary: Summary) -> bool:
@@ -59,25 +69,32 @@ class _Stages:
     ask: Ask
     minimum: int
 
-    def run(self) -> pa.Table:
+    def run(self, counted: tuple[int, ...]) -> pa.Table:
+        """Return the summary with the counts at the places ``counted``, and none of the others that are of distinct units."""
         known = self.ask(self._first())
-        counted = proof.counted(self.summary)
+        names = [count_name(place) for place in counted]
         part = self._part(known, counted)
         if part is None:
-            bounds = {count_name(place): pa.array([0] * known.num_rows, pa.int64()) for place in counted}
+            bounds = {name: pa.array([0] * known.num_rows, pa.int64()) for name in names}
             known = pa.table({**{name: known.column(name) for name in known.column_names}, **bounds})
         else:
-            known = self._joined(known, self._sampled(counted, part), [count_name(place) for place in counted])
-        for place in counted:
-            still = self._open(known, place)
+            known = self._joined(known, self._sampled(counted, part), names)
+        for places in self._together(known, counted):
+            still = self._open(known, places)
             if still.num_rows:
-                exact = self._exact(place, self._groups(still))
-                known = self._joined(known, exact, [count_name(place)])
+                known = self._joined(known, self._exact(places, still, known), [count_name(place) for place in places])
         for place, _ in enumerate(self.summary.dominances):
             self.database.register("__open", self._groups(self._large(known)))
             marks = self.ask(dominance_sql(self.summary, place, among="__open"))
             known = self._joined(known, marks, [dominance_name(place)])
         return known
+
+    def _together(self, known: pa.Table, counted: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Yield the places to count in one run: all where few rows are behind the groups, else one after the other."""
+        if counted and (pc.sum(known.column(ROWS)).as_py() or 0) <= _FEW_ROWS:
+            yield counted
+        else:
+            yield from ((place,) for place in counted)
 
     def _first(self) -> str:
         """Return the question with its cheap columns only, and what whole products say about their keys."""
@@ -116,12 +133,13 @@ class _Stages:
         self.database.execute(f"CREATE SCHEMA {schema}")
         self.database.execute(f"CREATE VIEW {schema}.{name} AS SELECT * FROM __sample")  # noqa: S608  # generated names
         columns = group_columns(self.summary) + [count_column(place, self.summary.counts[place]) for place in counted]
-        return self.ask(grouped_sql(self.summary, columns, body=proof.sampled(self.summary.body, leaf)))
+        return self.ask(grouped_sql(self.summary, columns, body=proof.sampled(self._counted_body(counted), leaf)))
 
-    def _open(self, known: pa.Table, place: int) -> pa.Table:
-        """Return the groups that could pass but for the bound of this count, which does not say yet whether they do."""
+    def _open(self, known: pa.Table, places: tuple[int, ...]) -> pa.Table:
+        """Return the groups that could pass but for the bound of one of these counts, which does not say yet whether they do."""
         large = self._large(known)
-        return large.filter(pc.less(large.column(count_name(place)), self.summary.counts[place].minimum))
+        still = [pc.less(large.column(count_name(place)), self.summary.counts[place].minimum) for place in places]
+        return large.filter(reduce(pc.or_, still))
 
     def _large(self, known: pa.Table) -> pa.Table:
         return known.filter(pc.greater_equal(known.column(ROWS), self.minimum))
@@ -129,14 +147,26 @@ class _Stages:
     def _groups(self, rows: pa.Table) -> pa.Table:
         return rows.select([f"g{one}" for one, _ in enumerate(self.summary.groups)] or [ROWS])
 
-    def _exact(self, place: int, still: pa.Table) -> pa.Table:
-        """Return one count of the open groups, exactly. Listing each unit of a group once first is half the cost of COUNT(DISTINCT)."""
-        self.database.register("__open", still)
-        columns = [*group_columns(self.summary), unit_column(self.summary.counts[place])]
-        rows = select_sql(self.summary, columns, among="__open").replace("SELECT", "SELECT DISTINCT", 1)
+    def _exact(self, places: tuple[int, ...], still: pa.Table, known: pa.Table) -> pa.Table:
+        """Return counts of the open groups, exactly. Listing each unit of a group once first is half the cost of COUNT(DISTINCT)."""
+        among = None
+        if still.num_rows < known.num_rows:
+            among = "__open"
+            self.database.register(among, self._groups(still))
+        body = self._counted_body(places)
+        if len(places) > 1:
+            columns = group_columns(self.summary) + [count_column(place, self.summary.counts[place]) for place in places]
+            return self.ask(grouped_sql(self.summary, columns, body=body, among=among))
+        columns = [*group_columns(self.summary), unit_column(self.summary.counts[places[0]])]
+        rows = select_sql(self.summary, columns, body=body, among=among).replace("SELECT", "SELECT DISTINCT", 1)
         groups = [f"g{one}" for one, _ in enumerate(self.summary.groups)]
-        listed = ", ".join([*groups, f"COUNT(u) AS {count_name(place)}"])
+        listed = ", ".join([*groups, f"COUNT(u) AS {count_name(places[0])}"])
         return self.ask(f"SELECT {listed} FROM ({rows})" + (f" GROUP BY {', '.join(groups)}" if groups else ""))  # noqa: S608  # generated names
+
+    def _counted_body(self, places: tuple[int, ...]) -> Body:
+        """Return the body to count units over: without numbers for records, which keep filters from the sources, where none is a unit."""
+        units = [unit for place in places if (unit := self.summary.counts[place].of) is not None]
+        return self.summary.body if any(proof.is_number(self.summary.body, unit) for unit in units) else proof.unnumbered(self.summary.body)
 
     def _joined(self, known: pa.Table, found: pa.Table, names: list[str]) -> pa.Table:
         """Return what is known of every group, with the hidden columns ``names`` as just found where they were looked for."""
@@ -169,13 +199,14 @@ def _follows(chunk: pa.Array, last: pa.Scalar | None) -> bool:
 
 def _blocks_of(table: pa.Table, *, share: float) -> pa.Table:
     """Return small blocks of rows from all over a table, about so large a share of it."""
-    return pa.Table.from_batches(list(_blocks(table, step=max(round(_BLOCK / share), _BLOCK))), schema=table.schema).combine_chunks()
+    block = max(_BLOCK, round(table.num_rows * share / _MOST_BLOCKS))
+    return pa.Table.from_batches(list(_blocks(table, block, step=max(round(block / share), block))), schema=table.schema).combine_chunks()
 
 
-def _blocks(table: pa.Table, *, step: int) -> Iterator[pa.RecordBatch]:
+def _blocks(table: pa.Table, block: int, *, step: int) -> Iterator[pa.RecordBatch]:
     before, due = 0, 0
     for batch in table.to_batches():
         while due < before + batch.num_rows:
-            yield batch.slice(max(due - before, 0), _BLOCK)
+            yield batch.slice(max(due - before, 0), block)
             due += step
         before += batch.num_rows
