@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.judging import BUILD, PROMISES, RECORDED, ROOT, broken
 
 HERE = Path(__file__).parent
-SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence", "dsp", "cleanroom")
+SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence", "dsp", "planning", "cleanroom", "tpch")
 
 
 def found_from_here() -> dict[str, str]:
@@ -32,7 +32,8 @@ def main() -> int:
     for script in SCRIPTS:
         print(f"== {script}", flush=True)
         file = folder / f"{script}.json"
-        done = subprocess.run([sys.executable, str(HERE / f"{script}.py"), "--out", str(file)], env=found_from_here(), check=False)
+        place = HERE / script if (HERE / script).is_dir() else HERE / f"{script}.py"
+        done = subprocess.run([sys.executable, str(place), "--out", str(file)], env=found_from_here(), check=False)
         if done.returncode == 0:
             results[script] = json.loads(file.read_text(encoding="utf-8"))
     print("== multiplier is not run here: it needs SUMO (requirements/sumo.txt); see benchmarks/sumo/README.md")

@@ -1,17 +1,19 @@
 """The price of the clean room: questions vetted and gated against the same questions given to DuckDB, in one run.
 
-    python -m benchmarks.cleanroom [--out build/bench/cleanroom.json] [--rows 10000000] [--scale 1] [--rounds 5] [--threads 2]
+    python -m benchmarks.cleanroom [--out build/bench/cleanroom.json] [--rows 10000000] [--counted-rows 10000000]
+                                   [--federated-rows 400000] [--rounds 5] [--threads 2]
 
-Both sides read the same Arrow tables with the same number of threads. Each round runs them one after the other; a ratio is the median
-over the rounds of each round's ratio of wall times, and the same of processor times stands beside it. Ours is everything after vetting:
-a locked-down database of its own, hidden columns, release gate; DuckDB is given the plain SQL in a database that is open already.
+Both sides read the same Arrow tables with the same threads and memory. Each round runs them one after the other; a ratio is the median
+over the rounds of each round's ratio of wall times, and the same of processor times stands beside it, with the load of the machine. Ours
+is everything after vetting: a locked-down database of its own, hidden columns, release gate; DuckDB is given the plain SQL in a database
+that is open already.
 
-- *made-up trips* (seeded, of nobody): a count and a sum over 1000 groups; with a threshold on rows; clipped with a threshold on people;
-  and that with every person counted (``counted``), which is what the proof saves;
-- *TPC-H* by ``tpchgen-cli`` (Apache-2.0): which of the 22 queries vetting refuses and by which rule, and forms of some that it allows.
-  They are not TPC results: the queries are changed;
+- *made-up trips* (seeded, of nobody): a count and a sum over 1000 groups; with a threshold on rows; clipped; clipped with a threshold on
+  people; beside them DuckDB alone with the clipping written into its SQL (``duckdb_clipping``), which is what no room could save, and over
+  a Parquet file in place; and, on ``--counted-rows``, every person counted (``counted``), which is what the proof saves;
+- *federated*: four holders' products against one holder's, on real nodes (:mod:`benchmarks.federated`);
 - *memory*: a question over an Arrow file of four times the engine's limit, with groups that do not fit: own memory and spill are watched;
-- *vetting*: a question of 200 lines.
+- *vetting*: a question of 200 lines. Reading, vetting and planning together: :mod:`benchmarks.planning`; TPC-H: :mod:`benchmarks.tpch`.
 """
 
 import argparse
@@ -21,34 +23,32 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from benchmarks.federated import federated_price
 from benchmarks.judging import BUILD, machine, record
+from benchmarks.ratios import MEMORY, Terms, beside, load, plain, spent, vetted
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
 from chengshu.cleanroom.engines.process import open_table
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import Released, release
 from chengshu.cleanroom.vetting import vet
 from chengshu.kernel.refusal import Refused
 
-HERE = Path(__file__).parent
 K = 10
 GROUPS = 1000
 LIMIT_MIB = 128
-Terms = Mapping[str, ProductTerms]
+CLIP = "CASE WHEN fare < CAST(0 AS DOUBLE) THEN CAST(0 AS DOUBLE) WHEN fare > CAST(100 AS DOUBLE) THEN CAST(100 AS DOUBLE) ELSE fare END"
 TRIPS_SQL = "SELECT grp, COUNT(*) AS n, SUM(fare) AS total FROM town.trips GROUP BY grp"
+CLIPPED_SQL = TRIPS_SQL.replace("SUM(fare)", f"SUM({CLIP})")
 
 
 def trips(rows: int) -> pa.Table:
@@ -73,67 +73,40 @@ def trip_terms(*, unit: str | None, clipped: bool) -> Terms:
     return {"town.trips": ProductTerms(Schema("town.trips", columns, unit, K))}
 
 
-def vetted(sql: str, terms: Terms) -> VettedQuery:
-    """The question, which must be allowed."""
-    query = vet(sql, terms)
-    if isinstance(query, Refused):
-        raise SystemExit(f"expected a question that vetting allows, got the refusal {query.rule}")
-    return query
-
-
-def spent(act: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor seconds of an act."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    act()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def beside(raw: Callable[[], object], ours: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Any]:
-    """Median seconds of ``raw``, and of each of ``ours`` the median of its ratio to it, round by round."""
-    raw()  # touch what is read before timing
-    raws, others = [], {name: [] for name in ours}
-    for _ in range(rounds):
-        first = spent(raw)
-        raws.append(first)
-        for name, act in ours.items():
-            second = spent(act)
-            others[name].append((second[0] / first[0], second[1] / first[1]))
-    told: dict[str, Any] = {"raw_s": round(median(one[0] for one in raws), 4), "raw_cpu_s": round(median(one[1] for one in raws), 4)}
-    for name, ratios in others.items():
-        told[name] = {"wall": round(median(one[0] for one in ratios), 2), "cpu": round(median(one[1] for one in ratios), 2)}
-    return told
-
-
-@contextmanager
-def plain(tables: Mapping[str, pa.Table], *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB as anybody would use it, with the tables under their product names."""
-    with duckdb.connect(":memory:") as database:
-        database.execute("SET threads = ?", [threads])
-        for place, (product, table) in enumerate(tables.items()):
-            party, name = product.split(".")
-            database.register(f"in{place}", table)
-            database.execute(f"CREATE SCHEMA IF NOT EXISTS {party}")
-            database.execute(f"CREATE VIEW {party}.{name} AS SELECT * FROM in{place}")  # noqa: S608  # names of this file
-        yield database
-
-
-def gate_price(rows: int, *, rounds: int, threads: int) -> dict[str, Any]:
-    """What a threshold on rows costs, and clipping with a threshold on people, proved and counted."""
+def gate_price(rows: int, *, rounds: int, threads: int, folder: Path) -> dict[str, Any]:
+    """What a threshold on rows costs, and clipping, and clipping with a threshold on people that is proved."""
     tables = {"town.trips": trips(rows)}
-    engine = DuckDBEngine("4GB", threads, 3600.0)
-    counting = DuckDBEngine("4GB", threads, 3600.0, staged_from=sys.maxsize)
-    by_rows = vetted(TRIPS_SQL, trip_terms(unit=None, clipped=False))
-    by_people = vetted(TRIPS_SQL, trip_terms(unit="person", clipped=True))
+    file = folder / "trips.parquet"
+    pq.write_table(tables["town.trips"], file)
+    in_place = TRIPS_SQL.replace("town.trips", f"'{file}'")
+    engine = DuckDBEngine(MEMORY, threads, 3600.0)
+    by_rows, clipped, by_people = (
+        vetted(TRIPS_SQL, trip_terms(unit=unit, clipped=clips)) for unit, clips in ((None, False), (None, True), ("person", True))
+    )
     with plain(tables, threads=threads) as database:
         acts = {
             "rows": lambda: release(engine.run(by_rows, tables), query=by_rows),
+            "clip_and_rows": lambda: release(engine.run(clipped, tables), query=clipped),
             "clip_and_people": lambda: release(engine.run(by_people, tables), query=by_people),
+            "duckdb_clipping": lambda: database.sql(CLIPPED_SQL).to_arrow_table(),
+            "duckdb_over_parquet": lambda: database.sql(in_place).to_arrow_table(),
         }
         told = beside(lambda: database.sql(TRIPS_SQL).to_arrow_table(), acts, rounds=rounds)
-        counted = spent(lambda: counting.run(by_people, tables))
-    proved, exact = (release(one.run(by_people, tables), query=by_people) for one in (engine, counting))
-    told["counted"] = {"wall": round(counted[0] / told["raw_s"], 1), "cpu": round(counted[1] / told["raw_cpu_s"], 1)}
-    return {"trips": rows, "groups": GROUPS, "people": rows // 20, **told, "groups_that_differ": _differing(proved, exact)}
+    file.unlink()
+    return {"trips": rows, "groups": GROUPS, "people": rows // 20, **told}
+
+
+def counted_price(rows: int, *, threads: int) -> dict[str, Any]:
+    """What counting every person costs, and in how many groups its answer differs from that with a proof."""
+    tables = {"town.trips": trips(rows)}
+    by_people = vetted(TRIPS_SQL, trip_terms(unit="person", clipped=True))
+    counting = DuckDBEngine(MEMORY, threads, 3600.0, staged_from=sys.maxsize)
+    exact: list[Released | Refused] = []
+    with plain(tables, threads=threads) as database:
+        acts = {"counted": lambda: exact.append(release(counting.run(by_people, tables), query=by_people))}
+        told = beside(lambda: database.sql(TRIPS_SQL).to_arrow_table(), acts, rounds=1)
+    proved = release(DuckDBEngine(MEMORY, threads, 3600.0).run(by_people, tables), query=by_people)
+    return {"trips": rows, "groups": GROUPS, "people": rows // 20, **told, "groups_that_differ": _differing(proved, exact[0])}
 
 
 def _differing(one: Released | Refused, other: Released | Refused) -> int:
@@ -143,76 +116,6 @@ def _differing(one: Released | Refused, other: Released | Refused) -> int:
     pairs = (set(zip(*(answer.table.column(name).to_pylist() for name in ("grp", "n")), strict=True)) for answer in (one, other))
     first, second = pairs
     return len(first ^ second)
-
-
-PROTECTED = {"customer": "c_custkey", "orders": "o_custkey", "lineitem": "l_orderkey"}
-GROUPED = ("n_name", "o_orderpriority", "o_orderdate", "l_returnflag", "l_linestatus", "l_shipmode", "l_shipdate")
-MEASURED = ("l_quantity", "l_extendedprice", "l_tax", "o_totalprice", "c_acctbal")
-
-
-def tpch_terms(tables: Mapping[str, pa.Table]) -> Terms:
-    """Terms on TPC-H: customers and their orders are protected with k = 10, the rest is public reference data."""
-    terms = {}
-    for product, table in tables.items():
-        name = product.partition(".")[2]
-        columns = tuple(Column(one.name, _type(one.type), _role(name, one.name)) for one in table.schema)
-        terms[product] = ProductTerms(Schema(product, columns, PROTECTED.get(name), K if name in PROTECTED else 1))
-    return terms
-
-
-def _type(kind: pa.DataType) -> ColumnType:
-    if pa.types.is_integer(kind):
-        return ColumnType.INTEGER
-    if pa.types.is_decimal(kind):
-        return ColumnType.DECIMAL
-    return ColumnType.DATE if pa.types.is_date(kind) else ColumnType.TEXT
-
-
-def _role(table: str, column: str) -> Role:
-    if table not in PROTECTED:
-        return Role.FREE
-    if column.endswith("key"):
-        return Role.KEY
-    if column in GROUPED:
-        return Role.GROUP
-    return Role.MEASURE if column in MEASURED else Role.FILTER
-
-
-def questions(file: str) -> dict[str, str]:
-    """The queries of a file, each after a comment that names it."""
-    lines = (HERE / "tpch" / file).read_text(encoding="utf-8").splitlines()
-    return {name.removeprefix("-- "): sql for name, sql in zip(lines[::2], lines[1::2], strict=True)}
-
-
-def tpch_price(scale: float, *, rounds: int, threads: int, folder: Path) -> dict[str, Any]:
-    """Which TPC-H queries are refused and why, and what the vetted ones cost beside DuckDB."""
-    generator = Path(sys.executable).with_name("tpchgen-cli")
-    words = [str(generator), "parquet", "-s", str(scale), "--output-dir", str(folder), "--num-threads", str(threads)]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    tables = {f"tpch.{file.stem}": pq.read_table(file) for file in sorted(folder.glob("*.parquet"))}
-    terms = tpch_terms(tables)
-    verdicts = {name: vet(sql, terms) for name, sql in questions("official.sql").items()}
-    refused = {name: one.rule for name, one in verdicts.items() if isinstance(one, Refused)}
-    engine = DuckDBEngine("4GB", threads, 3600.0)
-    priced = {}
-    with plain(tables, threads=threads) as database:
-        for name, sql in questions("vetted.sql").items():
-            query = vetted(sql, terms)
-            acts = {"ours": lambda query=query: release(engine.run(query, tables), query=query)}
-            priced[name] = beside(lambda sql=sql: database.sql(sql).to_arrow_table(), acts, rounds=rounds)
-            priced[name]["ended"] = _ended(release(engine.run(query, tables), query=query))
-    of_all = {kind: round(median(one["ours"][kind] for one in priced.values()), 2) for kind in ("wall", "cpu")}
-    return {
-        "scale": scale,
-        "official_refused_by": refused,
-        "official_allowed": len(verdicts) - len(refused),
-        "vetted": priced,
-        "median": of_all,
-    }
-
-
-def _ended(verdict: Released | Refused) -> str:
-    return f"{verdict.table.num_rows} rows" if isinstance(verdict, Released) else verdict.rule
 
 
 def memory_price(folder: Path) -> dict[str, Any]:
@@ -277,7 +180,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=BUILD / "cleanroom.json")
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--counted-rows", type=int, default=10_000_000)
+    parser.add_argument("--federated-rows", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--watch", type=Path, help=argparse.SUPPRESS)
@@ -285,15 +189,21 @@ def main() -> None:
     if options.watch:
         record(options.out, watched(options.watch))
         return
-    before = os.getloadavg()[0]
-    result: dict[str, Any] = {"rounds": options.rounds, "threads": options.threads, "trips_are": "made up, of nobody"}
+    rounds, threads = options.rounds, options.threads
+    result: dict[str, Any] = {
+        "rounds": rounds,
+        "threads": threads,
+        "memory": MEMORY,
+        "trips_are": "made up, of nobody",
+        "load_before": load(),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        result["gate"] = gate_price(options.rows, rounds=options.rounds, threads=options.threads)
-        result["tpch"] = tpch_price(options.scale, rounds=options.rounds, threads=options.threads, folder=Path(folder))
-        result["memory"] = memory_price(Path(folder))
-        result["vetting"] = vetting_price(rounds=options.rounds)
-    load = {"load_before": round(before, 1), "load_after": round(os.getloadavg()[0], 1)}
-    record(options.out, {**result, **load, **machine("duckdb", "pyarrow", "sqlglot")})
+        result["gate"] = gate_price(options.rows, rounds=rounds, threads=threads, folder=Path(folder))
+        result["every_person"] = counted_price(options.counted_rows, threads=threads)
+        result["federated"] = federated_price(options.federated_rows, rounds=rounds, threads=threads, folder=Path(folder))
+        result["memory_bound"] = memory_price(Path(folder))
+        result["vetting"] = vetting_price(rounds=rounds)
+    record(options.out, {**result, "load_after": load(), **machine("duckdb", "pyarrow", "sqlglot")})
 
 
 if __name__ == "__main__":

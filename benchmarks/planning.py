@@ -6,6 +6,7 @@ what the promise is about, since a busy machine makes the other as long as it li
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,16 @@ def main() -> None:
         firm = town(space)
         questions = {name: measured(firm, sql, rounds=options.rounds) for name, sql in QUESTIONS.items()}
     worst = max(one["cpu_ms"]["p95"] for one in questions.values())
-    record(options.out, {"lines": LINES, "questions": questions, "worst_cpu_ms_p95": worst, **machine("sqlglot", "pyarrow")})
+    record(
+        options.out,
+        {
+            "lines": LINES,
+            "questions": questions,
+            "worst_cpu_ms_p95": worst,
+            "load": round(os.getloadavg()[0], 1),
+            **machine("sqlglot", "pyarrow"),
+        },
+    )
 
 
 def town(space: Space) -> Node:

@@ -1,0 +1,1 @@
+"""TPC-H by ``tpchgen-cli``: which queries vetting refuses, and what forms of them cost that it allows."""
