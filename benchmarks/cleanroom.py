@@ -1,6 +1,6 @@
 """The price of the clean room: questions vetted and gated against the same questions given to DuckDB, in one run.
 
-    python -m benchmarks.cleanroom [--out build/bench/cleanroom.json] [--rows 10000000] [--counted-rows 10000000]
+    python -m benchmarks.cleanroom [--out build/bench/cleanroom.json] [--rows 100000000] [--counted-rows 10000000]
                                    [--federated-rows 400000] [--rounds 5] [--threads 2]
 
 Both sides read the same Arrow tables with the same threads and memory. Each round runs them one after the other; a ratio is the median
@@ -179,7 +179,7 @@ def main() -> None:
     """Measure everything and keep the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=BUILD / "cleanroom.json")
-    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--counted-rows", type=int, default=10_000_000)
     parser.add_argument("--federated-rows", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=5)

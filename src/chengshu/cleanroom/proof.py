@@ -29,6 +29,8 @@ SAMPLE = "__sample.rows"
 _TIMES = 8
 """How many rows of a small group the part should hold for each unit that is to be proved."""
 _LEAST, _MOST = 0.005, 0.2
+_ENOUGH_ROWS = 100_000
+"""Of a large source so many rows are a part to start from, however small a share they are."""
 Path = tuple[int, ...]
 
 
@@ -63,13 +65,13 @@ def sampled(body: Body, leaf: Leaf) -> Body:
     return _changed(body, leaf.path)
 
 
-def share(smallest: int, *, minimum: int) -> float | None:
+def share(smallest: int, *, minimum: int, rows: int) -> float | None:
     """Return the share of the rows to make a proof from, or None where so much would be needed that counting is cheaper.
 
-    ``smallest`` is the number of rows of a small group, ``minimum`` the units to be proved.
+    ``smallest`` is the number of rows of a small group, ``minimum`` the units to be proved, ``rows`` the size of the source.
     """
     wanted = _TIMES * minimum / max(smallest, 1)
-    return None if wanted > _MOST else max(wanted, _LEAST)
+    return None if wanted > _MOST else max(wanted, min(_LEAST, _ENOUGH_ROWS / rows))
 
 
 def unique_keys(summary: Summary) -> Mapping[int, tuple[Unique, ...]]:
@@ -101,33 +103,35 @@ def merged(summary: Summary, never_missing: Callable[[str, str], bool]) -> tuple
     """Return ``summary`` with every count of units that another one always equals put to that one, by place, and where each was put.
 
     Keys that an inner join holds equal show the same units; so do all rows and those with a value, where ``never_missing`` says of a
-    product and its column that every record has one and no left join could leave one out. What stands for several is to be as
-    large as the strictest of them asks.
+    product and its column that every record has one and no left join could leave one out: no count looks for values then. What
+    stands for several is to be as large as the strictest of them asks.
     """
     every = counted(summary)
-    shown = {place: _shown(summary.body, summary.counts[place], never_missing) for place in every}
+    counts = [replace(count, present=_looked_for(summary.body, count, never_missing)) for count in summary.counts]
+    shown = {place: (_equal_to(summary.body, counts[place].of), counts[place].present) for place in every}
     first = {place: next(other for other in every if shown[other] == shown[place]) for place in every}
-    counts = list(summary.counts)
     for place in set(first.values()):
-        strictest = max(summary.counts[other].minimum for other in every if first[other] == place)
-        present = counts[place].present if shown[place][1] is not None else None
-        counts[place] = replace(counts[place], minimum=strictest, present=present)
+        strictest = max(counts[other].minimum for other in every if first[other] == place)
+        counts[place] = replace(counts[place], minimum=strictest)
     return replace(summary, counts=tuple(counts)), first
 
 
-def _shown(body: Body, count: UnitCount, never_missing: Callable[[str, str], bool]) -> tuple[frozenset[Ref | None], Ref | None]:
-    """What a row shows to a count: the columns that are all equal to the unit, and the column that must have a value."""
-    equal: set[Ref | None] = {count.of}
+def _looked_for(body: Body, count: UnitCount, never_missing: Callable[[str, str], bool]) -> Ref | None:
+    """Return the column that must have a value for a row to count; None where every row has one."""
+    present = count.present
+    if present is None or any(join.kind is not JoinKind.INNER for join in body.joins):
+        return present
+    source = body.at(int(present.source.removeprefix("t")))
+    return None if isinstance(source, Table) and never_missing(source.product, present.column) else present
+
+
+def _equal_to(body: Body, unit: Ref | None) -> frozenset[Ref | None]:
+    """Return the columns that are equal to a unit's in every row, it among them."""
+    equal: set[Ref | None] = {unit}
     inner = [set(pair) for join in body.joins if join.kind is JoinKind.INNER for pair in join.on]
     while any(pair & equal and not pair <= equal for pair in inner):
         equal |= {ref for pair in inner if pair & equal for ref in pair}
-    is_inner = all(join.kind is JoinKind.INNER for join in body.joins)
-    present = count.present
-    if present is not None and is_inner:
-        source = body.at(int(present.source.removeprefix("t")))
-        if isinstance(source, Table) and never_missing(source.product, present.column):
-            present = None
-    return frozenset(equal), present
+    return frozenset(equal)
 
 
 def _unnumbered(source: Source) -> Source:

@@ -233,8 +233,18 @@ def test_units_of_a_sub_query_that_no_column_identifies_are_counted_in_stages_to
     assert group["__n0"] >= K
 
 
-@pytest.mark.parametrize(("smallest", "expected"), [(0, None), (10, None), (10_000, 0.005), (1000, 0.024)])
+@pytest.mark.parametrize(
+    ("smallest", "rows", "expected"),
+    [
+        (0, 10**6, None),
+        (10, 10**6, None),
+        (10_000, 10**6, 0.005),
+        (1000, 10**6, 0.024),
+        (10**5, 10**8, 0.001),
+        (10_000, 10**9, 0.0024),
+    ],
+)
 def test_a_part_is_as_large_as_small_groups_need_and_none_where_it_would_be_most_of_the_whole(
-    smallest: int, expected: float | None
+    smallest: int, rows: int, expected: float | None
 ) -> None:
-    assert proof.share(smallest, minimum=3) == expected
+    assert proof.share(smallest, minimum=3, rows=rows) == expected

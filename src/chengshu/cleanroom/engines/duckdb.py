@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from chengshu.cleanroom.engines.staged import computed, worth_staging
+from chengshu.cleanroom.engines.staged import computed
 from chengshu.cleanroom.model import Column, ColumnType
 from chengshu.cleanroom.relation import Input, VettedQuery
 from chengshu.cleanroom.rendering import identifier
@@ -113,7 +113,7 @@ class DuckDBEngine:
 
     def _result(self, query: VettedQuery, tables: Mapping[str, pa.Table], database: duckdb.DuckDBPyConnection) -> pa.Table | None:
         few = sum(table.num_rows for table in tables.values()) < self._staged_from
-        if few or query.protection is not None or not worth_staging(query.summary):
+        if few or query.protection is not None:
             return _answer(database, query.sql)
         return computed(query, tables, database=database, ask=lambda sql: _few(_answer(database, sql)))
 

@@ -56,11 +56,6 @@ def computed(query: VettedQuery, tables: Mapping[str, pa.Table], *, database: du
     return known
 
 
-def worth_staging(summary: Summary) -> bool:
-    """Say whether a question has a hidden column that costs more than a count of rows."""
-    return bool(proof.counted(summary) or summary.singles or summary.uniques or summary.dominances)
-
-
 @dataclass(frozen=True, slots=True)
 class _Stages:
     summary: Summary
@@ -122,7 +117,8 @@ class _Stages:
         rows = rows[rows >= self.minimum]
         if leaf is None or not counted or not len(rows):
             return None
-        share = proof.share(int(np.quantile(rows, 0.1)), minimum=max(self.summary.counts[place].minimum for place in counted))
+        minimum = max(self.summary.counts[place].minimum for place in counted)
+        share = proof.share(int(np.quantile(rows, 0.1)), minimum=minimum, rows=self.tables[leaf.product].num_rows)
         return None if share is None else (leaf, share)
 
     def _sampled(self, counted: tuple[int, ...], part: tuple[proof.Leaf, float]) -> pa.Table:
