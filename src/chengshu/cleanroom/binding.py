@@ -4,7 +4,7 @@ This is the second wall: it builds only what it understands and leaves by Invali
 rules refuses a question rather than running it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -49,6 +49,8 @@ AGGREGATES: Mapping[type[exp.Expr], Aggregate] = {
 }
 OPERATORS: Mapping[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 
+_Owners = Sequence[tuple[int, ...]]
+
 
 def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary, Finish]:
     """Return what an engine computes and what is done after release; raise Invalid for whatever is not understood."""
@@ -59,7 +61,8 @@ def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary,
     after = _After(query, body, groups)
     finish = after.finish()
     measures = tuple(after.measures)
-    counts, singles = _counts(measures, after.owners, units), _singles(measures, after.owners, units)
+    counts = _counts(measures, after.owners, units)
+    singles = _singles(measures, after.owners, units) if rows.numbered else ()
     weighed = any(_weighs(measure) for measure in measures)
     dominances = _dominances(measures, after.owners, units, terms)
     return Summary(groups, measures, counts, singles, uniques(query, terms) if weighed else (), body, dominances), finish
@@ -86,7 +89,8 @@ class _After:
     groups: tuple[Scalar, ...]
     measures: dict[Measure, int] = field(default_factory=dict)
     """Each once, with its place."""
-    owners: list[int] = field(default_factory=list)
+    owners: list[tuple[int, ...]] = field(default_factory=list)
+    """Of each measure the places of the units of those products whose values it is over."""
 
     def finish(self) -> Finish:
         outputs = tuple(
@@ -130,10 +134,10 @@ class _After:
         return GroupValue(self.groups.index(scalar)) if scalar in self.groups else None
 
     def _aggregate(self, node: exp.Expr) -> AggregateValue:
-        measure, owner = _measure(node, self.body)
+        measure, owners = _measure(node, self.body)
         if measure not in self.measures:
             self.measures[measure] = len(self.measures)
-            self.owners.append(owner)
+            self.owners.append(owners)
         return AggregateValue(self.measures[measure])
 
     def _condition(self, expression: exp.Expr) -> Condition:
@@ -165,10 +169,10 @@ class _After:
         return bound
 
 
-def _singles(measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit, ...]) -> tuple[Single, ...]:
+def _singles(measures: tuple[Measure, ...], owners: _Owners, units: tuple[Unit, ...]) -> tuple[Single, ...]:
     """Return the marks that the gate needs after a join: for each sum, mean and count of values, that no record repeats."""
     wanted = []
-    for measure, owner in zip(measures, owners, strict=True):
+    for measure, owner in _owned(measures, owners):
         record = units[owner].record
         if _weighs(measure) and measure.of is not None and record is not None:
             wanted.append(Single(units[owner].product, record, measure.of))
@@ -176,16 +180,22 @@ def _singles(measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit
 
 
 def _dominances(
-    measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit, ...], terms: Mapping[str, ProductTerms]
+    measures: tuple[Measure, ...], owners: _Owners, units: tuple[Unit, ...], terms: Mapping[str, ProductTerms]
 ) -> tuple[Dominance, ...]:
     """Return the marks that the gate needs where an owner does not want sums, or means, which are sums, that one unit makes up."""
     wanted = []
-    for measure, owner in zip(measures, owners, strict=True):
+    for measure, owner in _owned(measures, owners):
         unit = units[owner]
         percent = terms[unit.product].schema.dominance_percent
         if percent is not None and measure.of is not None and measure.function in {Aggregate.SUM, Aggregate.AVG}:
-            wanted.append(Dominance(unit.product, percent, measure.of, unit.ref, measure.column))
+            record = unit.record if unit.parted else None
+            wanted.append(Dominance(unit.product, percent, measure.of, unit.ref, measure.column, record))
     return tuple(dict.fromkeys(wanted))
+
+
+def _owned(measures: tuple[Measure, ...], owners: _Owners) -> Iterable[tuple[Measure, int]]:
+    """Return each measure with each product whose values it is over."""
+    return ((measure, one) for measure, each in zip(measures, owners, strict=True) for one in each)
 
 
 def _weighs(measure: Measure) -> bool:
@@ -193,21 +203,21 @@ def _weighs(measure: Measure) -> bool:
     return measure.function in {Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG} and not measure.distinct
 
 
-def _counts(measures: tuple[Measure, ...], owners: list[int], units: tuple[Unit, ...]) -> tuple[UnitCount, ...]:
+def _counts(measures: tuple[Measure, ...], owners: _Owners, units: tuple[Unit, ...]) -> tuple[UnitCount, ...]:
     """Return the counts that the gate needs: the units of each product, and those with a value for each measure."""
     wanted = [UnitCount(unit.product, unit.minimum, unit.ref, None) for unit in units]
-    for measure, owner in zip(measures, owners, strict=True):
+    for measure, owner in _owned(measures, owners):
         unit = units[owner]
         if measure.of is not None and measure.of != unit.ref:
             wanted.append(UnitCount(unit.product, unit.minimum, unit.ref, measure.of))
     return tuple(dict.fromkeys(one for one in wanted if one.minimum > 1))
 
 
-def _measure(node: exp.Expr, body: Body) -> tuple[Measure, int]:
+def _measure(node: exp.Expr, body: Body) -> tuple[Measure, tuple[int, ...]]:
     function = AGGREGATES[type(node)]
     argument = node.this
     if isinstance(argument, exp.Star) and function is Aggregate.COUNT and not node.expressions:
-        return Measure(function, None, distinct=False, column=None), 0
+        return Measure(function, None, distinct=False, column=None), (0,)
     distinct = isinstance(argument, exp.Distinct)
     if distinct and (function is not Aggregate.COUNT or len(argument.expressions) != 1 or argument.args.get("on")):
         raise not_understood("COUNT(DISTINCT one column)")
@@ -217,7 +227,9 @@ def _measure(node: exp.Expr, body: Body) -> tuple[Measure, int]:
     one = found_of(column)
     if function not in one.origin.column.permitted or (one.origin.bucketed and function is not Aggregate.COUNT):
         raise not_understood("an aggregate that the column's owner permits")
-    return Measure(function, ref_of(one, body), distinct, _clip(one.origin)), one.origin.unit
+    if distinct and one.origin.parts:
+        raise not_understood("a number of different values of one product")
+    return Measure(function, ref_of(one, body), distinct, _clip(one.origin)), one.origin.owners
 
 
 def _clip(origin: Origin) -> Column | None:

@@ -4,16 +4,17 @@ Two answers whose conditions differ tell, subtracted, about the rows that only o
 may belong to fewer units than a group must have. The verdict is no oracle of its own: it is the gate's verdict on the difference, which the
 asker may ask for as a question, and none, one and too few units get the same. Only forms are looked at to say that there is no difference.
 
-What is compared: questions with the same FROM and JOIN (sub-queries of plain rows aside), two at a time. Several answers that are combined,
+What is compared: questions with the same FROM and JOIN (sub-queries of plain rows aside), two at a time; a UNION ALL part by part, as the
+questions that it puts to each product, since who knows the other parts subtracts them. Several answers that are combined,
 and the same rows reached by other joins, are not found; against those only a privacy budget helps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, select
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, UniqueConstraint, select
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill, Stopped, never
@@ -21,7 +22,9 @@ from chengshu.cleanroom.implied import imply
 from chengshu.cleanroom.model import Column as DataColumn
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.normal import inlined, normal, normal_body
+from chengshu.cleanroom.proof import unnumbered
 from chengshu.cleanroom.relation import (
+    ROW_NUMBER,
     AllOf,
     AnyOf,
     Body,
@@ -36,9 +39,12 @@ from chengshu.cleanroom.relation import (
     Summary,
     VettedQuery,
     Within,
+    products,
 )
 from chengshu.cleanroom.relation import Compare as Comparing
+from chengshu.cleanroom.relation import Table as DataTable
 from chengshu.cleanroom.rendering import differences_sql
+from chengshu.cleanroom.unions.separating import separated
 from chengshu.cleanroom.vetting import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.database import Database, add_if_absent, metadata
@@ -52,15 +58,20 @@ asked_questions = Table(
     "asked_questions",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("job", String(64), nullable=False, unique=True),
+    Column("job", String(64), nullable=False),
     Column("consumer", String(256), nullable=False),
     Column("sources", String(80), nullable=False),
     Column("about", String(80), nullable=False),
+    UniqueConstraint("job", "sources"),
     Index("ix_asked_questions_consumer_sources", "consumer", "sources"),
 )
-"""What each consumer asked about which rows, in order: ``sources`` is the digest of FROM and JOIN, ``about`` of condition and groups."""
+"""What each consumer asked about which rows, in order: ``sources`` is the digest of FROM and JOIN, ``about`` of condition and groups.
+
+A question over a UNION ALL is kept once for each part, as what it says about the rows of that part's product.
+"""
 
 
+_Run = Callable[[VettedQuery], pa.Table]
 _NOTHING_AFTER = Finish((), None, (), None, 0)
 
 
@@ -90,16 +101,28 @@ class Pair:
     is_earlier_within: bool
 
 
-def about(query: VettedQuery, *, own: frozenset[str]) -> About:
-    """Return which rows a question is about; ``own`` are products of the asker, which need no protection from it."""
-    counts = [one for one in query.summary.counts if one.present is None and one.product not in own]
+def about(query: VettedQuery, *, own: frozenset[str]) -> tuple[About, ...]:
+    """Return which rows a question is about, for each part of a UNION ALL those of its product.
+
+    ``own`` are products of the asker, which need no protection from it.
+    """
+    return tuple(_about(query, body, own=own) for body in separated(query.summary.body))
+
+
+def _about(query: VettedQuery, whole: Body, *, own: frozenset[str]) -> About:
+    read = frozenset(products(whole))
+    counts = [one for one in query.summary.counts if one.present is None and one.product in read - own]
     refs = [one.of for one in counts if one.of is not None]
-    body, said = inlined(query.summary.body, (*query.summary.groups, *refs))
+    body, said = inlined(whole, (*query.summary.groups, *refs))
     groups, rest = said[: len(query.summary.groups)], iter(said[len(query.summary.groups) :])
     units = tuple(None if one.of is None else next(rest) for one in counts)
+    if not body.joins and isinstance(body.source, DataTable):  # in a union records are numbered that need not be told apart alone
+        body = unnumbered(body)
+        units = tuple(None if isinstance(one, Ref) and one.column == ROW_NUMBER else one for one in units)
     sources = Body(body.source, body.joins, None)
     refs_only = tuple(one if isinstance(one, Ref) else None for one in units)
-    return About(sources, body.where, _conditions(body.where), groups, refs_only, tuple(one.minimum for one in counts), query.inputs)
+    inputs = tuple(one for one in query.inputs if one.product in read)
+    return About(sources, body.where, _conditions(body.where), groups, refs_only, tuple(one.minimum for one in counts), inputs)
 
 
 def _conditions(where: Condition | None) -> frozenset[Condition]:
@@ -145,7 +168,14 @@ class Guard:
         if result.num_rows == 0:
             return result
         own = frozenset(one.alias for one in job.inputs if one.provider == job.consumer)
-        question = about(query, own=own)
+        for question in about(query, own=own):
+            held = self._held(job, question, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped))
+            if isinstance(held, Refused):
+                return held
+            result = held
+        return result
+
+    def _held(self, job: Job, question: About, result: pa.Table, *, own: frozenset[str], run: _Run) -> pa.Table | Refused:
         if not question.units:
             return result
         pairs = [found for one in self._earlier(job, question, own=own) if (found := pair(question, one)) is not None]
@@ -154,7 +184,7 @@ class Guard:
             for start in range(0, len(some), AT_ONCE):
                 chunk = some[start : start + AT_ONCE]
                 groups = question.groups if is_grouped else ()
-                counted = self._engine.run(_counting(question, chunk, groups), tables, spill=spill, stopped=stopped)
+                counted = run(_counting(question, chunk, groups))
                 result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
         return result if result.num_rows or not pairs else _refused(max(question.minimums))
 
@@ -170,13 +200,14 @@ class Guard:
             assert isinstance(earlier.question, SqlQuestion)  # noqa: S101  # only these are kept here
             verdict = vet(earlier.question.sql, earlier.terms({}))
             if isinstance(verdict, VettedQuery):
-                found.append(about(verdict, own=own))
+                found += [one for one in about(verdict, own=own) if normal_body(one.sources) == normal_body(question.sources)]
         return found
 
 
 def _before(tx: Connection, job: Job, *, sources: str, mine: str) -> list[Job]:
     """The jobs that asked about other rows of the same sources before, one of each; what ended without an answer told nothing."""
-    place = select(asked_questions.c.seq).where(asked_questions.c.job == job.id).scalar_subquery()
+    itself = (asked_questions.c.job == job.id, asked_questions.c.sources == sources)
+    place = select(asked_questions.c.seq).where(*itself).scalar_subquery()
     same = (asked_questions.c.consumer == job.consumer, asked_questions.c.sources == sources, asked_questions.c.about != mine)
     rows = tx.execute(select(asked_questions.c.job, asked_questions.c.about).where(*same, asked_questions.c.seq < place))
     found: dict[str, Job] = {}

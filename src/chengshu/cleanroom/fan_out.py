@@ -28,7 +28,7 @@ def uniques(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Uniqu
         keys: dict[tuple[str, int], set[str]] = {}
         for column in join.args["on"].find_all(exp.Column):
             origin = origin_of(column)
-            if origin is not None and not terms[origin.product].sheltered:
+            if origin is not None and not any(terms[one].sheltered for one in origin.products):
                 keys.setdefault((origin.product, origin.unit), set()).add(origin.column.name)
         found += [Unique(product, tuple(sorted(names))) for (product, _), names in keys.items()]
     return tuple(dict.fromkeys(found))

@@ -12,6 +12,8 @@ from sqlglot import exp
 from chengshu.cleanroom.buckets import coarser, type_after
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms
 from chengshu.cleanroom.tree import every, own_nodes
+from chengshu.cleanroom.unions.merging import merged
+from chengshu.cleanroom.unions.parts import parts_of
 
 _FOUND = "chengshu.found"
 _SOURCES = "chengshu.sources"
@@ -23,7 +25,8 @@ class Origin:
     """A declared column behind a name.
 
     ``unit`` is the place, among the protected units of the scope, of those whom the value is about; ``bucketed`` says that
-    the value was made coarser on the way, and ``type`` is the type it then has.
+    the value was made coarser on the way, and ``type`` is the type it then has. A column of a UNION ALL has the declared columns of its
+    ``parts`` behind it, the units of which stand in the scope from ``unit`` on.
     """
 
     product: str
@@ -31,6 +34,17 @@ class Origin:
     type: ColumnType
     unit: int = 0
     bucketed: bool = False
+    parts: tuple["Origin", ...] = ()
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products whose values these are: one, or those of a union."""
+        return tuple(one.product for one in self.parts) or (self.product,)
+
+    @property
+    def owners(self) -> tuple[int, ...]:
+        """The places of the units of those products."""
+        return tuple(range(self.unit, self.unit + len(self.products)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +103,8 @@ def alias_target(select: exp.Select, column: exp.Expr) -> exp.Expr | None:
 def _annotate(select: exp.Select, terms: Mapping[str, ProductTerms], outer: Mapping[str, Scope]) -> Scope:
     known = dict(outer)
     for common in select.ctes:
-        if isinstance(common.this, exp.Select):
-            known[common.alias.lower()] = replace(_annotate(common.this, terms, known), alias=common.alias.lower())
+        if isinstance(common.this, exp.Select | exp.Union):
+            known[common.alias.lower()] = replace(_rows(common.this, terms, known), alias=common.alias.lower())
     items = [select.args["from_"].this] if select.args.get("from_") else []
     items += [join.this for join in select.args.get("joins") or ()]
     scopes = tuple(_scope(item, terms, known) for item in items)
@@ -106,10 +120,29 @@ def _annotate(select: exp.Select, terms: Mapping[str, ProductTerms], outer: Mapp
     return Scope("", tuple(_output(one) for one in select.expressions), _units(scopes))
 
 
+def _rows(query: exp.Select | exp.Union, terms: Mapping[str, ProductTerms], known: Mapping[str, Scope]) -> Scope:
+    """What a sub-query or common table gives: the columns of a union have the names of its first part's."""
+    if isinstance(query, exp.Select):
+        return _annotate(query, terms, known)
+    parts = [_annotate(part, terms, known) for part in parts_of(query) if isinstance(part, exp.Select)]
+    names = [name for name, _ in parts[0].columns]
+    places = zip(*([origin for _, origin in part.columns] for part in parts), strict=False)  # a rule counts them
+    columns = tuple((name, _merged(origins)) for name, origins in zip(names, places, strict=False))
+    return Scope("", columns, tuple(product for part in parts for product in part.units))
+
+
+def _merged(origins: tuple[Origin | None, ...]) -> Origin | None:
+    known = tuple(one for one in origins if one is not None)
+    if len(known) != len(origins) or len({one.type for one in known}) != 1:
+        return None
+    column = merged(tuple(replace(one.column, type=one.type) if one.column.type is not one.type else one.column for one in known))
+    return Origin(known[0].product, column, column.type, bucketed=any(one.bucketed for one in known), parts=known)
+
+
 def _scope(item: exp.Expr, terms: Mapping[str, ProductTerms], known: Mapping[str, Scope]) -> Scope | None:
     alias = item.alias_or_name.lower()
-    if isinstance(item, exp.Subquery) and isinstance(item.this, exp.Select):
-        return replace(_annotate(item.this, terms, known), alias=alias)
+    if isinstance(item, exp.Subquery) and isinstance(item.this, exp.Select | exp.Union):
+        return replace(_rows(item.this, terms, known), alias=alias)
     if not isinstance(item, exp.Table):
         return None
     if not item.db:

@@ -28,6 +28,8 @@ from chengshu.cleanroom.relation import (
     Rows,
     Scalar,
     Source,
+    Table,
+    Union,
     Within,
 )
 
@@ -178,10 +180,17 @@ def _listed(conditions: list[Condition]) -> list[Condition]:
 
 
 def _source(source: Source) -> Source:
-    if isinstance(source, Derived):
-        rows = source.rows
-        return Derived(Rows(rows.columns, normal_body(rows.body), rows.units, rows.records))
-    return source
+    match source:
+        case Table():
+            return source
+        case Derived(rows=rows):
+            return Derived(_rows(rows))
+        case Union(parts=parts):
+            return replace(source, parts=tuple(map(_rows, parts)))
+
+
+def _rows(rows: Rows) -> Rows:
+    return replace(rows, body=normal_body(rows.body))
 
 
 def inlined(body: Body, scalars: Iterable[Scalar]) -> tuple[Body, tuple[Scalar, ...]]:

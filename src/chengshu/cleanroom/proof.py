@@ -20,6 +20,7 @@ from chengshu.cleanroom.relation import (
     Source,
     Summary,
     Table,
+    Union,
     Unique,
     UnitCount,
 )
@@ -36,7 +37,7 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One table of a question: which product, and the place of its source in each body from the outermost to its own."""
+    """One table of a question: which product, the place of its source in each body and of its part in each union, from the outside."""
 
     product: str
     path: Path
@@ -56,6 +57,9 @@ def leaves(body: Body) -> Iterator[Leaf]:
                 yield Leaf(product, (place,))
             case Derived(rows=rows):
                 yield from (Leaf(one.product, (place, *one.path)) for one in leaves(rows.body))
+            case Union(parts=parts):
+                for number, part in enumerate(parts):
+                    yield from (Leaf(one.product, (place, number, *one.path)) for one in leaves(part.body))
             case None:
                 continue
 
@@ -96,7 +100,14 @@ def is_number(body: Body, ref: Ref) -> bool:
         case Table():
             return ref.column == ROW_NUMBER
         case Derived(rows=rows):
-            return any(_is_counted_by_number(rows, place) for place, _ in enumerate(rows.units) if ref.column == f"u{place}")
+            return _is_unit_number(rows, ref)
+        case Union(parts=parts):
+            return any(_is_unit_number(rows, ref) for rows in parts)
+
+
+def _is_unit_number(rows: Rows, ref: Ref) -> bool:
+    unit = next((one for place, one in enumerate(rows.units) if ref.column == f"u{place}"), None)
+    return unit is not None and is_number(rows.body, unit)
 
 
 def merged(summary: Summary, never_missing: Callable[[str, str], bool]) -> tuple[Summary, Mapping[int, int]]:
@@ -139,14 +150,17 @@ def _unnumbered(source: Source) -> Source:
         case Table():
             return replace(source, numbered=False)
         case Derived(rows=rows):
-            if any(_is_counted_by_number(rows, place) for place, _ in enumerate(rows.units)):
-                return source
-            return Derived(replace(rows, body=unnumbered(rows.body), records=(None,) * len(rows.records)))
+            return source if _is_counted_by_number(rows) else Derived(_without_numbers(rows))
+        case Union(parts=parts):
+            return source if any(map(_is_counted_by_number, parts)) else replace(source, parts=tuple(map(_without_numbers, parts)))
 
 
-def _is_counted_by_number(rows: Rows, place: int) -> bool:
-    unit = rows.units[place]
-    return unit is not None and is_number(rows.body, unit)
+def _without_numbers(rows: Rows) -> Rows:
+    return replace(rows, body=unnumbered(rows.body), records=(None,) * len(rows.records))
+
+
+def _is_counted_by_number(rows: Rows) -> bool:
+    return any(unit is not None and is_number(rows.body, unit) for unit in rows.units)
 
 
 def _changed(body: Body, path: Path) -> Body:
@@ -164,6 +178,10 @@ def _replaced(source: Source, path: Path) -> Source:
             return replace(source, product=SAMPLE)
         case Derived(rows=rows):
             return Derived(replace(rows, body=_changed(rows.body, path)))
+        case Union(parts=parts):
+            number, rest = path[0], path[1:]
+            changed = replace(parts[number], body=_changed(parts[number].body, rest))
+            return replace(source, parts=(*parts[:number], changed, *parts[number + 1 :]))
 
 
 def _leading(body: Body, record: Ref) -> tuple[Unique, ...] | None:

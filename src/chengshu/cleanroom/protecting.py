@@ -17,6 +17,7 @@ from chengshu.cleanroom.normal import inlined
 from chengshu.cleanroom.protection import Mean, Part, Plain, Protection
 from chengshu.cleanroom.relation import Bounded, Measure, Ref, Scalar, Steps, Summary, products
 from chengshu.cleanroom.row_binding import RowBinder, Unit
+from chengshu.cleanroom.tree import first
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -33,6 +34,8 @@ def protected(query: exp.Select, terms: Mapping[str, ProductTerms], summary: Sum
     noisy = sorted({name for name in read if terms[name].privacy is not None and not terms[name].of_asker})
     if not noisy:
         return None
+    if first(query, exp.Union) is not None:
+        return _united(noisy[0])
     if len([name for name in read if terms[name].sheltered]) > 1:
         return _joined(noisy[0])
     unit = _unit(query, terms, noisy[0])
@@ -185,6 +188,14 @@ def _joined(product: str) -> Refused:
             "A question that reads one protected product once, joined with public ones or none.",
             "仅读取一个受保护产品一次的问题，可与公开产品连接。",
         ),
+    )
+
+
+def _united(product: str) -> Refused:
+    return Refused(
+        "privacy-join",
+        f"UNION ALL: expected {product}, whose answers carry noise, in a question of its own, got rows of other products beside its own",
+        Text("The same question of this product alone.", "仅针对该产品的同一问题。"),
     )
 
 

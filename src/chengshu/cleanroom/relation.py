@@ -186,7 +186,18 @@ class Derived:
     rows: "Rows"
 
 
-Source = Table | Derived
+@dataclass(frozen=True, slots=True)
+class Union:
+    """Rows of several products under one another, none left out (UNION ALL); the n-th column is called ``c`` and n, and of ``types[n]``.
+
+    The units and records of the n-th part's product are ``u`` and n and ``r`` and n; rows of the other parts have nothing there.
+    """
+
+    parts: tuple["Rows", ...]
+    types: tuple[ColumnType, ...]
+
+
+Source = Table | Derived | Union
 
 
 class JoinKind(StrEnum):
@@ -290,7 +301,8 @@ class Dominance:
     With X the sum of what the units contribute, without signs, and x1 and x2 the two largest of them, a group is held back when
     X - x1 - x2 < p/100 · x1: the second largest contributor, who knows its own, could then tell the largest one's to within p percent.
     Hundepool et al., Statistical Disclosure Control (Wiley 2012), on magnitude tables. ``unit`` is the column that identifies
-    contributors, nothing where every row is one; ``of`` is clipped to ``column``'s range first.
+    contributors, nothing where every row is one; ``of`` is clipped to ``column``'s range first. Of a union, only the product's own rows
+    count, which have a value in ``record``: the other owners could subtract theirs.
     """
 
     product: str
@@ -298,6 +310,7 @@ class Dominance:
     of: Ref
     unit: Ref | None
     column: Column | None
+    record: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +381,9 @@ def products(body: Body) -> Iterator[str]:
                 yield product
             case Derived(rows=rows):
                 yield from products(rows.body)
+            case Union(parts=parts):
+                for part in parts:
+                    yield from products(part.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from chengshu.cleanroom.relation import (
     Steps,
     Summary,
     Table,
+    Union,
     Unique,
     UnitCount,
     Within,
@@ -62,6 +63,8 @@ def dominance_sql(summary: Summary, place: int, *, among: str | None = None) -> 
     """Return the statement that says of every group, or of those ``among``, whether it passes the n-th p%-rule: 1, else 0."""
     one = summary.dominances[place]
     part = f"ABS(CAST({_clipped(_scalar(one.of), one.column)} AS DOUBLE))"
+    if one.record is not None:
+        part = f"CASE WHEN {_scalar(one.record)} IS NOT NULL THEN {part} END"
     units = [] if one.unit is None else [f"{_scalar(one.unit)} AS u"]
     share = part if one.unit is None else f"SUM({part})"
     groups = [f"g{number}" for number, _ in enumerate(summary.groups)]
@@ -225,12 +228,36 @@ def _source(source: Source) -> str:
             return _numbered(name) if numbered else name
         case Derived(rows=rows):
             return f"({_rows(rows)})"
+        case Union():
+            return f"({_united(source)})"
         case _:
             assert_never(source)
 
 
 def _numbered(name: str) -> str:
     return f"(SELECT *, ROW_NUMBER() OVER () AS {identifier(ROW_NUMBER)} FROM {name})"  # noqa: S608  # declared names, quoted
+
+
+def _united(union: Union) -> str:
+    """By the places of columns: every part has a place for each unit and record of any, or two would stand in one column."""
+    known = [f"u{place}" for place, _ in enumerate(union.parts) if any(part.units[place] for part in union.parts)]
+    known += [f"r{place}" for place, _ in enumerate(union.parts) if any(part.records[place] for part in union.parts)]
+    return " UNION ALL ".join(_part(part, union.types, known) for part in union.parts)
+
+
+def _part(part: Rows, types: tuple[ColumnType, ...], known: list[str]) -> str:
+    kinds = zip(part.columns, types, strict=True)
+    columns = [f"{_in_union(column, kind)} AS c{place}" for place, (column, kind) in enumerate(kinds)]
+    own = {f"u{place}": unit for place, unit in enumerate(part.units)} | {f"r{place}": record for place, record in enumerate(part.records)}
+    for name in known:
+        ref = own[name]
+        columns.append(f"{'NULL' if ref is None else _scalar(ref)} AS {name}")
+    return _select(columns, part.body)
+
+
+def _in_union(column: Scalar, kind: ColumnType) -> str:
+    """Decimals of two products have no type in common that holds them all, so they are made doubles, which never fails."""
+    return f"CAST({_scalar(column)} AS DOUBLE)" if kind is ColumnType.DECIMAL else _scalar(column)
 
 
 def _rows(rows: Rows) -> str:
@@ -283,7 +310,8 @@ def _shown(count: UnitCount) -> str:
 
 def _single(single: Single) -> str:
     present, record = _scalar(single.present), _scalar(single.record)
-    return f"CASE WHEN COUNT({present}) = COUNT(DISTINCT CASE WHEN {present} IS NOT NULL THEN {record} END) THEN 1 ELSE 0 END"
+    own = f"CASE WHEN {record} IS NOT NULL THEN {present} END"  # of a union, what stands in the product's own rows
+    return f"CASE WHEN COUNT({own}) = COUNT(DISTINCT CASE WHEN {present} IS NOT NULL THEN {record} END) THEN 1 ELSE 0 END"
 
 
 def _scalar(scalar: Operand) -> str:

@@ -4,7 +4,7 @@ Builds only what it understands and leaves by Invalid for everything else.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -31,8 +31,10 @@ from chengshu.cleanroom.relation import (
     Scalar,
     Source,
     Table,
+    Union,
     Within,
 )
+from chengshu.cleanroom.unions.parts import parts_of
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
@@ -54,26 +56,34 @@ MIRRORED = {
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What identifies the protected units (``ref``) and the records of one product in scope, and how many units a group needs."""
+    """What identifies the protected units (``ref``) and the records of one product in scope, and how many units a group needs.
+
+    Where it is ``parted``, other products' rows stand under its own, which have nothing there.
+    """
 
     product: str
     minimum: int
     ref: Ref | None
     record: Ref | None
+    parted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RowBinder:
-    """Binds FROM, JOIN and WHERE; ``numbered`` says that a join could repeat records, which are then told apart by number."""
+    """Binds FROM, JOIN and WHERE; ``numbered`` says that a join could repeat records, which are then told apart by number.
+
+    In a part of a union (``parted``) they are also told apart where nothing else does.
+    """
 
     terms: Mapping[str, ProductTerms]
     numbered: bool
+    parted: bool = False
 
-    def body(self, select: exp.Select, known: Mapping[str, exp.Select]) -> tuple[Body, tuple[Unit, ...]]:
+    def body(self, select: exp.Select, known: Mapping[str, exp.Query]) -> tuple[Body, tuple[Unit, ...]]:
         """Return FROM, JOIN and WHERE of a SELECT, and the units of every product in its scope, in order."""
         inner = dict(known)
         for common in select.ctes:
-            inner[common.alias.lower()] = _as_select(common.this)
+            inner[common.alias.lower()] = common.this
         if select.args.get("from_") is None:
             raise not_understood("a FROM clause")
         joins = select.args.get("joins") or ()
@@ -89,15 +99,15 @@ class RowBinder:
         condition = None if where is None else _filter(where.this, unfiltered)
         return Body(sources[0], joined, condition), units
 
-    def _source(self, item: exp.Expr, known: Mapping[str, exp.Select]) -> tuple[Source, tuple[Unit, ...]]:
+    def _source(self, item: exp.Expr, known: Mapping[str, exp.Query]) -> tuple[Source, tuple[Unit, ...]]:
         if isinstance(item, exp.Subquery):
-            return self._derived(_as_select(item.this), known)
+            return self._inner(item.this, known)
         if not isinstance(item, exp.Table) or item.catalog:
             raise not_understood("a product, a sub-query or a common table")
         if not item.db:
             if item.name.lower() not in known:
                 raise not_understood("the name of a common table")
-            return self._derived(known[item.name.lower()], {name: one for name, one in known.items() if name != item.name.lower()})
+            return self._inner(known[item.name.lower()], {name: one for name, one in known.items() if name != item.name.lower()})
         return self._table(table_name(item))
 
     def _table(self, product: str) -> tuple[Source, tuple[Unit, ...]]:
@@ -105,22 +115,49 @@ class RowBinder:
             raise not_understood("a product under contract")
         terms = self.terms[product]
         unit = terms.schema.privacy_unit
-        numbered = self.numbered and terms.smallest_group > 1
+        alike = self.parted and (unit is None or terms.schema.dominance_percent is not None)
+        numbered = (self.numbered or alike) and terms.smallest_group > 1
         record = Ref("", ROW_NUMBER) if numbered else None
         ref = record if unit is None else Ref("", unit)
-        return Table(product, numbered), (Unit(product, terms.smallest_group, ref, record),)
+        return Table(product, numbered), (Unit(product, terms.smallest_group, ref, record, self.parted),)
 
-    def _derived(self, select: exp.Select, known: Mapping[str, exp.Select]) -> tuple[Source, tuple[Unit, ...]]:
+    def _inner(self, query: exp.Expr, known: Mapping[str, exp.Query]) -> tuple[Source, tuple[Unit, ...]]:
+        return self._united(query) if isinstance(query, exp.Union) else self._derived(_as_select(query), known)
+
+    def _united(self, union: exp.Union) -> tuple[Source, tuple[Unit, ...]]:
+        inside = replace(self, parted=True)
+        bound = [inside.rows(_as_select(part), {}) for part in parts_of(union)]
+        types = {kinds for _, kinds, _ in bound}
+        if len(types) != 1 or any(len(units) != 1 for _, _, units in bound):
+            raise not_understood("columns of the same types from one product in every part")
+        parts = tuple(
+            replace(rows, units=_only(place, rows.units[0], len(bound)), records=_only(place, rows.records[0], len(bound)))
+            for place, (rows, _, _) in enumerate(bound)
+        )
+        units = tuple(_renamed(unit, place) for place, (_, _, (unit,)) in enumerate(bound))
+        return Union(parts, types.pop()), units
+
+    def _derived(self, select: exp.Select, known: Mapping[str, exp.Query]) -> tuple[Source, tuple[Unit, ...]]:
+        rows, _, units = self.rows(select, known)
+        return Derived(rows), tuple(_renamed(unit, place) for place, unit in enumerate(units))
+
+    def rows(self, select: exp.Select, known: Mapping[str, exp.Query]) -> tuple[Rows, tuple[ColumnType, ...], tuple[Unit, ...]]:
+        """Return the plain rows of a SELECT, the types of its columns, and the units of every product in its scope, in order."""
         if any(select.args.get(clause) for clause in ("group", "having", "order", "limit", "offset", "distinct")):
             raise not_understood("a sub-query of plain rows")
         body, units = self.body(select, known)
-        columns = tuple(scalar_of(one.unalias(), body)[0] for one in select.expressions)
-        rows = Rows(columns, body, tuple(unit.ref for unit in units), tuple(unit.record for unit in units))
-        return Derived(rows), tuple(_renamed(unit, place) for place, unit in enumerate(units))
+        columns = [scalar_of(one.unalias(), body) for one in select.expressions]
+        rows = Rows(tuple(scalar for scalar, _ in columns), body, tuple(unit.ref for unit in units), tuple(unit.record for unit in units))
+        return rows, tuple(kind for _, kind in columns), units
+
+
+def _only(place: int, ref: Ref | None, parts: int) -> tuple[Ref | None, ...]:
+    """What one part of a union has where every part has a place."""
+    return tuple(ref if one == place else None for one in range(parts))
 
 
 def _in_scope(units: Iterable[Unit], place: int) -> Iterable[Unit]:
-    return (Unit(unit.product, unit.minimum, _at(unit.ref, place), _at(unit.record, place)) for unit in units)
+    return (replace(unit, ref=_at(unit.ref, place), record=_at(unit.record, place)) for unit in units)
 
 
 def _at(ref: Ref | None, place: int) -> Ref | None:
@@ -130,7 +167,7 @@ def _at(ref: Ref | None, place: int) -> Ref | None:
 def _renamed(unit: Unit, place: int) -> Unit:
     """Return a unit as the scope around a sub-query sees it."""
     ref = None if unit.ref is None else Ref("", f"u{place}")
-    return Unit(unit.product, unit.minimum, ref, None if unit.record is None else Ref("", f"r{place}"))
+    return replace(unit, ref=ref, record=None if unit.record is None else Ref("", f"r{place}"))
 
 
 def scalar_of(expression: exp.Expr, body: Body) -> tuple[Scalar, ColumnType]:

@@ -111,7 +111,7 @@ def _inputs(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Input
     wanted: dict[str, dict[str, Column]] = {name: {} for name in names}
     for node in every(query, exp.Column):
         origin = origin_of(node)
-        if origin is not None:
+        if origin is not None and not origin.parts:  # those of a union are named in its parts
             wanted[origin.product][origin.column.name] = origin.column
     for name, columns in wanted.items():
         schema = terms[name].schema

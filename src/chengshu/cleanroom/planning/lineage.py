@@ -17,6 +17,7 @@ from chengshu.cleanroom.relation import (
     Rounded,
     Scalar,
     Table,
+    Union,
     Value,
     VettedQuery,
 )
@@ -32,8 +33,8 @@ def group_keys(vetted: VettedQuery) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the products by whose columns the question groups, each with those columns, in order of their names."""
     found: dict[str, set[str]] = {}
     for scalar in vetted.summary.groups:
-        product, column = origin(scalar, vetted.summary.body)
-        found.setdefault(product, set()).add(column)
+        for product, column in origins(scalar, vetted.summary.body):
+            found.setdefault(product, set()).add(column)
     return tuple((product, tuple(sorted(columns))) for product, columns in sorted(found.items()))
 
 
@@ -45,9 +46,9 @@ def outputs(vetted: VettedQuery) -> tuple[tuple[str, tuple[Shown, ...]], ...]:
         shown: set[Shown] = set()
         for value in _leaves(one.value):
             if isinstance(value, GroupValue):
-                shown.add(("group-key", ".".join(origin(summary.groups[value.place], summary.body))))
+                shown |= {("group-key", ".".join(one)) for one in origins(summary.groups[value.place], summary.body)}
             else:
-                shown.add(_aggregate(summary.measures[value.place], summary.body))
+                shown |= _aggregate(summary.measures[value.place], summary.body)
         found.append((one.name, tuple(sorted(shown, key=lambda pair: (pair[0], pair[1] or "")))))
     return tuple(found)
 
@@ -55,21 +56,21 @@ def outputs(vetted: VettedQuery) -> tuple[tuple[str, tuple[Shown, ...]], ...]:
 def clipped(vetted: VettedQuery) -> tuple[str, ...]:
     """Return every ``party.product.column`` that is clipped to its declared range before anything is computed with it."""
     body = vetted.summary.body
-    return tuple(
-        sorted({".".join(origin(one.of, body)) for one in vetted.summary.measures if one.of is not None and one.column is not None})
-    )
+    of = [one.of for one in vetted.summary.measures if one.of is not None and one.column is not None]
+    return tuple(sorted({".".join(one) for ref in of for one in origins(ref, body)}))
 
 
-def origin(scalar: Scalar, body: Body) -> Origin:
-    """Return the product and the declared column behind a column of a body, or behind a bucket of one."""
+def origins(scalar: Scalar, body: Body) -> frozenset[Origin]:
+    """Return the product and the declared column behind a column of a body, or behind a bucket of one; of a union those of each part."""
     ref = scalar.of if isinstance(scalar, Bucket) else scalar
     source = body.sources[int(ref.source.removeprefix("t"))]
     match source:
         case Table(product=product):
-            return product, ref.column
+            return frozenset({(product, ref.column)})
         case Derived(rows=rows):
-            below = _below(ref, rows.columns, rows.units)
-            return origin(below, rows.body)
+            return origins(_below(ref, rows.columns, rows.units), rows.body)
+        case Union(parts=parts):
+            return frozenset().union(*(origins(part.columns[int(ref.column[1:])], part.body) for part in parts))
         case _:
             assert_never(source)
 
@@ -80,9 +81,9 @@ def _below(ref: Ref, columns: tuple[Scalar, ...], units: tuple[Ref | None, ...])
     return columns[place] if unit is None else unit
 
 
-def _aggregate(measure: Measure, body: Body) -> Shown:
+def _aggregate(measure: Measure, body: Body) -> set[Shown]:
     name = f"{measure.function.value}-distinct" if measure.distinct else measure.function.value
-    return name, None if measure.of is None else ".".join(origin(measure.of, body))
+    return {(name, None)} if measure.of is None else {(name, ".".join(one)) for one in origins(measure.of, body)}
 
 
 def _leaves(value: Value) -> Iterator[GroupValue | AggregateValue]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms
-from chengshu.cleanroom.planning.lineage import clipped, group_keys, origin, outputs
+from chengshu.cleanroom.planning.lineage import clipped, group_keys, origins, outputs
 from chengshu.cleanroom.planning.model import Leak, Part, Plan, What
 from chengshu.cleanroom.planning.placements import plan_of
 from chengshu.cleanroom.relation import VettedQuery
@@ -123,7 +123,10 @@ def _protection(vetted: VettedQuery, terms: Mapping[str, ProductTerms]) -> Docum
         found = terms[product].schema.column(column)
         assert found is not None  # noqa: S101  # the vetted question has it from this very schema
         bounds.append({"column": name} | {key: value for key, value in found.as_document().items() if key in {"lower", "upper"}})
-    mixed = {(".".join(origin(one.of, vetted.summary.body)), one.percent) for one in vetted.summary.dominances}
+    body = vetted.summary.body
+    mixed = {
+        (".".join(found), one.percent) for one in vetted.summary.dominances for found in origins(one.of, body) if found[0] == one.product
+    }
     noise = vetted.protection
     stated = None if noise is None else {"product": noise.product, **noise.privacy.as_document(), "delta": str(noise.delta)}
     return {

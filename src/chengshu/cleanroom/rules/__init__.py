@@ -43,6 +43,7 @@ from chengshu.cleanroom.rules import (
     sub_query,
     table_function,
     too_complex,
+    union_column,
     unknown_column,
     window,
 )
@@ -77,6 +78,7 @@ SHAPE: tuple[Rule, ...] = (
 MEANING: tuple[Rule, ...] = (
     no_agreement.check,
     ambiguous_name.check,
+    union_column.check,
     unknown_column.check,
     hidden_column.check,
     join_key.check,

@@ -7,7 +7,7 @@ from sqlglot import exp
 from chengshu.cleanroom.clauses import refused
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.names import sheltered_tables
-from chengshu.cleanroom.tree import every
+from chengshu.cleanroom.tree import every, first
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -17,6 +17,8 @@ RULE = "joined-count"
 def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     """Refuse COUNT(*) where the question reads protected products twice or more: one of them repeats the records of the other."""
     if len(sheltered_tables(query, terms)) < 2:  # one alone is repeated by nothing but what fan_out looks after
+        return None
+    if first(query, exp.Union) is not None:  # its parts stand under one another, and nobody else's records are joined to them
         return None
     for node in every(query, exp.Count):
         if isinstance(node.this, exp.Star):

@@ -27,7 +27,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     for node in every(query, *AGGREGATES):
         for column in node.find_all(exp.Column):
             origin = origin_of(column)
-            if origin is not None and not terms[origin.product].sheltered:
+            if origin is not None and not any(terms[one].sheltered for one in origin.products):
                 return refused(
                     RULE,
                     node,

@@ -19,6 +19,7 @@ _PARTS: dict[type[exp.Expr], tuple[str, ...]] = {
     exp.CTE: ("this", "alias"),
     exp.TableAlias: ("this",),
     exp.Subquery: ("this", "alias"),
+    exp.Union: _BINARY,
     exp.From: ("this",),
     exp.Join: ("this", "on", "side", "kind"),
     exp.Table: ("this", "db", "catalog", "alias"),

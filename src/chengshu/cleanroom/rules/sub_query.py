@@ -17,7 +17,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     """Refuse scalar sub-queries, EXISTS, IN (SELECT …), ANY and ALL; common tables belong at the start of a SELECT."""
     del terms
     for node in every(query, exp.Select):
-        if node is not query and not _is_source(node):
+        if node is not query and not _is_source(node) and not isinstance(node.parent, exp.Union):  # the rule before has placed unions
             return refused(
                 RULE,
                 node,

@@ -1,0 +1,3 @@
+-- schema: carriers
+-- reason: set-operation
+SELECT COUNT(*) FROM (SELECT zone FROM north.rides EXCEPT ALL SELECT zone FROM south.rides) AS d

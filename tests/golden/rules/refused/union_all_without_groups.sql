@@ -1,0 +1,3 @@
+-- schema: carriers
+-- reason: raw-rows
+SELECT zone FROM (SELECT zone FROM north.rides UNION ALL SELECT zone FROM south.rides) AS d
