@@ -26,7 +26,7 @@ from chengshu.cleanroom.relation import (
 )
 
 SAMPLE = "__sample.rows"
-"""The product name under which the engine reads the part of a source that a proof is made from."""
+"""With a number behind it, the product name under which the engine reads the part of a source that a proof is made from."""
 _TIMES = 8
 """How many rows of a small group the part should hold for each unit that is to be proved."""
 _LEAST, _MOST = 0.005, 0.2
@@ -37,10 +37,14 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One table of a question: which product, the place of its source in each body and of its part in each union, from the outside."""
+    """One table of a question: which product, the place of its source in each body and of its part in each union, from the outside.
+
+    ``is_part`` says that it stands in a union.
+    """
 
     product: str
     path: Path
+    is_part: bool = False
 
 
 def counted(summary: Summary) -> tuple[int, ...]:
@@ -56,17 +60,24 @@ def leaves(body: Body) -> Iterator[Leaf]:
             case Table(product=product):
                 yield Leaf(product, (place,))
             case Derived(rows=rows):
-                yield from (Leaf(one.product, (place, *one.path)) for one in leaves(rows.body))
+                yield from (replace(one, path=(place, *one.path)) for one in leaves(rows.body))
             case Union(parts=parts):
                 for number, part in enumerate(parts):
-                    yield from (Leaf(one.product, (place, number, *one.path)) for one in leaves(part.body))
+                    yield from (Leaf(one.product, (place, number, *one.path), is_part=True) for one in leaves(part.body))
             case None:
                 continue
 
 
-def sampled(body: Body, leaf: Leaf) -> Body:
-    """Return ``body`` with :data:`SAMPLE` in the place of one of its tables."""
-    return _changed(body, leaf.path)
+def together(leaf: Leaf, body: Body) -> tuple[Leaf, ...]:
+    """Return the tables to take a part of along with ``leaf``: with one of a union all of it, since the units of each must be proved."""
+    return tuple(one for one in leaves(body) if one.is_part) if leaf.is_part else (leaf,)
+
+
+def sampled(body: Body, some: tuple[Leaf, ...]) -> Body:
+    """Return ``body`` with :data:`SAMPLE` and n in the place of the n-th of some of its tables."""
+    for number, leaf in enumerate(some):
+        body = _changed(body, leaf.path, f"{SAMPLE}{number}")
+    return body
 
 
 def share(smallest: int, *, minimum: int, rows: int) -> float | None:
@@ -163,24 +174,24 @@ def _is_counted_by_number(rows: Rows) -> bool:
     return any(unit is not None and is_number(rows.body, unit) for unit in rows.units)
 
 
-def _changed(body: Body, path: Path) -> Body:
+def _changed(body: Body, path: Path, product: str) -> Body:
     place, rest = path[0], path[1:]
     if place == 0:
-        return replace(body, source=_replaced(body.source, rest))
+        return replace(body, source=_replaced(body.source, rest, product))
     joins = list(body.joins)
-    joins[place - 1] = replace(joins[place - 1], source=_replaced(joins[place - 1].source, rest))
+    joins[place - 1] = replace(joins[place - 1], source=_replaced(joins[place - 1].source, rest, product))
     return replace(body, joins=tuple(joins))
 
 
-def _replaced(source: Source, path: Path) -> Source:
+def _replaced(source: Source, path: Path, product: str) -> Source:
     match source:
         case Table():
-            return replace(source, product=SAMPLE)
+            return replace(source, product=product)
         case Derived(rows=rows):
-            return Derived(replace(rows, body=_changed(rows.body, path)))
+            return Derived(replace(rows, body=_changed(rows.body, path, product)))
         case Union(parts=parts):
             number, rest = path[0], path[1:]
-            changed = replace(parts[number], body=_changed(parts[number].body, rest))
+            changed = replace(parts[number], body=_changed(parts[number].body, rest, product))
             return replace(source, parts=(*parts[:number], changed, *parts[number + 1 :]))
 
 

@@ -93,6 +93,20 @@ def test_a_group_leaves_where_it_would_leave_of_every_owner_alone_and_is_their_s
         assert found == (wanted or "group-too-small")
 
 
+@pytest.mark.parametrize("unit", ["vehicle", None])
+def test_units_of_every_part_are_proved_from_part_of_its_rows_and_none_that_is_not_there(unit: str | None) -> None:
+    known = terms(schema("north.rides", unit=unit), schema("south.rides", unit=unit))
+    north = [(f"n{place % 40}", zone, place % 7) for place in range(3000) for zone in ("gate", "hill")]
+    south = [(f"s{place % 40}", "gate", place % 5) for place in range(3000)]
+    south += [("lonely", "hill", 1) for _ in range(3000)]  # many rows of one vehicle
+    sql = f"SELECT zone, COUNT(*) AS n, SUM(fare) AS s FROM {union('north.rides', 'south.rides')} GROUP BY zone"  # noqa: S608  # of this file
+    gate = ("gate", 6000, sum(place % 7 + place % 5 for place in range(3000)))
+    hill = ("hill", 6000, sum(place % 7 + 1 for place in range(3000)))
+    for engine in (ENGINE, STAGED):
+        found = answered(sql, known, {"north.rides": table(north), "south.rides": table(south)}, engine)
+        assert found == ([gate] if unit else [gate, hill])
+
+
 def test_rows_of_ones_own_make_no_group_large() -> None:
     known = terms(schema("north.rides"), schema("asker.rides"))
     own = table([(f"o{place}", "gate", 1) for place in range(50)])

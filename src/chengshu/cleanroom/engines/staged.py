@@ -110,26 +110,30 @@ class _Stages:
             return True
         return bool(self.ask(unique_sql(unique)).column(0)[0].as_py())
 
-    def _part(self, known: pa.Table, counted: tuple[int, ...]) -> tuple[proof.Leaf, float] | None:
-        """Return of which table, and of how much of it, a proof is worth making; None where counting is cheaper."""
+    def _part(self, known: pa.Table, counted: tuple[int, ...]) -> tuple[tuple[proof.Leaf, ...], float] | None:
+        """Return of which tables, and of how much of each, a proof is worth making; None where counting is cheaper."""
         leaf = max(proof.leaves(self.summary.body), key=lambda one: self.tables[one.product].num_rows, default=None)
         rows = known.column(ROWS).to_numpy()
         rows = rows[rows >= self.minimum]
         if leaf is None or not counted or not len(rows):
             return None
+        some = proof.together(leaf, self.summary.body)
+        smallest = int(np.quantile(rows, 0.1)) // len(some)
         minimum = max(self.summary.counts[place].minimum for place in counted)
-        share = proof.share(int(np.quantile(rows, 0.1)), minimum=minimum, rows=self.tables[leaf.product].num_rows)
-        return None if share is None else (leaf, share)
+        share = proof.share(smallest, minimum=minimum, rows=self.tables[leaf.product].num_rows)
+        return None if share is None else (some, share)
 
-    def _sampled(self, counted: tuple[int, ...], part: tuple[proof.Leaf, float]) -> pa.Table:
-        """Return the units that show in a part of one table, group by group."""
-        leaf, share = part
-        self.database.register("__sample", _blocks_of(self.tables[leaf.product], share=share))
-        schema, name = (identifier(one) for one in proof.SAMPLE.split("."))
-        self.database.execute(f"CREATE SCHEMA {schema}")
-        self.database.execute(f"CREATE VIEW {schema}.{name} AS SELECT * FROM __sample")  # noqa: S608  # generated names
+    def _sampled(self, counted: tuple[int, ...], part: tuple[tuple[proof.Leaf, ...], float]) -> pa.Table:
+        """Return the units that show in a part of some tables, group by group."""
+        some, share = part
+        schema, name = proof.SAMPLE.split(".")
+        self.database.execute(f"CREATE SCHEMA {identifier(schema)}")
+        for number, leaf in enumerate(some):
+            self.database.register(f"__sample{number}", _blocks_of(self.tables[leaf.product], share=share))
+            view = f"{identifier(schema)}.{identifier(f'{name}{number}')}"
+            self.database.execute(f"CREATE VIEW {view} AS SELECT * FROM __sample{number}")  # noqa: S608  # generated names
         columns = group_columns(self.summary) + [count_column(place, self.summary.counts[place]) for place in counted]
-        return self.ask(grouped_sql(self.summary, columns, body=proof.sampled(self._counted_body(counted), leaf)))
+        return self.ask(grouped_sql(self.summary, columns, body=proof.sampled(self._counted_body(counted), some)))
 
     def _open(self, known: pa.Table, places: tuple[int, ...]) -> pa.Table:
         """Return the groups that could pass but for the bound of one of these counts, which does not say yet whether they do."""
