@@ -4,12 +4,14 @@ This is the second wall: it builds only what it understands and leaves by Invali
 rules refuses a question rather than running it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from chengshu.cleanroom.buckets import coarser, whole_number
+from chengshu.cleanroom.conditions.counting import Owned, counts, dominances, singles, weighs
+from chengshu.cleanroom.conditions.written import Written, number, plain, written
 from chengshu.cleanroom.fan_out import uniques
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms
 from chengshu.cleanroom.names import Origin, alias_target, found
@@ -22,7 +24,6 @@ from chengshu.cleanroom.relation import (
     Comparison,
     Condition,
     Constant,
-    Dominance,
     Finish,
     GroupValue,
     Measure,
@@ -32,24 +33,24 @@ from chengshu.cleanroom.relation import (
     OutputValue,
     Rounded,
     Scalar,
-    Single,
     Summary,
-    UnitCount,
     Value,
 )
-from chengshu.cleanroom.row_binding import COMPARISONS, RowBinder, Unit, constant_of, found_of, logic_of, not_understood, ref_of, scalar_of
+from chengshu.cleanroom.row_binding import (
+    COMPARISONS,
+    RowBinder,
+    Unit,
+    constant_of,
+    filter_of,
+    found_of,
+    logic_of,
+    not_understood,
+    ref_of,
+    scalar_of,
+)
 from chengshu.cleanroom.tree import first
 
-AGGREGATES: Mapping[type[exp.Expr], Aggregate] = {
-    exp.Count: Aggregate.COUNT,
-    exp.Sum: Aggregate.SUM,
-    exp.Avg: Aggregate.AVG,
-    exp.Min: Aggregate.MIN,
-    exp.Max: Aggregate.MAX,
-}
 OPERATORS: Mapping[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
-
-_Owners = Sequence[tuple[int, ...]]
 
 
 def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary, Finish]:
@@ -58,14 +59,12 @@ def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary,
     body, units = rows.body(query, {})
     group = query.args.get("group")
     groups = tuple(scalar_of(alias_or_self(query, one), body)[0] for one in (group.expressions if group else ()))
-    after = _After(query, body, groups)
+    after = _After(query, body, groups, units)
     finish = after.finish()
-    measures = tuple(after.measures)
-    counts = _counts(measures, after.owners, units)
-    singles = _singles(measures, after.owners, units) if rows.numbered else ()
-    weighed = any(_weighs(measure) for measure in measures)
-    dominances = _dominances(measures, after.owners, units, terms)
-    return Summary(groups, measures, counts, singles, uniques(query, terms) if weighed else (), body, dominances), finish
+    owned = tuple(after.owned.values())
+    unique = uniques(query, terms) if any(weighs(measure) for measure in after.owned) else ()
+    behind = (counts(owned, units, body.where), singles(owned) if rows.numbered else (), unique)
+    return Summary(groups, tuple(after.owned), *behind, body, dominances(owned, terms, body.where)), finish
 
 
 def alias_or_self(select: exp.Select, expression: exp.Expr) -> exp.Expr:
@@ -87,10 +86,9 @@ class _After:
     select: exp.Select
     body: Body
     groups: tuple[Scalar, ...]
-    measures: dict[Measure, int] = field(default_factory=dict)
-    """Each once, with its place."""
-    owners: list[tuple[int, ...]] = field(default_factory=list)
-    """Of each measure the places of the units of those products whose values it is over."""
+    units: tuple[Unit, ...]
+    owned: dict[Measure, Owned] = field(default_factory=dict)
+    """Each measure once, in the order of their places."""
 
     def finish(self) -> Finish:
         outputs = tuple(
@@ -113,8 +111,8 @@ class _After:
         if grouped is not None:
             return grouped
         match node:
-            case exp.Count() | exp.Sum() | exp.Avg() | exp.Min() | exp.Max():
-                return self._aggregate(node)
+            case exp.Count() | exp.Sum() | exp.Avg() | exp.Min() | exp.Max() | exp.Filter():
+                return self._aggregate(plain(node))
             case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
                 return Arithmetic(OPERATORS[type(node)], self.value(node.this), self.value(node.expression))
             case exp.Nullif():
@@ -134,11 +132,9 @@ class _After:
         return GroupValue(self.groups.index(scalar)) if scalar in self.groups else None
 
     def _aggregate(self, node: exp.Expr) -> AggregateValue:
-        measure, owners = _measure(node, self.body)
-        if measure not in self.measures:
-            self.measures[measure] = len(self.measures)
-            self.owners.append(owners)
-        return AggregateValue(self.measures[measure])
+        one = _measure(node, self.body, self.units)
+        self.owned.setdefault(one.measure, one)
+        return AggregateValue(list(self.owned).index(one.measure))
 
     def _condition(self, expression: exp.Expr) -> Condition:
         node = expression.unnest()
@@ -169,67 +165,32 @@ class _After:
         return bound
 
 
-def _singles(measures: tuple[Measure, ...], owners: _Owners, units: tuple[Unit, ...]) -> tuple[Single, ...]:
-    """Return the marks that the gate needs after a join: for each sum, mean and count of values, that no record repeats."""
-    wanted = []
-    for measure, owner in _owned(measures, owners):
-        record = units[owner].record
-        if _weighs(measure) and measure.of is not None and record is not None:
-            wanted.append(Single(units[owner].product, record, measure.of))
-    return tuple(dict.fromkeys(wanted))
-
-
-def _dominances(
-    measures: tuple[Measure, ...], owners: _Owners, units: tuple[Unit, ...], terms: Mapping[str, ProductTerms]
-) -> tuple[Dominance, ...]:
-    """Return the marks that the gate needs where an owner does not want sums, or means, which are sums, that one unit makes up."""
-    wanted = []
-    for measure, owner in _owned(measures, owners):
-        unit = units[owner]
-        percent = terms[unit.product].schema.dominance_percent
-        if percent is not None and measure.of is not None and measure.function in {Aggregate.SUM, Aggregate.AVG}:
-            record = unit.record if unit.parted else None
-            wanted.append(Dominance(unit.product, percent, measure.of, unit.ref, measure.column, record))
-    return tuple(dict.fromkeys(wanted))
-
-
-def _owned(measures: tuple[Measure, ...], owners: _Owners) -> Iterable[tuple[Measure, int]]:
-    """Return each measure with each product whose values it is over."""
-    return ((measure, one) for measure, each in zip(measures, owners, strict=True) for one in each)
-
-
-def _weighs(measure: Measure) -> bool:
-    """Whether a row that stands there twice counts twice."""
-    return measure.function in {Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG} and not measure.distinct
-
-
-def _counts(measures: tuple[Measure, ...], owners: _Owners, units: tuple[Unit, ...]) -> tuple[UnitCount, ...]:
-    """Return the counts that the gate needs: the units of each product, and those with a value for each measure."""
-    wanted = [UnitCount(unit.product, unit.minimum, unit.ref, None) for unit in units]
-    for measure, owner in _owned(measures, owners):
-        unit = units[owner]
-        if measure.of is not None and measure.of != unit.ref:
-            wanted.append(UnitCount(unit.product, unit.minimum, unit.ref, measure.of))
-    return tuple(dict.fromkeys(one for one in wanted if one.minimum > 1))
-
-
-def _measure(node: exp.Expr, body: Body) -> tuple[Measure, tuple[int, ...]]:
-    function = AGGREGATES[type(node)]
-    argument = node.this
-    if isinstance(argument, exp.Star) and function is Aggregate.COUNT and not node.expressions:
-        return Measure(function, None, distinct=False, column=None), (0,)
-    distinct = isinstance(argument, exp.Distinct)
-    if distinct and (function is not Aggregate.COUNT or len(argument.expressions) != 1 or argument.args.get("on")):
-        raise not_understood("COUNT(DISTINCT one column)")
-    column = argument.expressions[0] if distinct else argument
-    if not isinstance(column, exp.Column) or node.expressions or (isinstance(node, exp.Min | exp.Max) and node.args.get("count")):
-        raise not_understood("an aggregate of one plain column")
-    one = found_of(column)
-    if function not in one.origin.column.permitted or (one.origin.bucketed and function is not Aggregate.COUNT):
+def _measure(node: exp.Expr, body: Body, units: tuple[Unit, ...]) -> Owned:
+    one = written(node)
+    if one is None or (one.counts_rows and one.condition is None and not isinstance(one.of, exp.Star)):
+        raise not_understood("an aggregate of one plain column, or of a column or number under one condition")
+    when = None if one.condition is None else filter_of(one.condition, body)
+    if one.counts_rows:
+        of, otherwise = _numbers(one)
+        return Owned(Measure(one.function, of, distinct=False, column=None, when=when, otherwise=otherwise), units[:1])
+    column = found_of(one.of)
+    if one.function not in column.origin.column.permitted or (column.origin.bucketed and one.function is not Aggregate.COUNT):
         raise not_understood("an aggregate that the column's owner permits")
-    if distinct and one.origin.parts:
+    if one.distinct and column.origin.parts:
         raise not_understood("a number of different values of one product")
-    return Measure(function, ref_of(one, body), distinct, _clip(one.origin)), one.origin.owners
+    other = None if one.otherwise is None else constant_of(one.otherwise, column.origin.type)
+    measure = Measure(one.function, ref_of(column, body), one.distinct, _clip(column.origin), when, other)
+    return Owned(measure, tuple(units[place] for place in column.origin.owners))
+
+
+def _numbers(one: Written) -> tuple[Constant | None, Constant | None]:
+    """The numbers after THEN and ELSE, both whole or neither; whichever number is counted, it is rows that are counted."""
+    if one.function is Aggregate.COUNT:
+        return None, None
+    found = [None if each is None else number(each) for each in (one.of, one.otherwise)]
+    if any(each is not None and each.type is not ColumnType.INTEGER for each in found):
+        found = [None if each is None else replace(each, type=ColumnType.DOUBLE) for each in found]
+    return found[0], found[1]
 
 
 def _clip(origin: Origin) -> Column | None:
@@ -240,10 +201,10 @@ def _names(expressions: Iterable[exp.Expr]) -> list[str]:
     """Return a name for every output column, each once: the asker's, or the column's, or the aggregate's."""
     names: list[str] = []
     for one in expressions:
-        plain = one.alias or (one.name if isinstance(one, exp.Column) else one.unalias().unnest().key)
-        name, again = plain, 2
+        own = one.alias or (one.name if isinstance(one, exp.Column) else plain(one.unalias().unnest()).key)
+        name, again = own, 2
         while name.lower() in {taken.lower() for taken in names}:
-            name, again = f"{plain}_{again}", again + 1
+            name, again = f"{own}_{again}", again + 1
         names.append(name)
     return names
 

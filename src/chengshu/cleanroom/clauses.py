@@ -29,6 +29,8 @@ def clause_of(node: exp.Expr) -> str:
     """Return the name of the clause in which a node stands; the select list where it is no other."""
     inside: exp.Expr | None = node
     while inside is not None and not isinstance(inside, exp.Select):
+        if isinstance(inside, exp.Filter) or isinstance(inside.parent, exp.Filter):
+            return "FILTER"
         for kind, name in _CLAUSES:
             if isinstance(inside, kind):
                 return name

@@ -9,7 +9,7 @@ questions that it puts to each product, since who knows the other parts subtract
 and the same rows reached by other joins, are not found; against those only a privacy budget helps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ import pyarrow as pa
 from sqlalchemy import Column, Connection, Index, Integer, String, Table, UniqueConstraint, select
 
 from chengshu.cleanroom import store
+from chengshu.cleanroom.conditions.cells import Region, regions_of, within
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill, Stopped, never
 from chengshu.cleanroom.implied import imply
 from chengshu.cleanroom.model import Column as DataColumn
 from chengshu.cleanroom.model import Job, SqlQuestion
-from chengshu.cleanroom.normal import inlined, normal, normal_body
+from chengshu.cleanroom.normal import meanings, normal, normal_body, operands, said_by
 from chengshu.cleanroom.proof import unnumbered
 from chengshu.cleanroom.relation import (
     ROW_NUMBER,
@@ -102,27 +103,31 @@ class Pair:
 
 
 def about(query: VettedQuery, *, own: frozenset[str]) -> tuple[About, ...]:
-    """Return which rows a question is about, for each part of a UNION ALL those of its product.
+    """Return which rows a question is about: all that it reads, those that a condition inside an aggregate holds of, or both.
 
-    ``own`` are products of the asker, which need no protection from it.
+    Of a UNION ALL that is said of the rows of each part's product. ``own`` are products of the asker, which need no protection from it.
     """
-    return tuple(_about(query, body, own=own) for body in separated(query.summary.body))
+    regions = tuple(dict.fromkeys(region for measure in query.summary.measures for region in regions_of(measure))) or (None,)
+    return tuple(found for body in separated(query.summary.body) for found in _about(query, body, regions, own=own))
 
 
-def _about(query: VettedQuery, whole: Body, *, own: frozenset[str]) -> About:
+def _about(query: VettedQuery, whole: Body, regions: tuple[Region, ...], *, own: frozenset[str]) -> Iterator[About]:
+    """What a question asks about the products of ``whole``, for each of ``regions``."""
     read = frozenset(products(whole))
-    counts = [one for one in query.summary.counts if one.present is None and one.product in read - own]
+    counts = [one for one in query.summary.counts if one.present is None and one.cell is None and one.product in read - own]
     refs = [one.of for one in counts if one.of is not None]
-    body, said = inlined(whole, (*query.summary.groups, *refs))
-    groups, rest = said[: len(query.summary.groups)], iter(said[len(query.summary.groups) :])
-    units = tuple(None if one.of is None else next(rest) for one in counts)
+    under = [scalar for region in regions if region is not None for scalar in operands(region)]
+    body, meant = meanings(whole, (*query.summary.groups, *refs, *under))
+    units = tuple(None if one.of is None else meant[one.of] for one in counts)
     if not body.joins and isinstance(body.source, DataTable):  # in a union records are numbered that need not be told apart alone
         body = unnumbered(body)
         units = tuple(None if isinstance(one, Ref) and one.column == ROW_NUMBER else one for one in units)
-    sources = Body(body.source, body.joins, None)
     refs_only = tuple(one if isinstance(one, Ref) else None for one in units)
     inputs = tuple(one for one in query.inputs if one.product in read)
-    return About(sources, body.where, _conditions(body.where), groups, refs_only, tuple(one.minimum for one in counts), inputs)
+    same = (tuple(meant[one] for one in query.summary.groups), refs_only, tuple(one.minimum for one in counts), inputs)
+    for region in regions:
+        where = within(body.where, None if region is None else said_by(region, meant))
+        yield About(Body(body.source, body.joins, None), where, _conditions(where), *same)
 
 
 def _conditions(where: Condition | None) -> frozenset[Condition]:
@@ -168,40 +173,50 @@ class Guard:
         if result.num_rows == 0:
             return result
         own = frozenset(one.alias for one in job.inputs if one.provider == job.consumer)
+        by_sources: dict[Body, list[About]] = {}
         for question in about(query, own=own):
-            held = self._held(job, question, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped))
+            by_sources.setdefault(normal_body(question.sources), []).append(question)
+        for questions in by_sources.values():
+            held = self._held(job, questions, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped))
             if isinstance(held, Refused):
                 return held
             result = held
         return result
 
-    def _held(self, job: Job, question: About, result: pa.Table, *, own: frozenset[str], run: _Run) -> pa.Table | Refused:
-        if not question.units:
+    def _held(self, job: Job, questions: Sequence[About], result: pa.Table, *, own: frozenset[str], run: _Run) -> pa.Table | Refused:
+        if not questions[0].units:
             return result
-        pairs = [found for one in self._earlier(job, question, own=own) if (found := pair(question, one)) is not None]
-        for is_grouped in (True, False):
-            some = [one for one in pairs if one.is_grouped == is_grouped]
-            for start in range(0, len(some), AT_ONCE):
-                chunk = some[start : start + AT_ONCE]
-                groups = question.groups if is_grouped else ()
-                counted = run(_counting(question, chunk, groups))
-                result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
-        return result if result.num_rows or not pairs else _refused(max(question.minimums))
+        earlier = self._earlier(job, questions, own=own)
+        compared = [(question, found) for question in questions for one in earlier if (found := pair(question, one)) is not None]
+        for question, chunk in _chunks(compared):
+            groups = question.groups if chunk[0].is_grouped else ()
+            counted = run(_counting(question, chunk, groups))
+            result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
+        return result if result.num_rows or not compared else _refused(max(questions[0].minimums))
 
-    def _earlier(self, job: Job, question: About, *, own: frozenset[str]) -> list[About]:
-        sources = self._digests.of(repr(normal_body(question.sources)))
-        mine = self._digests.of(repr((sorted(map(repr, question.conditions)), sorted(map(repr, question.groups)))))
+    def _earlier(self, job: Job, questions: Sequence[About], *, own: frozenset[str]) -> list[About]:
+        sources = self._digests.of(repr(normal_body(questions[0].sources)))
+        said = [repr((sorted(map(repr, one.conditions)), sorted(map(repr, one.groups)))) for one in questions]
+        mine = self._digests.of(said[0] if len(said) == 1 else repr(sorted(said)))
         with self._database.write() as tx:
             values = {"job": job.id, "consumer": job.consumer, "sources": sources, "about": mine}
             add_if_absent(tx, asked_questions, values)
             jobs = _before(tx, job, sources=sources, mine=mine)
-        found = []
+        found: list[About] = []
         for earlier in jobs:
             assert isinstance(earlier.question, SqlQuestion)  # noqa: S101  # only these are kept here
             verdict = vet(earlier.question.sql, earlier.terms({}))
             if isinstance(verdict, VettedQuery):
-                found += [one for one in about(verdict, own=own) if normal_body(one.sources) == normal_body(question.sources)]
+                found += [one for one in about(verdict, own=own) if normal_body(one.sources) == normal_body(questions[0].sources)]
         return found
+
+
+def _chunks(compared: Sequence[tuple[About, Pair]]) -> Iterator[tuple[About, list[Pair]]]:
+    """Yield what is compared in one statement: one question with earlier ones, all of them grouped as it is, or none."""
+    for question in dict.fromkeys(question for question, _ in compared):
+        for is_grouped in (True, False):
+            some = [one for each, one in compared if each == question and one.is_grouped == is_grouped]
+            yield from ((question, some[start : start + AT_ONCE]) for start in range(0, len(some), AT_ONCE))
 
 
 def _before(tx: Connection, job: Job, *, sources: str, mine: str) -> list[Job]:

@@ -4,7 +4,7 @@ Two questions with one normal form have the same answer over any data. The contr
 is only taken for another question.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -46,10 +46,61 @@ _CONTRARY = {
 def asked(body: Body, groups: Iterable[Scalar], measures: Iterable[Measure]) -> str:
     """Return a text that two questions have in common only where they compute the same numbers for the same groups."""
     columns, values = tuple(groups), tuple(measures)
-    inner, said = inlined(body, (*columns, *(one.of for one in values if one.of is not None)))
-    of = iter(said[len(columns) :])
-    found = {(one.function, one.distinct, None if one.of is None else repr(next(of)), repr(one.column)) for one in values}
-    return repr((normal_body(inner), sorted({repr(one) for one in said[: len(columns)]}), sorted(map(repr, found))))
+    inner, mapping = meanings(body, (*columns, *(scalar for one in values for scalar in scalars_of(one))))
+    found = {(one.function, one.distinct, _of(one, mapping), repr(one.column), *_under(one, mapping)) for one in values}
+    return repr((normal_body(inner), sorted({repr(mapping[one]) for one in columns}), sorted(map(repr, found))))
+
+
+def meanings(body: Body, scalars: Iterable[Scalar]) -> tuple[Body, dict[Operand, Scalar]]:
+    """Return a body without sub-queries that are alone in FROM, and what each of some values in its scope is there."""
+    written = tuple(scalars)
+    inner, said = inlined(body, written)
+    return inner, dict(zip(written, said, strict=True))
+
+
+def scalars_of(measure: Measure) -> Iterator[Scalar]:
+    """Yield what an aggregate is of, and what its condition is about."""
+    if isinstance(measure.of, Ref):
+        yield measure.of
+    if measure.when is not None:
+        yield from operands(measure.when)
+
+
+def operands(condition: Condition) -> Iterator[Scalar]:
+    """Yield every column, or bucket of one, that a condition on rows is about."""
+    match condition:
+        case Not(of=of):
+            yield from operands(of)
+        case AllOf(conditions=conditions) | AnyOf(conditions=conditions):
+            for one in conditions:
+                yield from operands(one)
+        case Compare(left=Ref() | Bucket() as left) | Within(left=Ref() | Bucket() as left) | Missing(left=Ref() | Bucket() as left):
+            yield left
+        case _:
+            return
+
+
+def said_by(condition: Condition, mapping: Mapping[Operand, Scalar]) -> Condition:
+    """Return a condition with every column in it, or bucket of one, replaced by what it is mapped to."""
+    into: Callable[[Condition], Condition] = lambda one: said_by(one, mapping)  # noqa: E731  # the one argument that never changes
+    match condition:
+        case Not(of=of):
+            return Not(into(of))
+        case AllOf(conditions=conditions):
+            return AllOf(tuple(map(into, conditions)))
+        case AnyOf(conditions=conditions):
+            return AnyOf(tuple(map(into, conditions)))
+        case Compare() | Within() | Missing():
+            return replace(condition, left=mapping[condition.left])
+
+
+def _of(measure: Measure, mapping: Mapping[Operand, Scalar]) -> str | None:
+    return repr(mapping[measure.of]) if isinstance(measure.of, Ref) else None if measure.of is None else repr(measure.of)
+
+
+def _under(measure: Measure, mapping: Mapping[Operand, Scalar]) -> tuple[str, ...]:
+    """What an aggregate says of its condition; nothing where it has none, as before there were any."""
+    return () if measure.when is None else (repr(normal(said_by(measure.when, mapping))), repr(measure.otherwise))
 
 
 def normal_body(body: Body) -> Body:

@@ -130,7 +130,7 @@ def merged(summary: Summary, never_missing: Callable[[str, str], bool]) -> tuple
     """
     every = counted(summary)
     counts = [replace(count, present=_looked_for(summary.body, count, never_missing)) for count in summary.counts]
-    shown = {place: (_equal_to(summary.body, counts[place].of), counts[place].present) for place in every}
+    shown = {place: (_equal_to(summary.body, counts[place].of), counts[place].present, counts[place].cell) for place in every}
     first = {place: next(other for other in every if shown[other] == shown[place]) for place in every}
     for place in set(first.values()):
         strictest = max(counts[other].minimum for other in every if first[other] == place)

@@ -12,10 +12,11 @@ from decimal import Decimal
 
 from sqlglot import exp
 
+from chengshu.cleanroom.conditions.cells import adds_nothing_else
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, Privacy, ProductTerms
-from chengshu.cleanroom.normal import inlined
+from chengshu.cleanroom.normal import meanings, normal, operands, said_by, scalars_of
 from chengshu.cleanroom.protection import Mean, Part, Plain, Protection
-from chengshu.cleanroom.relation import Bounded, Measure, Ref, Scalar, Steps, Summary, products
+from chengshu.cleanroom.relation import Bounded, Condition, Constant, Measure, Operand, Ref, Scalar, Steps, Summary, products
 from chengshu.cleanroom.row_binding import RowBinder, Unit
 from chengshu.cleanroom.tree import first
 from chengshu.kernel.refusal import Refused
@@ -102,10 +103,10 @@ class _Plan:
         return Bounded(tuple(self.columns), len(groups), computed, self.summary.body, self.unit.ref, self._records), protection
 
     @property
-    def _meant(self) -> dict[Scalar | None, Scalar]:
+    def _meant(self) -> dict[Operand, Scalar]:
         """What every column in the question's scope is, through sub-queries."""
-        written = [*self.summary.groups, *(one.of for one in self.summary.measures if one.of), *([self.unit.ref] if self.unit.ref else [])]
-        return dict(zip(written, inlined(self.summary.body, written)[1], strict=True))
+        of = (scalar for one in self.summary.measures for scalar in scalars_of(one))
+        return meanings(self.summary.body, [*self.summary.groups, *of, *([self.unit.ref] if self.unit.ref else [])])[1]
 
     @property
     def _privacy(self) -> Privacy:
@@ -125,6 +126,10 @@ class _Plan:
         match measure:
             case Measure(function=Aggregate.MIN | Aggregate.MAX):
                 return _unbounded_aggregate(measure)
+            case Measure(of=Constant()):
+                return [self._count(measure)] if _counts_one(measure) else _unbounded_number(measure)
+            case Measure(otherwise=Constant()) if not adds_nothing_else(measure):
+                return _unbounded_number(measure)
             case Measure(function=Aggregate.COUNT):
                 return [self._count(measure)]
             case _:
@@ -135,22 +140,33 @@ class _Plan:
                 return [total, self._count(measure)] if measure.function is Aggregate.AVG else [total]
 
     def _count(self, measure: Measure) -> Part:
-        meant = self._meant
-        is_unit = measure.distinct and self.unit.ref is not None and meant[measure.of] == meant[self.unit.ref]
-        if is_unit or (measure.of is None and self._records == 1):
+        meant, of = self._meant, measure.of if isinstance(measure.of, Ref) else None
+        under, when = self._under(measure)
+        is_unit = measure.distinct and of is not None and self.unit.ref is not None and meant[of] == meant[self.unit.ref]
+        if when is None and (is_unit or (of is None and self._records == 1)):
             return next(iter(self.parts))  # where a unit has one record, rows are units
-        if measure.of is None:
-            return self._keep(Part("rows", self._records**2), Measure(Aggregate.COUNT, None, distinct=False, column=None))
-        part = Part(f"{'distinct' if measure.distinct else 'count'} {meant[measure.of]!r}", self._records**2)
-        return self._keep(part, Measure(Aggregate.COUNT, self._column(measure.of), measure.distinct, column=None))
+        if of is None:
+            return self._keep(
+                Part(f"rows{under}", self._records**2), Measure(Aggregate.COUNT, None, distinct=False, column=None, when=when)
+            )
+        part = Part(f"{'distinct' if measure.distinct else 'count'} {meant[of]!r}{under}", self._records**2)
+        return self._keep(part, Measure(Aggregate.COUNT, self._column(of), measure.distinct, column=None, when=when))
 
     def _sum(self, measure: Measure, column: Column) -> Part:
-        assert measure.of is not None and column.lower is not None and column.upper is not None  # noqa: S101, PT018  # as its caller saw
+        assert isinstance(measure.of, Ref) and column.lower is not None and column.upper is not None  # noqa: S101, PT018  # as its caller saw
         top = max(abs(column.lower), abs(column.upper))
         steps = _steps(column, top)
-        part = Part(f"sum {self._meant[measure.of]!r}", (self._records * math.ceil(top * steps)) ** 2, steps)
+        under, when = self._under(measure)
+        part = Part(f"sum {self._meant[measure.of]!r}{under}", (self._records * math.ceil(top * steps)) ** 2, steps)
         inner = self._column(Steps(measure.of, column, steps))
-        return self._keep(part, Measure(Aggregate.SUM, inner, distinct=False, column=None))
+        return self._keep(part, Measure(Aggregate.SUM, inner, distinct=False, column=None, when=when))
+
+    def _under(self, measure: Measure) -> tuple[str, Condition | None]:
+        """What an aggregate's condition means, and the condition over the rows that are kept; a unit changes no more under one."""
+        if measure.when is None:
+            return "", None
+        kept: dict[Operand, Scalar] = {one: self._column(one) for one in operands(measure.when)}
+        return f" where {normal(said_by(measure.when, self._meant))!r}", said_by(measure.when, kept)
 
     def _column(self, scalar: Scalar | Steps) -> Ref:
         if scalar not in self.columns:
@@ -207,8 +223,24 @@ def _unbounded_aggregate(measure: Measure) -> Refused:
     )
 
 
+def _counts_one(measure: Measure) -> bool:
+    """Whether a sum of numbers under a condition is the count of the rows that it holds of."""
+    return measure.function is Aggregate.SUM and isinstance(measure.of, Constant) and measure.of.value == 1 and adds_nothing_else(measure)
+
+
+def _unbounded_number(measure: Measure) -> Refused:
+    return Refused(
+        "privacy-aggregate",
+        f"{measure.function.value}: expected an aggregate of the rows that a condition holds of, got one with a number for others",
+        Text(
+            "COUNT(*) FILTER (WHERE …), and SUM or AVG of a column with FILTER (WHERE …).",
+            "COUNT(*) FILTER (WHERE …)，或对一列的 SUM、AVG 使用 FILTER (WHERE …)。",
+        ),
+    )
+
+
 def _unbounded_column(measure: Measure) -> Refused:
-    name = "" if measure.of is None else measure.of.column
+    name = measure.of.column if isinstance(measure.of, Ref) else ""
     return Refused(
         "privacy-bounds",
         f"{measure.function.value}: expected a column with both bounds, neither beyond {LARGEST:,}, got one without",

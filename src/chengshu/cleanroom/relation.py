@@ -249,12 +249,25 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One aggregate of one plain column, or of rows where ``of`` is nothing; clipped to ``column``'s declared range."""
+    """One aggregate of one plain column, or of rows where ``of`` is nothing; clipped to ``column``'s declared range.
+
+    With ``when``, only rows of which it holds have a value, which may then be a constant too; the others have ``otherwise``, or none.
+    """
 
     function: Aggregate
-    of: Ref | None
+    of: Ref | Constant | None
     distinct: bool
     column: Column | None
+    when: Condition | None = None
+    otherwise: Constant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The rows of a group of which every condition of ``holds`` is true, and none of ``lacks``: those are false or unknown."""
+
+    holds: tuple[Condition, ...]
+    lacks: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,13 +275,14 @@ class UnitCount:
     """How many distinct units of a product stand behind a group, and how many there must be.
 
     ``of`` is the column that identifies them, nothing where every row is one. With ``present``, only units count whose
-    ``present`` has a value: an average over one value and nine blanks is that one value.
+    ``present`` has a value: an average over one value and nine blanks is that one value. With ``cell``, only its rows count.
     """
 
     product: str
     minimum: int
     of: Ref | None
     present: Ref | None
+    cell: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +315,8 @@ class Dominance:
     With X the sum of what the units contribute, without signs, and x1 and x2 the two largest of them, a group is held back when
     X - x1 - x2 < p/100 · x1: the second largest contributor, who knows its own, could then tell the largest one's to within p percent.
     Hundepool et al., Statistical Disclosure Control (Wiley 2012), on magnitude tables. ``unit`` is the column that identifies
-    contributors, nothing where every row is one; ``of`` is clipped to ``column``'s range first. Of a union, only the product's own rows
-    count, which have a value in ``record``: the other owners could subtract theirs.
+    contributors, nothing where every row is one; ``of`` is clipped to ``column``'s range first. With ``cell``, only its rows contribute. Of
+    a union, only the product's own rows do, which have a value in ``record``: the other owners could subtract theirs.
     """
 
     product: str
@@ -310,6 +324,7 @@ class Dominance:
     of: Ref
     unit: Ref | None
     column: Column | None
+    cell: Cell | None = None
     record: Ref | None = None
 
 

@@ -13,6 +13,7 @@ from chengshu.cleanroom.relation import (
     Bounded,
     Bucket,
     BucketKind,
+    Cell,
     Compare,
     Condition,
     Constant,
@@ -62,7 +63,7 @@ def duckdb_sql(summary: Summary) -> str:
 def dominance_sql(summary: Summary, place: int, *, among: str | None = None) -> str:
     """Return the statement that says of every group, or of those ``among``, whether it passes the n-th p%-rule: 1, else 0."""
     one = summary.dominances[place]
-    part = f"ABS(CAST({_clipped(_scalar(one.of), one.column)} AS DOUBLE))"
+    part = f"ABS(CAST({_within(one.cell, _clipped(_scalar(one.of), one.column))} AS DOUBLE))"
     if one.record is not None:
         part = f"CASE WHEN {_scalar(one.record)} IS NOT NULL THEN {part} END"
     units = [] if one.unit is None else [f"{_scalar(one.unit)} AS u"]
@@ -273,11 +274,14 @@ def _join(join: Join, place: int) -> str:
 
 
 def _measure(measure: Measure) -> str:
-    if measure.of is None:
+    if measure.of is None and measure.when is None:
         return "COUNT(*)"
-    argument = _scalar(measure.of)
+    argument = "1" if measure.of is None else _scalar(measure.of)
     if measure.function is not Aggregate.COUNT:
         argument = _clipped(argument, measure.column)
+    if measure.when is not None:
+        otherwise = "" if measure.otherwise is None else f" ELSE {_constant(measure.otherwise)}"
+        argument = f"CASE WHEN {_condition(measure.when)} THEN {argument}{otherwise} END"
     return f"{measure.function.value.upper()}({'DISTINCT ' if measure.distinct else ''}{argument})"
 
 
@@ -297,7 +301,8 @@ def _clipped(argument: str, column: Column | None) -> str:
 
 def _count(count: UnitCount) -> str:
     if count.of is None:
-        return "COUNT(*)" if count.present is None else f"COUNT({_scalar(count.present)})"
+        counted = "1" if count.present is None else _scalar(count.present)
+        return "COUNT(*)" if counted == "1" and count.cell is None else f"COUNT({_within(count.cell, counted)})"
     return f"COUNT(DISTINCT {_shown(count)})"
 
 
@@ -305,7 +310,15 @@ def _shown(count: UnitCount) -> str:
     if count.of is None:
         raise _not_sql()
     unit = _scalar(count.of)
-    return unit if count.present is None else f"CASE WHEN {_scalar(count.present)} IS NOT NULL THEN {unit} END"
+    return _within(count.cell, unit if count.present is None else f"CASE WHEN {_scalar(count.present)} IS NOT NULL THEN {unit} END")
+
+
+def _within(cell: Cell | None, value: str) -> str:
+    """A value in the rows of a cell, nothing in others."""
+    if cell is None:
+        return value
+    conditions = [_condition(one) for one in cell.holds] + [f"NOT {_true(one)}" for one in cell.lacks]
+    return f"CASE WHEN {' AND '.join(conditions)} THEN {value} END"
 
 
 def _single(single: Single) -> str:

@@ -96,7 +96,7 @@ class RowBinder:
             for place, (join, source) in enumerate(zip(joins, sources[1:], strict=True), start=1)
         )
         where = select.args.get("where")
-        condition = None if where is None else _filter(where.this, unfiltered)
+        condition = None if where is None else filter_of(where.this, unfiltered)
         return Body(sources[0], joined, condition), units
 
     def _source(self, item: exp.Expr, known: Mapping[str, exp.Query]) -> tuple[Source, tuple[Unit, ...]]:
@@ -197,11 +197,12 @@ def found_of(column: exp.Expr) -> Found:
     return one
 
 
-def _filter(expression: exp.Expr, body: Body) -> Condition:
+def filter_of(expression: exp.Expr, body: Body) -> Condition:
+    """Return a condition on single rows; raise Invalid for what is not understood."""
     node = expression.unnest()
     match node:
         case exp.And() | exp.Or() | exp.Not():
-            return logic_of(node, lambda inner: _filter(inner, body))
+            return logic_of(node, lambda inner: filter_of(inner, body))
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
             return _comparison(node, body)
         case exp.Between() if not node.args.get("symmetric"):

@@ -116,6 +116,33 @@ def test_without_the_guard_the_same_two_questions_name_the_vehicle(room: Room) -
     assert first.table.column("n")[0].as_py() - second.table.column("n")[0].as_py() == 1
 
 
+@pytest.mark.parametrize(
+    "under",
+    [
+        "COUNT(DISTINCT vehicle) FILTER (WHERE hour < 9) AS n FROM road.trips",
+        "COUNT(DISTINCT CASE WHEN NOT hour >= 9 THEN vehicle END) AS n FROM road.trips",
+        "COUNT(DISTINCT v) FILTER (WHERE h < 9) AS n FROM (SELECT vehicle AS v, hour AS h FROM road.trips) AS inside",
+    ],
+)
+def test_a_condition_inside_an_aggregate_is_held_against_earlier_and_later_questions(room: Room, under: str) -> None:
+    rows = [*MANY, ALONE]
+    assert seen(room.ask(ALL, rows)) == [(33,)]
+    assert seen(room.ask(f"SELECT {under}", rows)) == "differencing"
+    assert seen(room.ask(f"SELECT {under}", rows, consumer="did:key:other")) == [(32,)]
+    assert seen(room.ask(ALL, rows, consumer="did:key:other")) == "differencing"
+    assert seen(room.ask(f"{ALL} WHERE hour < 9", rows, consumer="did:key:other")) == [(32,)]  # the same rows once more
+
+
+def test_every_condition_of_a_question_is_held_against_every_one_of_earlier_ones(room: Room) -> None:
+    rows = [*MANY, ALONE]
+    first = "SELECT COUNT(*) FILTER (WHERE hour < 2) AS a, COUNT(*) FILTER (WHERE hour >= 2) AS b FROM road.trips"
+    second = "SELECT COUNT(*) FILTER (WHERE hour < 1) AS a, COUNT(*) FILTER (WHERE hour BETWEEN 2 AND 8) AS b FROM road.trips"
+    assert seen(room.ask(first, rows)) == [(16, 17)]
+    assert seen(room.ask(second, rows)) == "differencing"
+    assert seen(room.ask(first, rows)) == [(16, 17)]
+    assert seen(room.ask("SELECT COUNT(*) FILTER (WHERE hour < 1) AS a FROM road.trips", rows)) == [(8,)]
+
+
 def test_numbers_that_double_precision_cannot_tell_apart_are_no_way_around_the_guard(room: Room) -> None:
     rows = [*MANY, ("victim", "ring", 5)]
     double = Schema(TRIPS.product, (*TRIPS.columns[:2], Column("hour", ColumnType.DOUBLE, Role.FILTER)), "vehicle", K)

@@ -25,6 +25,9 @@ QUESTIONS = [
     "SELECT road, COUNT(DISTINCT vehicle) AS n, AVG(load) AS l FROM road.trips WHERE hour >= 2 OR hour IS NULL GROUP BY road",
     "SELECT m.make, COUNT(*) AS n, AVG(t.speed) AS s FROM road.makes m LEFT JOIN road.trips t ON t.vehicle = m.vehicle GROUP BY m.make",
     "SELECT r, COUNT(*) AS n, SUM(s) AS x FROM (SELECT road AS r, speed AS s FROM road.trips WHERE hour < 3) AS inside GROUP BY r",
+    "SELECT road, COUNT(*) FILTER (WHERE hour < 2) AS n, SUM(CASE WHEN hour < 2 THEN 1 ELSE 0 END) AS m FROM road.trips GROUP BY road",
+    "SELECT SUM(CASE WHEN hour < 2 THEN load ELSE 0 END) AS l, AVG(speed) FILTER (WHERE NOT road = 'ring') AS s FROM road.trips",
+    "SELECT COUNT(DISTINCT v) FILTER (WHERE h > 1) AS n FROM (SELECT vehicle AS v, hour AS h FROM road.trips) AS inside",
 ]
 units = st.sampled_from(["a", "b", "c", None])
 speeds = st.one_of(st.none(), st.floats(-50, 50), st.sampled_from([float("nan"), float("inf"), -float("inf")]))
@@ -90,6 +93,36 @@ def test_conditions_that_differ_are_two_questions(one: str, other: str) -> None:
 
 def _asked(condition: str) -> str:
     return vetted(f"SELECT COUNT(*) AS n, AVG(speed) AS s FROM road.trips WHERE {condition}").asked  # noqa: S608  # of this file
+
+
+def test_under_noise_a_condition_inside_an_aggregate_is_one_of_rows_and_one_in_where_of_the_question() -> None:
+    found: list[Row] = [("a", "ring", 1, 2.0, 3), ("b", "ring", 4, 4.0, 5), ("c", "ring", None, 6.0, 7), ("c", "gate", 1, 8.0, 1)]
+    query = vetted("SELECT COUNT(*) FILTER (WHERE hour = 1) AS n, SUM(load) FILTER (WHERE hour = 1) AS l, SUM(load) AS t FROM road.trips")
+    assert query.protection is not None
+    measured = [computed(query, found).column(f"a{place}")[0].as_py() for place, _ in enumerate(query.protection.parts)]
+    assert sorted(map(int, measured)) == [2, 3, 4, 16]  # rows, units, the loads of hour 1, all loads
+
+
+def test_conditions_that_mean_the_same_are_one_question_and_others_are_not() -> None:
+    texts = (
+        "COUNT(*) FILTER (WHERE hour > 2)",
+        "COUNT(CASE WHEN NOT hour <= 2 THEN 1 END)",
+        "COUNT(*) FILTER (WHERE hour > 3)",
+        "COUNT(*)",
+    )
+    one, same, other, plain = (vetted(f"SELECT {text} AS n FROM road.trips").asked for text in texts)  # noqa: S608  # of this file
+    assert one == same
+    assert len({one, other, plain}) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["AVG(CASE WHEN hour = 1 THEN 1 ELSE 0 END)", "SUM(CASE WHEN hour = 1 THEN load ELSE 7 END)", "SUM(CASE WHEN hour = 1 THEN 2 END)"],
+)
+def test_numbers_after_then_and_else_are_refused_under_noise(text: str) -> None:
+    verdict = vet(f"SELECT {text} AS n FROM road.trips", terms())  # noqa: S608  # of this file
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "privacy-aggregate"
 
 
 atoms = st.one_of(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import assert_never
 
+from chengshu.cleanroom.normal import operands
 from chengshu.cleanroom.relation import (
     AggregateValue,
     Arithmetic,
@@ -26,7 +27,8 @@ Origin = tuple[str, str]
 """A product and one of its columns."""
 
 Shown = tuple[str, str | None]
-"""As what something is shown (``group-key``, or an aggregate's name), and of which ``party.product.column`` (None: of whole rows)."""
+"""As what something is shown (``group-key``, an aggregate's name, or ``condition`` of one),
+and of which ``party.product.column`` (None: of whole rows)."""
 
 
 def group_keys(vetted: VettedQuery) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -56,7 +58,7 @@ def outputs(vetted: VettedQuery) -> tuple[tuple[str, tuple[Shown, ...]], ...]:
 def clipped(vetted: VettedQuery) -> tuple[str, ...]:
     """Return every ``party.product.column`` that is clipped to its declared range before anything is computed with it."""
     body = vetted.summary.body
-    of = [one.of for one in vetted.summary.measures if one.of is not None and one.column is not None]
+    of = [one.of for one in vetted.summary.measures if isinstance(one.of, Ref) and one.column is not None]
     return tuple(sorted({".".join(one) for ref in of for one in origins(ref, body)}))
 
 
@@ -83,7 +85,11 @@ def _below(ref: Ref, columns: tuple[Scalar, ...], units: tuple[Ref | None, ...])
 
 def _aggregate(measure: Measure, body: Body) -> set[Shown]:
     name = f"{measure.function.value}-distinct" if measure.distinct else measure.function.value
-    return {(name, None)} if measure.of is None else {(name, ".".join(one)) for one in origins(measure.of, body)}
+    shown: set[Shown] = {(name, None)}
+    if isinstance(measure.of, Ref):
+        shown = {(name, ".".join(one)) for one in origins(measure.of, body)}
+    under = () if measure.when is None else operands(measure.when)
+    return shown | {("condition", ".".join(one)) for scalar in under for one in origins(scalar, body)}
 
 
 def _leaves(value: Value) -> Iterator[GroupValue | AggregateValue]:

@@ -43,6 +43,7 @@ from chengshu.cleanroom.rules import (
     sub_query,
     table_function,
     too_complex,
+    too_many_conditions,
     union_column,
     unknown_column,
     window,
@@ -90,6 +91,7 @@ MEANING: tuple[Rule, ...] = (
     having_form.check,
     joined_value.check,
     joined_count.check,
+    too_many_conditions.check,
 )
 RULES: tuple[Rule, ...] = SHAPE + MEANING
 RULE_NAMES: tuple[str, ...] = tuple(rule.__module__.rpartition(".")[2].replace("_", "-") for rule in RULES)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.binding import AGGREGATES
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import AGGREGATES
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.binding import AGGREGATES
+from chengshu.cleanroom.buckets import constant
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import AGGREGATES, written
 from chengshu.cleanroom.model import Aggregate, Column, ProductTerms
 from chengshu.cleanroom.names import origin_of
 from chengshu.cleanroom.tree import every
@@ -19,23 +20,17 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     """Refuse aggregates of expressions, DISTINCT outside COUNT, and what the column's role or type does not permit."""
     del terms
     for node in every(query, *AGGREGATES):
-        function = AGGREGATES[type(node)]
-        if function is Aggregate.COUNT and isinstance(node.this, exp.Star):
+        function, one = AGGREGATES[type(node)], written(node)
+        if one is not None and one.counts_rows and (one.condition is not None or isinstance(one.of, exp.Star)):
             continue
-        column = _argument(node, function)
-        origin = None if column is None else origin_of(column)
-        if origin is None:
+        origin = None if one is None else origin_of(one.of)
+        if origin is None or one is None:
             return _refused(node, "expected one plain column, and DISTINCT in COUNT only", None)
         if function not in origin.column.permitted or (origin.bucketed and function is not Aggregate.COUNT):
             return _refused(node, f"{function.value} of this column is not permitted", origin.column)
+        if one.otherwise is not None and constant(one.otherwise, origin.type) is None:
+            return _refused(node, "expected a number of the column's own type after ELSE", origin.column)
     return None
-
-
-def _argument(node: exp.Expr, function: Aggregate) -> exp.Column | None:
-    argument = node.this
-    if isinstance(argument, exp.Distinct) and function is Aggregate.COUNT and len(argument.expressions) == 1:
-        argument = argument.expressions[0]
-    return argument if isinstance(argument, exp.Column) else None
 
 
 def _refused(node: exp.Expr, why: str, column: Column | None) -> Refused:

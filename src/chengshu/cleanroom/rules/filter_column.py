@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import row_conditions
 from chengshu.cleanroom.model import ProductTerms, Role
 from chengshu.cleanroom.names import origin_of
-from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -16,10 +16,10 @@ _ROLES = frozenset({Role.FILTER, Role.GROUP, Role.FREE})
 
 
 def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
-    """Refuse columns in WHERE that are not filter, group or free."""
+    """Refuse columns in WHERE, FILTER or a CASE's condition that are not filter, group or free."""
     del terms
-    for where in every(query, exp.Where):
-        for node in where.find_all(exp.Column):
+    for condition in row_conditions(query):
+        for node in condition.find_all(exp.Column):
             origin = origin_of(node)
             if origin is not None and origin.column.role not in _ROLES:
                 return refused(

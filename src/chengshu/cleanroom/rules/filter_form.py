@@ -6,10 +6,10 @@ from sqlglot import exp
 
 from chengshu.cleanroom.buckets import coarser, constant, takes, type_after
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import row_conditions
 from chengshu.cleanroom.model import ColumnType, ProductTerms
 from chengshu.cleanroom.names import origin_of
 from chengshu.cleanroom.row_binding import COMPARISONS
-from chengshu.cleanroom.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -17,10 +17,10 @@ RULE = "filter-form"
 
 
 def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
-    """Refuse a condition in WHERE that compares columns, converts, computes, or is not on the list."""
+    """Refuse a condition in WHERE, FILTER or CASE that compares columns, converts, computes, or is not on the list."""
     del terms
-    for where in every(query, exp.Where):
-        wrong = _wrong(where.this)
+    for condition in row_conditions(query):
+        wrong = _wrong(condition)
         if wrong is not None:
             column = wrong.find(exp.Column)
             return refused(

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.binding import AGGREGATES, OPERATORS, alias_or_self
+from chengshu.cleanroom.binding import OPERATORS, alias_or_self
 from chengshu.cleanroom.buckets import constant, whole_number
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import AGGREGATES, plain
 from chengshu.cleanroom.model import ColumnType, ProductTerms
 from chengshu.cleanroom.row_binding import COMPARISONS
 from chengshu.kernel.refusal import Refused
@@ -50,7 +51,7 @@ def _is_condition(expression: exp.Expr, select: exp.Select) -> bool:
 
 def _is_number(expression: exp.Expr, select: exp.Select) -> bool:
     node = alias_or_self(select, expression.unnest()) if isinstance(expression.unnest(), exp.Column) else expression.unnest()
-    if type(node) in AGGREGATES or constant(node, ColumnType.DOUBLE) is not None:
+    if type(plain(node)) in AGGREGATES or constant(node, ColumnType.DOUBLE) is not None:
         return True
     match node:
         case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import AGGREGATES, written
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.names import sheltered_tables
 from chengshu.cleanroom.tree import every, first
@@ -15,13 +16,14 @@ RULE = "joined-count"
 
 
 def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
-    """Refuse COUNT(*) where the question reads protected products twice or more: one of them repeats the records of the other."""
+    """Refuse COUNT(*), and sums of numbers, where the question reads protected products twice or more: one repeats the others' records."""
     if len(sheltered_tables(query, terms)) < 2:  # one alone is repeated by nothing but what fan_out looks after
         return None
     if first(query, exp.Union) is not None:  # its parts stand under one another, and nobody else's records are joined to them
         return None
-    for node in every(query, exp.Count):
-        if isinstance(node.this, exp.Star):
+    for node in every(query, *AGGREGATES):
+        found = written(node)
+        if found is not None and found.counts_rows:
             return refused(
                 RULE,
                 node,

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.binding import AGGREGATES
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import AGGREGATES, written
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.names import origin_of, sheltered_tables
 from chengshu.cleanroom.tree import every
@@ -25,7 +25,8 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     if not protected:
         return None
     for node in every(query, *AGGREGATES):
-        for column in node.find_all(exp.Column):
+        found = written(node)
+        for column in (found.of,) if found is not None else node.find_all(exp.Column):
             origin = origin_of(column)
             if origin is not None and not any(terms[one].sheltered for one in origin.products):
                 return refused(

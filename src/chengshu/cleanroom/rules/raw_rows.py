@@ -33,7 +33,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
 
 
 def _bare(expression: exp.Expr, groups: list[exp.Expr]) -> exp.Column | None:
-    if expression.unnest() in groups or _same_column(expression.unnest(), groups) or isinstance(expression, exp.AggFunc):
+    if expression.unnest() in groups or _same_column(expression.unnest(), groups) or isinstance(expression, exp.AggFunc | exp.Filter):
         return None
     if isinstance(expression, exp.Column):
         return expression

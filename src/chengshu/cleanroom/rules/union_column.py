@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.binding import AGGREGATES
 from chengshu.cleanroom.clauses import refused
+from chengshu.cleanroom.conditions.written import AGGREGATES, written
 from chengshu.cleanroom.model import Aggregate, ProductTerms
 from chengshu.cleanroom.names import Origin, origin_of
 from chengshu.cleanroom.rules.filter_form import filtered_type
@@ -33,7 +33,8 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
         if len(kinds) > 1 or None in kinds:
             return _of_types(place[0])
     for node in every(query, *AGGREGATES):
-        for column in node.find_all(exp.Column):
+        found = written(node)
+        for column in (found.of,) if found is not None else node.find_all(exp.Column):
             origin = origin_of(column)
             refusal = None if origin is None or not origin.parts else _compared(node, origin)
             if refusal is not None:

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: aggregate-not-permitted
+SELECT SUM(CASE WHEN zone = 'airport' THEN gap END) FROM carmaker.trips

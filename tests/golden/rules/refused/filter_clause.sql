@@ -1,3 +1,0 @@
--- schema: pilot
--- reason: aggregate-filter
-SELECT SUM(speed) FILTER (WHERE zone = 'airport') FROM carmaker.trips
