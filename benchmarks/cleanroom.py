@@ -36,7 +36,8 @@ from benchmarks.federated import federated_price
 from benchmarks.judging import BUILD, machine, record
 from benchmarks.ratios import MEMORY, Terms, beside, load, plain, spent, vetted
 
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.engine import Spill
 from chengshu.cleanroom.engines.process import open_table
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.release import Released, release

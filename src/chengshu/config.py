@@ -94,6 +94,7 @@ class DatabaseSection(_Section):
 
 
 Sealing = Literal["required", "offered"]
+EngineSetting = Literal["duckdb", "spark", "auto"]
 
 
 class CleanroomSection(_Section):
@@ -103,6 +104,11 @@ class CleanroomSection(_Section):
     memory_limit: str = "512MB"
     threads: int = Field(default=1, ge=1, le=64)
     spill_limit: str = "4GB"
+    engine: EngineSetting = "duckdb"
+    spark_from_rows: int = Field(default=100_000_000, ge=0)
+    spark_from_mib: int = Field(default=8192, ge=0)
+    spark_master: str = Field(default="local[2]", pattern=r"^(local\[([1-9][0-9]{0,2}|\*)\]|spark://[A-Za-z0-9.,:-]{1,500})$")
+    spark_memory_mib: int = Field(default=1024, ge=512)
     timeout_s: float = Field(default=60.0, gt=0)
     input_wait_s: float = Field(default=15.0, gt=0)
     method_cpu_s: float = Field(default=120.0, ge=1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from chengshu import config, migrations
+from chengshu import config, migrations, wiring
 from chengshu.anchor.service import ANCHOR_TASK, Anchors
 from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
@@ -16,8 +16,8 @@ from chengshu.cleanroom.budgets import Budgets
 from chengshu.cleanroom.cell.order import MethodLimits, Sealing
 from chengshu.cleanroom.charging import Charging
 from chengshu.cleanroom.countersigning import Countersigner
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.process import ProcessEngine
+from chengshu.cleanroom.engines.spark import application as spark
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import JobLeave
@@ -148,7 +148,8 @@ class Node:
     anchors: Anchors
 
     def close(self) -> None:
-        """Close the node's lines to others and its database; it is not used after that."""
+        """Close the node's lines to others and its database, and Spark's Java where there is one; it is not used after that."""
+        spark.close()
         self.peers.close()
         self.nodes.close()
         self.database.close()
@@ -358,14 +359,14 @@ def _wired(
     )
     limits = settings.cleanroom
     at = Workplace(folder / WORK, limits.spill_limit)
-    engine = DuckDBEngine(limits.memory_limit, limits.threads, limits.timeout_s)
+    engines = wiring.engines_by(limits)
     room = Cleanroom(
         database,
         at,
         own_id=identity.did,
         signer=signer,
         nodes=nodes,
-        engine=engine,
+        engines=engines,
         methods=ProcessEngine(
             limits=MethodLimits(limits.method_cpu_s, limits.method_memory_mib * 2**20, limits.timeout_s),
             sealing=Sealing(limits.method_seal),
@@ -474,7 +475,7 @@ def _wired(
             contracts=contracts,
             nodes=nodes,
             asker=asker,
-            local=LocalRuns(database, at, signer=signer, catalog=catalog, engine=engine, seal=seal, clock=clock, evidence=evidence),
+            local=LocalRuns(database, at, signer=signer, catalog=catalog, engines=engines, seal=seal, clock=clock, evidence=evidence),
             digests=digests,
             clock=clock,
             new_id=new_id,

@@ -10,6 +10,10 @@ from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
 from chengshu.anchor.service import Anchors, Place
 from chengshu.catalog.sources.access import FILE_NAME as SOURCES
 from chengshu.catalog.sources.opening import PlacesOfRows
+from chengshu.cleanroom.engines.choosing import Engines
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.spark.application import Cluster
+from chengshu.cleanroom.engines.spark.engine import SparkEngine
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.storage.files import FileTiles
@@ -133,6 +137,17 @@ def outgoing_by(folder: Path, settings: config.Settings) -> Outgoing:
         hosts=frozenset(chosen.hosts),
         networks=networks_of(chosen.networks),
         certificates=folder / chosen.certificates if chosen.certificates else None,
+    )
+
+
+def engines_by(chosen: config.CleanroomSection) -> Engines:
+    """Return the engines of a node, and which of them its operator lets compute what; Spark's starts nothing before it is asked."""
+    return Engines(
+        chosen.engine,
+        duckdb=DuckDBEngine(chosen.memory_limit, chosen.threads, chosen.timeout_s),
+        spark=SparkEngine(Cluster(chosen.spark_master, chosen.spark_memory_mib), chosen.timeout_s, writers=max(chosen.threads, 2)),
+        spark_from_rows=chosen.spark_from_rows,
+        spark_from_bytes=chosen.spark_from_mib * 2**20,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Column, Connection, Index, Integer, String, Table, Unique
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.conditions.cells import Region, regions_of, within
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill, Stopped, never
+from chengshu.cleanroom.engines.engine import Engine, Spill, Stopped, never
 from chengshu.cleanroom.implied import imply
 from chengshu.cleanroom.model import Column as DataColumn
 from chengshu.cleanroom.model import Job, SqlQuestion
@@ -30,6 +30,7 @@ from chengshu.cleanroom.relation import (
     AnyOf,
     Body,
     Condition,
+    Differences,
     Finish,
     Input,
     Missing,
@@ -151,7 +152,7 @@ def pair(question: About, earlier: About) -> Pair | None:
 class Guard:
     """Keeps what each consumer asked in this room, and holds each new question against it."""
 
-    def __init__(self, database: Database, *, engine: DuckDBEngine, digests: Digests) -> None:
+    def __init__(self, database: Database, *, engine: Engine, digests: Digests) -> None:
         self._database = database
         self._engine = engine
         self._digests = digests
@@ -234,13 +235,13 @@ def _before(tx: Connection, job: Job, *, sources: str, mine: str) -> list[Job]:
 
 
 def _counting(question: About, pairs: Sequence[Pair], groups: tuple[Scalar, ...]) -> VettedQuery:
-    earlier = [one.earlier.where for one in pairs]
-    sql = differences_sql(question.sources, groups, question.units, where=question.where, earlier=earlier)
+    differences = Differences(question.sources, groups, question.units, question.where, tuple(one.earlier.where for one in pairs))
     columns: dict[str, dict[str, DataColumn]] = {}
     for needed in (one for each in (question, *(pair.earlier for pair in pairs)) for one in each.inputs):
         columns.setdefault(needed.product, {}).update({column.name: column for column in needed.columns})
     inputs = tuple(Input(product, tuple(each.values())) for product, each in columns.items())
-    return VettedQuery(sql, Summary((), (), (), (), (), question.sources), _NOTHING_AFTER, (), inputs)
+    nothing = Summary((), (), (), (), (), question.sources)
+    return VettedQuery(differences_sql(differences), nothing, _NOTHING_AFTER, (), inputs, instead=differences)
 
 
 def _failing(counted: pa.Table, pairs: Sequence[Pair], question: About) -> dict[tuple[Any, ...], bool]:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.asker import submission
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.choosing import Engines
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, sign_receipt
 from chengshu.cleanroom.ports import Evidence
@@ -33,7 +33,7 @@ class LocalRuns:
         *,
         signer: Signer,
         catalog: Catalog,
-        engine: DuckDBEngine,
+        engines: Engines,
         evidence: Evidence,
         seal: Seal,
         clock: Clock,
@@ -41,12 +41,17 @@ class LocalRuns:
         self._database = database
         self._signer = signer
         self._catalog = catalog
-        self._engine = engine
+        self._engines = engines
         self._place = place
         self._evidence = evidence
         self._digests = Digests(seal.suite)
         self._seal = seal
         self._clock = clock
+
+    @property
+    def engine(self) -> str:
+        """What a plan says of the engine that computes here."""
+        return self._engines.told
 
     def run(self, job: Job) -> str:
         """Compute a job over own products and keep its end; return its id. What goes wrong with the data is how the job ended."""
@@ -73,11 +78,12 @@ class LocalRuns:
         if isinstance(vetted, Refused):
             return Outcome("REFUSED", {}, (), vetted)
         tables = {one.alias: self._catalog.open(one.product) for one in job.inputs}
+        engine = self._engines.choose(tables)
         with self._place.folder() as folder:
-            verdict = release(self._engine.run(vetted, tables, spill=self._place.spill_in(folder)), query=vetted)
+            verdict = release(engine.run(vetted, tables, spill=self._place.spill_in(folder)), query=vetted)
         if isinstance(verdict, Refused):
-            return Outcome("REFUSED", {}, (), verdict)
-        return Outcome("RELEASED", {"answer": verdict.table}, (), None)
+            return Outcome("REFUSED", {}, (), verdict, engine=engine.name)
+        return Outcome("RELEASED", {"answer": verdict.table}, (), None, engine=engine.name)
 
     def _log(self, tx: Connection, job: Job, outcome: Outcome, *, fingerprint: str) -> None:
         body = submission(job, job.as_document(), self._digests)

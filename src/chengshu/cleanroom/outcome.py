@@ -20,6 +20,8 @@ Document = dict[str, Any]
 KIND_OF_STATE = {"RELEASED": "job.released", "REFUSED": "job.refused", "FAILED": "job.failed"}
 """The kind of log entry that each end of a job leaves."""
 
+_BESIDE = ("privacy", "engine")
+"""What a receipt repeats of an outcome that has it."""
 UNKNOWN_JOB = "cleanroom.unknown-job"
 """The code by which a node says that it has no part in a job."""
 
@@ -28,6 +30,7 @@ UNKNOWN_JOB = "cleanroom.unknown-job"
 class Outcome:
     """How one job ended: ``RELEASED`` with tables, ``REFUSED`` with a refusal, or ``FAILED`` with notes.
 
+    ``engine`` names what computed a question in SQL, where one was computed.
     ``privacy`` states the noise of an answer that carries some, ``kept`` is what the room keeps of it and nobody is sent.
     """
 
@@ -37,6 +40,7 @@ class Outcome:
     refusal: Refused | None
     privacy: Mapping[str, Any] | None = None
     kept: ProtectedAnswer | None = None
+    engine: str | None = None
 
     def as_document(self) -> Document:
         """Return the outcome as JSON values; tables are Arrow IPC streams in base64."""
@@ -46,6 +50,7 @@ class Outcome:
             "notes": list(self.notes),
             "refusal": None if self.refusal is None else refusal_document(self.refusal),
             **({} if self.privacy is None else {"privacy": dict(self.privacy)}),
+            **({} if self.engine is None else {"engine": self.engine}),
         }
 
     @classmethod
@@ -58,13 +63,14 @@ class Outcome:
             notes=tuple(document["notes"]),
             refusal=None if refusal is None else parse_refusal(refusal),
             privacy=document.get("privacy"),
+            engine=document.get("engine"),
         )
 
 
 def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, digests: Digests) -> Document:
     """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out.
 
-    The digest of the job's leakage statement is in it where the job has one.
+    The digest of the job's leakage statement is in it where the job has one, and the engine that computed where one did.
     """
     receipt = {
         "job": job["id"],
@@ -77,8 +83,7 @@ def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, d
         "at": at,
         **({"leakage": job["leakage"]} if "leakage" in job else {}),
     }
-    if "privacy" in outcome:
-        receipt["privacy"] = outcome["privacy"]
+    receipt |= {name: outcome[name] for name in _BESIDE if name in outcome}
     return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}
 
 
@@ -92,7 +97,7 @@ def check_receipt(signed: Mapping[str, Any], *, outcome: Document, job: Document
         raise _tampered("a receipt signed by the clean room that the job names", "another signature")
     check_job(receipt, job=job, digests=digests)
     if not digests.agree(digests.of(outcome), receipt["outcome_digest"]) or any(
-        receipt.get(name) != outcome.get(name) for name in ("state", "privacy")
+        receipt.get(name) != outcome.get(name) for name in ("state", *_BESIDE)
     ):
         raise _tampered("a receipt for the outcome that came", "one for another outcome")
 

@@ -362,6 +362,21 @@ class Bounded:
 
 
 @dataclass(frozen=True, slots=True)
+class Differences:
+    """How many units, group by group, one of two conditions alone is about: ``where``, and each of ``earlier`` (None: every row).
+
+    For the n-th of ``earlier`` and the m-th of ``units`` (None: rows), columns ``nN_M``: of rows of ``where`` alone, ``oN_M``: of the
+    earlier one alone, ``wN_M``: of the earlier one. Groups are columns ``g0…``; ``sources`` have no condition of their own.
+    """
+
+    sources: Body
+    groups: tuple[Scalar, ...]
+    units: tuple[Ref | None, ...]
+    where: Condition | None
+    earlier: tuple[Condition | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OutputValue:
     """One column that leaves, under the name the asker gave it."""
 
@@ -423,9 +438,10 @@ class VettedQuery:
     """A question that passed every rule: what an engine runs, what the gate checks, what is done afterwards.
 
     ``sql`` is generated from ``summary``, never taken from the asker. ``minimum_group`` is the strictest owner's.
-    Where the answer carries noise, ``protection`` says how it is made, ``sql`` computes its parts instead of ``summary``, and there are no
-    gates: exact counts decide nothing then;
-    ``asked`` is then the normal form of what is computed, by which the same question is known again.
+    ``sql`` is DuckDB's; ``instead`` is what is computed in the place of ``summary``, where there is such a thing: another engine
+    writes its own SQL from these two.
+    Where the answer carries noise, ``protection`` says how it is made, ``instead`` are its parts, and there are no gates: exact counts
+    decide nothing then; ``asked`` is then the normal form of what is computed, by which the same question is known again.
     """
 
     sql: str
@@ -435,6 +451,7 @@ class VettedQuery:
     inputs: tuple[Input, ...]
     protection: Protection | None = None
     asked: str = ""
+    instead: Bounded | Differences | None = None
 
     @property
     def minimum_group(self) -> int:

@@ -18,7 +18,8 @@ from chengshu.cleanroom.answers import ProtectedAnswer
 from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.cell.words import STOPPED
 from chengshu.cleanroom.differencing import Guard
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.choosing import Engines
+from chengshu.cleanroom.engines.engine import Engine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
@@ -26,7 +27,7 @@ from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
 from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
+from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.told import checked
 from chengshu.cleanroom.vetting import vet
@@ -73,7 +74,7 @@ class Cleanroom:
         own_id: str,
         signer: Signer,
         nodes: Nodes,
-        engine: DuckDBEngine,
+        engines: Engines,
         methods: ProcessEngine,
         input_wait: timedelta,
         tasks: Tasks,
@@ -87,8 +88,7 @@ class Cleanroom:
         self._own_id = own_id
         self._signer = signer
         self._nodes = nodes
-        self._engine = engine
-        self._guard = Guard(database, engine=engine, digests=digests)
+        self._engines = engines
         self._methods = methods
         self._place = place
         self._input_wait = input_wait
@@ -317,14 +317,9 @@ class Cleanroom:
                 if not isinstance(vetted, VettedQuery):
                     return Outcome("REFUSED", {}, tuple(notes), vetted)
                 tables = {alias: open_table(path) for alias, path in files.items()}
-                spill = self._place.spill_in(folder)
-                result = self._engine.run(vetted, tables, spill=spill, stopped=lambda: self._is_over(job.id))
-                if vetted.protection is not None:
-                    return self._protected(job, vetted, result)
-                held = self._guard.held(job, vetted, result, tables=tables, spill=spill, stopped=lambda: self._is_over(job.id))
-                if isinstance(held, Refused):
-                    return Outcome("REFUSED", {}, tuple(notes), held)
-                return _answered(release(held, query=vetted), notes)
+                engine = self._engines.choose(tables)
+                outcome = self._answered(job, vetted, tables, engine, self._place.spill_in(folder))
+                return replace(outcome, notes=tuple(notes), engine=engine.name)
             case MethodQuestion(method=name, parameters=parameters):
                 inputs = {alias.partition(".")[2]: path for alias, path in files.items()}
                 results = self._methods.run(name, files=inputs, parameters=parameters)
@@ -334,6 +329,18 @@ class Cleanroom:
                 return (
                     outcome if outcome.state != "RELEASED" else replace(outcome, tables=_beside(outcome.tables, sources(job.inputs, files)))
                 )
+
+    def _answered(self, job: Job, vetted: VettedQuery, tables: Mapping[str, pa.Table], engine: Engine, spill: Spill) -> Outcome:
+        """Compute a question, hold it against the earlier ones, and let out what passes the gate."""
+        result = engine.run(vetted, tables, spill=spill, stopped=lambda: self._is_over(job.id))
+        if vetted.protection is not None:
+            return self._protected(job, vetted, result)
+        guard = Guard(self._database, engine=engine, digests=self._digests)
+        held = guard.held(job, vetted, result, tables=tables, spill=spill, stopped=lambda: self._is_over(job.id))
+        verdict = held if isinstance(held, Refused) else release(held, query=vetted)
+        if isinstance(verdict, Refused):
+            return Outcome("REFUSED", {}, (), verdict)
+        return Outcome("RELEASED", {"answer": verdict.table}, (), None)
 
     def _protected(self, job: Job, vetted: VettedQuery, result: pa.Table) -> Outcome:
         """Add the noise, once, and keep what it came to for whoever asks the same again."""
@@ -383,12 +390,6 @@ class Cleanroom:
         if found is None:
             raise _unknown()
         return found
-
-
-def _answered(verdict: Released | Refused, notes: list[str]) -> Outcome:
-    if isinstance(verdict, Refused):
-        return Outcome("REFUSED", {}, tuple(notes), verdict)
-    return Outcome("RELEASED", {"answer": verdict.table}, tuple(notes), None)
 
 
 def _message(part: JobInput, found: store.RoomJob) -> dict[str, Any]:

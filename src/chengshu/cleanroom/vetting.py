@@ -18,7 +18,7 @@ from chengshu.cleanroom.names import annotate, origin_of, table_name
 from chengshu.cleanroom.normal import asked
 from chengshu.cleanroom.protecting import protected
 from chengshu.cleanroom.relation import Finish, Gate, Input, Summary, VettedQuery
-from chengshu.cleanroom.rendering import ROWS, bounded_sql, count_name, dominance_name, duckdb_sql, single_name, unique_name
+from chengshu.cleanroom.rendering import ROWS, bounded_sql, count_name, dominance_name, single_name, summary_sql, unique_name
 from chengshu.cleanroom.rules import MEANING, SHAPE
 from chengshu.cleanroom.tree import every
 from chengshu.kernel.errors import Invalid
@@ -94,7 +94,7 @@ def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Su
     if noisy is not None:
         engine, protection = noisy
         said = asked(summary.body, summary.groups, summary.measures)
-        return VettedQuery(bounded_sql(engine), summary, finish, (), inputs, protection, said)
+        return VettedQuery(bounded_sql(engine), summary, finish, (), inputs, protection, said, engine)
     strictest = max(terms[one.product].smallest_group for one in inputs)
     gates = [Gate(ROWS, strictest)]
     gates += [Gate(count_name(place), count.minimum) for place, count in enumerate(summary.counts)]
@@ -102,7 +102,7 @@ def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Su
     gates += [Gate(unique_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.uniques)]
     # by the same word as a small group: which of the two it was would say that a large group has one large contributor
     gates += [Gate(dominance_name(place), 1) for place, _ in enumerate(summary.dominances)]
-    return VettedQuery(duckdb_sql(summary), summary, finish, tuple(gates), inputs)
+    return VettedQuery(summary_sql(summary), summary, finish, tuple(gates), inputs)
 
 
 def _inputs(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Input, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
-from chengshu.cleanroom.engines.duckdb import Spill
+from chengshu.cleanroom.engines.engine import Spill
 
 
 @dataclass(frozen=True, slots=True)

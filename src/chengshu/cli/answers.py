@@ -77,6 +77,9 @@ def waited_for(output: Output, names: Mapping[str, str]) -> Iterator[Told]:
         yield told
 
 
+_ITS_OWN = Text("the room's choice; the receipt names it", "由净室选择，回执中注明")
+
+
 def show_plan(explained: Document, output: Output, names: Mapping[str, str]) -> None:
     """Show a person a plan: where and what for how much, the terms by owner, who learns what, what stays open, and the other plans."""
     plan = explained["plan"]
@@ -86,6 +89,7 @@ def show_plan(explained: Document, output: Output, names: Mapping[str, str]) -> 
             "place": names.get(plan["place"], plan["place"]),
             "products_moved": plan["cost"]["products_moved"],
             "messages": plan["cost"]["messages"],
+            "engine": plan["engine"] or _ITS_OWN.of(output.language),
             "rules_passed": len(explained["rules_passed"]),
             "leakage": explained["leakage"],
         },

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from chengshu.cleanroom.engines.duckdb import DuckDBEngine, Spill
+from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.engine import Spill
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation import Input, VettedQuery
 from chengshu.cleanroom.vetting import vet

@@ -1,7 +1,7 @@
 """A question computed in stages, so that distinct units are counted only where a small part of the rows does not prove enough of them.
 
 First the groups with everything cheap; then the units that part of one source shows in each; then, exactly, the groups that are still
-open. The hidden columns say the same about every group, held against their gates, as :func:`chengshu.cleanroom.rendering.duckdb_sql`:
+open. The hidden columns say the same about every group, held against their gates, as :func:`chengshu.cleanroom.rendering.summary_sql`:
 a count is exact, or a lower bound that is large enough. Nothing that leaves the room depends on which of the two it was; how long the
 stages take does.
 """
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengshu.cleanroom import proof
+from chengshu.cleanroom.dialects.duckdb import DUCKDB
 from chengshu.cleanroom.relation import Body, Summary, Unique, VettedQuery
 from chengshu.cleanroom.rendering import (
     ROWS,
@@ -25,7 +26,6 @@ from chengshu.cleanroom.rendering import (
     dominance_sql,
     group_columns,
     grouped_sql,
-    identifier,
     measure_columns,
     same_groups,
     select_sql,
@@ -127,10 +127,10 @@ class _Stages:
         """Return the units that show in a part of some tables, group by group."""
         some, share = part
         schema, name = proof.SAMPLE.split(".")
-        self.database.execute(f"CREATE SCHEMA {identifier(schema)}")
+        self.database.execute(f"CREATE SCHEMA {DUCKDB.identifier(schema)}")
         for number, leaf in enumerate(some):
             self.database.register(f"__sample{number}", _blocks_of(self.tables[leaf.product], share=share))
-            view = f"{identifier(schema)}.{identifier(f'{name}{number}')}"
+            view = f"{DUCKDB.identifier(schema)}.{DUCKDB.identifier(f'{name}{number}')}"
             self.database.execute(f"CREATE VIEW {view} AS SELECT * FROM __sample{number}")  # noqa: S608  # generated names
         columns = group_columns(self.summary) + [count_column(place, self.summary.counts[place]) for place in counted]
         return self.ask(grouped_sql(self.summary, columns, body=proof.sampled(self._counted_body(counted), some)))

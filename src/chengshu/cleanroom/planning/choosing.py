@@ -63,6 +63,8 @@ class Candidate:
     plan: Plan
     terms: tuple[OwnersTerms, ...]
     statement: Document
+    engine: str | None = None
+    """What this node says of its engine, where it is the place; another node's is not known before its receipt."""
 
 
 @dataclass(frozen=True, slots=True)

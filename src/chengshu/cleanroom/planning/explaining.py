@@ -23,7 +23,7 @@ def explained(choice: Choice) -> Document:
 def described(candidate: Candidate) -> Document:
     """Return one plan with its rules, its terms by owner with budgets before and after, and its leakage statement."""
     return {
-        "plan": {**_brief(candidate.plan), "steps": [_step(one) for one in candidate.plan.actions]},
+        "plan": {**_brief(candidate.plan), "engine": candidate.engine, "steps": [_step(one) for one in candidate.plan.actions]},
         "rules_passed": list(RULE_NAMES),
         "terms": [_terms(one) for one in candidate.terms],
         "leakage": candidate.job.leakage,

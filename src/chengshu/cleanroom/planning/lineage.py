@@ -16,6 +16,7 @@ from chengshu.cleanroom.relation import (
     NullIf,
     Ref,
     Rounded,
+    Rows,
     Scalar,
     Table,
     Union,
@@ -70,17 +71,18 @@ def origins(scalar: Scalar, body: Body) -> frozenset[Origin]:
         case Table(product=product):
             return frozenset({(product, ref.column)})
         case Derived(rows=rows):
-            return origins(_below(ref, rows.columns, rows.units), rows.body)
+            return origins(below(ref, rows), rows.body)
         case Union(parts=parts):
             return frozenset().union(*(origins(part.columns[int(ref.column[1:])], part.body) for part in parts))
         case _:
             assert_never(source)
 
 
-def _below(ref: Ref, columns: tuple[Scalar, ...], units: tuple[Ref | None, ...]) -> Scalar:
+def below(ref: Ref, rows: Rows) -> Scalar:
+    """Return what a column of a sub-query is within it."""
     place = int(ref.column[1:])
-    unit = units[place] if ref.column.startswith("u") else None
-    return columns[place] if unit is None else unit
+    unit = rows.units[place] if ref.column.startswith("u") else None
+    return rows.columns[place] if unit is None else unit
 
 
 def _aggregate(measure: Measure, body: Body) -> set[Shown]:

@@ -100,7 +100,14 @@ class Queries:
             def judge(agreement: Agreement, use: Use) -> Report:
                 return self._contracts.report(tx, agreement, use)
 
-            return choose(question, judge=judge, digests=self._digests, new_id=self._new_id)
+            choice = choose(question, judge=judge, digests=self._digests, new_id=self._new_id)
+        if isinstance(choice, Refused):
+            return choice
+        return replace(choice, candidates=tuple(self._told(one) for one in choice.candidates))
+
+    def _told(self, candidate: Candidate) -> Candidate:
+        """A candidate with what is known of the engine."""
+        return replace(candidate, engine=self._local.engine) if candidate.plan.place == self._own_id else candidate
 
     def _answering(self, candidates: Sequence[Candidate]) -> Candidate:
         """The first candidate whose room is there; the first room's silence where none is."""

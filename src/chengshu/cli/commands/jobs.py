@@ -158,6 +158,7 @@ def told(node: Node, standing: Standing, output: Output) -> Any:
             "job": standing.job,
             "state": standing.state,
             **({"leakage": leakage} if leakage else {}),
+            **({"engine": outcome.engine} if outcome.engine else {}),
             **({"notes": list(outcome.notes)} if outcome.notes else {}),
         }
     )
