@@ -32,8 +32,9 @@ $(VENV)/compiled: $(VENV)/run $(shell find src/chengshu/methods -name '*.py')
 	$(BIN)/chengshu pack compile transport/av_pilot
 	@touch $@
 
-$(VENV)/dev: $(VENV)/run requirements/dev.txt
+$(VENV)/dev: $(VENV)/run requirements/dev.txt requirements/spark.txt
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install -q --no-build-isolation --require-hashes -r requirements/spark.txt
 	@touch $@
 
 # The tests hold anchors against a real chain, which npm brings, and tree heads and certificates against openssl.
@@ -45,11 +46,11 @@ $(VENV)/tools: $(VENV)/made
 	fi
 	@touch $@
 
-# The conformance kits are Java programs that Maven brings.
+# The conformance kits are Java programs that Maven brings, and Spark, which the tests compare with DuckDB, is one too.
 $(VENV)/jdk: $(VENV)/made
 	@command -v javac > /dev/null || missing="default-jdk-headless"; command -v mvn > /dev/null || missing="$$missing maven"; \
 	if [ -n "$$missing" ]; then \
-		echo "installing $$missing (the conformance kits need it)"; \
+		echo "installing $$missing (the conformance kits and Spark need it)"; \
 		$(call apt,$$missing); \
 	fi
 	@touch $@
@@ -73,7 +74,7 @@ $(VENV)/mariadb: $(VENV)/made
 	fi
 	@touch $@
 
-test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then what rests on a database on PostgreSQL; the conformance kits have a target of their own
+test: $(VENV)/dev $(VENV)/compiled $(VENV)/tools $(VENV)/jdk $(VENV)/postgresql $(VENV)/mariadb ## set up and run the whole suite on SQLite, then what rests on a database on PostgreSQL; the conformance kits have a target of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 	CHENGSHU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/conformance
 
@@ -113,6 +114,7 @@ pins: ## compile the pins again (needs uv)
 	uv pip compile pyproject.toml requirements/install.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/run.txt
 	uv pip compile requirements/dev.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/dev.txt
 	uv pip compile requirements/sumo.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/sumo.txt
+	uv pip compile requirements/spark.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" -o requirements/spark.txt
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo dist build

@@ -97,6 +97,29 @@ def test_a_program_gets_the_plan_and_the_digest_that_is_signed_afterwards(firm: 
     assert told["receipt"]["receipt"]["leakage"] == plan["leakage"]
 
 
+def test_the_plan_and_the_receipt_name_the_engine(firm: Path) -> None:
+    plan = json.loads(run("query", MEAN, "--purpose", "study", "--explain", "--node", firm, "--json"))
+    told = json.loads(run("query", MEAN, "--purpose", "study", "--node", firm, "--json"))
+    assert (plan["plan"]["engine"], told["receipt"]["receipt"]["engine"]) == ("duckdb", "duckdb")
+    shown = run("query", MEAN, "--purpose", "study", "--node", firm)
+    assert "engine: duckdb" in shown
+
+
+def test_an_operator_who_chooses_spark_is_told_what_it_needs(firm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))  # no Java there
+    settings = firm / "chengshu.toml"
+    before = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        before.replace('engine = "duckdb"', 'engine = "auto"').replace("spark_from_rows = 100000000", "spark_from_rows = 40")
+    )
+    plan = json.loads(run("query", MEAN, "--purpose", "study", "--explain", "--node", firm, "--json"))
+    told = json.loads(run("query", MEAN, "--purpose", "study", "--node", firm, "--json"))
+    settings.write_text(before, encoding="utf-8")
+    assert plan["plan"]["engine"] == "spark from 40 rows or 8192 MiB of input on, otherwise duckdb"
+    assert told["state"] == "FAILED"
+    assert "default-jre-headless" in told["notes"][0]
+
+
 @pytest.mark.parametrize("explain", [(), ("--explain",)])
 def test_a_refusal_leaves_with_three_and_its_rule(firm: Path, explain: tuple[str, ...]) -> None:
     told = json.loads(run("query", RAW, "--purpose", "study", *explain, "--node", firm, "--json", code=3))

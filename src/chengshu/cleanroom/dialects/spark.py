@@ -5,6 +5,7 @@ rounded decimals, DATE_TRUNC gives a time with a zone, FLOOR of a double a whole
 in UTC and in ANSI mode (:mod:`chengshu.cleanroom.engines.spark`). Spark's reference: https://spark.apache.org/docs/latest/api/sql/
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,55 @@ FUNCTIONS = (
     "xxhash64",
 )
 """Every function that is written: a session has no others."""
+_WORDS = frozenset(
+    {
+        "ALL",
+        "AND",
+        "AS",
+        "BIGINT",
+        "BY",
+        "CASE",
+        "CAST",
+        "DATE",
+        "DECIMAL",
+        "DESC",
+        "DISTINCT",
+        "DOUBLE",
+        "ELSE",
+        "END",
+        "FALSE",
+        "FROM",
+        "GROUP",
+        "HAVING",
+        "IN",
+        "INNER",
+        "IS",
+        "JOIN",
+        "LAST",
+        "LEFT",
+        "NOT",
+        "NULL",
+        "NULLS",
+        "ON",
+        "OR",
+        "ORDER",
+        "OVER",
+        "PARTITION",
+        "SELECT",
+        "STRING",
+        "THEN",
+        "TIMESTAMP",
+        "TIMESTAMP_NTZ",
+        "TRUE",
+        "UNION",
+        "WHEN",
+        "WHERE",
+        "X",
+    }
+)
+_QUOTED = re.compile(r"`[^`]*`|'[^'\\]*'")
+_WORD = re.compile(r"[^\W\d]\w*")
+_MADE_UP = re.compile(r"(t|c|u|r|g|a|d|f|n|o|w|__[nskd])\d*(_\d+)?|__(rows|kept|place)")
 _WHOLE_DOUBLES = 2**52
 """From here on every double is a whole number."""
 _MONDAY_US = 946_857_600_000_000
@@ -49,6 +99,15 @@ def relation_name(product: str) -> str:
     """Return the name of the temporary view that holds a product, another one for every product: the length keeps the parts apart."""
     party, name = product.split(".")
     return f"{len(party)}_{party}_{name}"
+
+
+def is_ours(sql: str) -> bool:
+    """Say whether a statement has only words that questions are written with.
+
+    Spark's SQL can run programs (``SELECT TRANSFORM … USING 'program'``) and read what is not a product; no setting forbids it.
+    """
+    words = _WORD.findall(_QUOTED.sub(" ", sql))
+    return all(word in _WORDS or word.lower() in FUNCTIONS or _MADE_UP.fullmatch(word) for word in words)
 
 
 @dataclass(frozen=True, slots=True)

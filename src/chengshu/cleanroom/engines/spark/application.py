@@ -12,13 +12,14 @@ import re
 import shutil
 import subprocess
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chengshu.cleanroom.dialects.spark import FUNCTIONS
+from chengshu.cleanroom.dialects.spark import FUNCTIONS, is_ours
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
@@ -112,7 +113,9 @@ def locked(session: Any) -> Any:
 
 
 def asked(session: Any, sql: str) -> Any:
-    """Return the rows to be of one SELECT; anything else that Spark's SQL can say is not run."""
+    """Return the rows to be of one SELECT in the words of questions; anything else that Spark's SQL can say is not run (ValueError)."""
+    if not is_ours(sql):
+        raise ValueError("expected a question")
     session._jsparkSession.sessionState().sqlParser().parseQuery(sql)  # noqa: SLF001  # pyspark's sql() would run a command at once
     return session.sql(sql)
 
@@ -191,6 +194,8 @@ def _conf(told: Mapping[str, str]) -> Any:
 
 
 def _pyspark() -> Any:
+    # pandas is not used here, and is imported by pyspark where it is there
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
     try:
         import pyspark  # noqa: PLC0415  # an extra, and slow to import
         import pyspark.sql  # noqa: PLC0415  # see above

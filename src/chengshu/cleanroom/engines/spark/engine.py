@@ -20,7 +20,7 @@ from chengshu.cleanroom.engines.declared import declared
 from chengshu.cleanroom.engines.ends import Ended, deadline, failed, too_large
 from chengshu.cleanroom.engines.engine import MOST_ROWS, EngineName, Spill, Stopped, never
 from chengshu.cleanroom.engines.spark.application import Cluster, application, asked, kill, locked
-from chengshu.cleanroom.engines.spark.handing_over import as_duckdb_has_it, written
+from chengshu.cleanroom.engines.spark.handing_over import Files, as_duckdb_has_it, written
 from chengshu.cleanroom.engines.spark.sizes import bytes_in, bytes_of
 from chengshu.cleanroom.engines.spark.writing import spark_sql
 from chengshu.cleanroom.relation import VettedQuery
@@ -76,15 +76,17 @@ class SparkEngine:
             run.context = session.sparkContext
             try:
                 result = asked(viewed(session, files), spark_sql(query)).limit(MOST_ROWS + 1).toArrow()
+                if run.fills_up():  # between two looks
+                    raise OSError
             finally:
                 run.context = None
         return None if result.num_rows > MOST_ROWS else as_duckdb_has_it(result, query, tables)
 
 
-def viewed(session: Any, files: Mapping[str, Path]) -> Any:
+def viewed(session: Any, files: Mapping[str, Files]) -> Any:
     """Return a session with a temporary view of each product's Parquet files, locked: from here on it can do what a question needs."""
-    for product, folder in files.items():
-        session.read.parquet(str(folder)).createOrReplaceTempView(f"`{relation_name(product)}`")
+    for product, one in files.items():
+        session.read.schema(one.columns).parquet(str(one.folder)).createOrReplaceTempView(f"`{relation_name(product)}`")
     return locked(session)
 
 

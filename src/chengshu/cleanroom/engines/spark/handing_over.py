@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,22 +16,43 @@ from chengshu.cleanroom.relation import Input, Ref, VettedQuery
 
 _ROWS_OF_A_GROUP = 1_048_576
 """Rows that one of Spark's tasks reads at least."""
+_WORDS: Mapping[pa.DataType, str] = {
+    pa.bool_(): "BOOLEAN",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.string(): "STRING",
+    pa.date32(): "DATE",
+    pa.timestamp("us"): "TIMESTAMP_NTZ",
+}
 
 
-def written(needed: Input, table: pa.Table, *, into: Path, parts: int) -> Path:
-    """Write a table in so many files at once, and return their folder; what was written before for the same job is taken as it is."""
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A product's Parquet files: their folder, and their columns in Spark's words."""
+
+    folder: Path
+    columns: str
+
+
+def written(needed: Input, table: pa.Table, *, into: Path, parts: int) -> Files:
+    """Write a table into so many files at once, and return them; what was written before for the same job is taken as it is."""
     folder = into / sha256(" ".join([needed.product, *table.column_names]).encode()).hexdigest()[:16]
     if not folder.exists():
         plain = _plain(table, needed)
         folder.mkdir(mode=0o700, parents=True)
         step = max(-(-plain.num_rows // parts), 1)
+
+        def write(start: int) -> None:
+            _write(plain.slice(start, step), folder / f"{start}.parquet")
+
         with ThreadPoolExecutor(parts) as writers:
-            list(
-                writers.map(
-                    lambda start: _write(plain.slice(start, step), folder / f"{start}.parquet"), range(0, plain.num_rows or 1, step)
-                )
-            )
-    return folder
+            list(writers.map(write, range(0, max(plain.num_rows, 1), step)))
+    return Files(folder, _in_sparks_words(table, needed))
+
+
+def _in_sparks_words(table: pa.Table, needed: Input) -> str:
+    """Spark that is told the columns need not look into the files."""
+    return ", ".join(f"`{column.name}` {_word(_kind(column.type, table.schema.field(column.name).type))}" for column in needed.columns)
 
 
 def as_duckdb_has_it(result: pa.Table, query: VettedQuery, tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -97,3 +119,9 @@ def _kind(declared: ColumnType, kind: pa.DataType) -> pa.DataType:
             return pa.date32()
         case _:
             return kind
+
+
+def _word(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    return _WORDS[kind]

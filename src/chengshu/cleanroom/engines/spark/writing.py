@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from chengshu.cleanroom.dialects.spark import SparkDialect
-from chengshu.cleanroom.model import ColumnType
+from chengshu.cleanroom.model import Aggregate, ColumnType
 from chengshu.cleanroom.planning.lineage import Origin, below
 from chengshu.cleanroom.relation import (
     Body,
@@ -50,7 +50,7 @@ def _of_bounded(bounded: Bounded, types: Types) -> Iterator[tuple[Ref, ColumnTyp
 
 
 def _added(measures: tuple[Measure, ...]) -> Iterator[Ref]:
-    return (one.of for one in measures if isinstance(one.of, Ref))
+    return (one.of for one in measures if isinstance(one.of, Ref) and one.function in {Aggregate.SUM, Aggregate.AVG})
 
 
 def _type(column: Scalar, body: Body, types: Types) -> ColumnType:
