@@ -12,7 +12,7 @@ import pytest
 import test_cleanroom_golden_rules as golden
 from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.errors import PySparkException
-from two_engines import DUCKDB, LOCAL, NOISY, Spark, Tables, said, spark_in, tables, vetted
+from two_engines import DUCKDB, KINDS, LOCAL, NOISY, Spark, Tables, said, spark_in, tables, vetted
 
 from chengshu.cleanroom.differencing import about
 from chengshu.cleanroom.engines.choosing import Engines
@@ -154,6 +154,33 @@ class TestTheSameAsDuckDB:
 
     @TRIED
     @given(given=tables())
+    @pytest.mark.parametrize("condition", CONDITIONS[:6])
+    def test_conditions_inside_aggregates(self, spark: Spark, condition: str, given: Tables) -> None:
+        filtered = "COUNT(*), COUNT(DISTINCT whole), SUM(whole), AVG(exact), SUM(number)".replace(")", f") FILTER (WHERE {condition})")
+        cased = ", ".join(f"{one}(CASE WHEN {condition} THEN small ELSE 2 END)" for one in ("SUM", "AVG"))
+        counted = f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), AVG(CASE WHEN {condition} THEN 0.5 ELSE 1 END)"
+        for listed in (filtered.replace("COUNT(*)", "SUM(small), COUNT(*)"), cased, counted):
+            query = vetted(f"SELECT flag, {listed} FROM north.rows GROUP BY flag")  # noqa: S608
+            assert any(one.cell for one in query.summary.counts)
+            self.check(spark, query, given)
+
+    @TRIED
+    @given(given=tables())
+    @pytest.mark.parametrize("kind", ["JOIN", "LEFT JOIN"])
+    def test_rows_of_two_owners_under_one_another(self, spark: Spark, kind: str, given: Tables) -> None:
+        columns = ", ".join(name for name in KINDS if name != "unit")
+        both = f"(SELECT {columns} FROM north.rows WHERE small < 3 UNION ALL SELECT {columns} FROM east.rows) AS d"  # noqa: S608
+        listed = "COUNT(*), SUM(small), SUM(whole), AVG(exact), SUM(wide), MIN(exact), MIN(whole), MAX(name), MIN(moment), AVG(number)"
+        for sql in (
+            f"SELECT flag, whole, {listed} FROM {both} GROUP BY flag, whole",  # noqa: S608
+            f"SELECT s.whole, COUNT(*), SUM(d.number) FROM {both} {kind} south.names AS s ON d.name = s.name GROUP BY s.whole",  # noqa: S608
+        ):
+            query = vetted(sql)
+            assert {one.product for one in query.summary.counts} >= {"north.rows", "east.rows"}
+            self.check(spark, query, given)
+
+    @TRIED
+    @given(given=tables())
     def test_sums_that_one_contributor_makes_up(self, spark: Spark, given: Tables) -> None:
         for grouped in ("GROUP BY flag", ""):
             query = vetted(f"SELECT SUM(number), SUM(small) FROM north.kept {grouped}")  # noqa: S608
@@ -177,7 +204,7 @@ class TestTheSameAsDuckDB:
     @given(given=tables())
     def test_differences_of_two_conditions(self, spark: Spark, given: Tables) -> None:
         asked_of = "SELECT flag, COUNT(*) FROM north.rows WHERE {} GROUP BY flag"
-        one, other = (about(vetted(asked_of.format(each)), own=frozenset()) for each in CONDITIONS[:2])
+        (one,), (other,) = (about(vetted(asked_of.format(each)), own=frozenset()) for each in CONDITIONS[:2])
         inputs = {column.name: column for each in (one, other) for column in each.inputs[0].columns}
         for groups in (one.groups, ()):
             between = Differences(one.sources, groups, one.units, one.where, (other.where, None))

@@ -80,9 +80,10 @@ def _columns(role: Role) -> tuple[Column, ...]:
 
 
 PLAIN = Schema("north.rows", _columns(Role.FREE), "unit", 2)
+OTHER = Schema("east.rows", PLAIN.columns, None, 2)
 CLIPPED = Schema("north.kept", _columns(Role.MEASURE), "unit", 2, 40)
 PUBLIC = Schema("south.names", (Column("name", ColumnType.TEXT, Role.FREE), Column("whole", ColumnType.INTEGER, Role.FREE)), None, 1)
-TERMS = {one.product: ProductTerms(one) for one in (PLAIN, CLIPPED, PUBLIC)}
+TERMS = {one.product: ProductTerms(one) for one in (PLAIN, OTHER, CLIPPED, PUBLIC)}
 NOISY = {"north.kept": ProductTerms(CLIPPED, privacy=Privacy(Decimal("0.5"), 40))}
 
 
@@ -105,10 +106,11 @@ def _tables(seed: int, count: int, blank: float) -> Tables:
         values = [None if chance.random() < blank else chance.choice(_VALUES[name]) for _ in range(count)]
         return pa.array(values, KINDS[name])
 
-    rows = pa.table({name: drawn(name) for name in KINDS})
+    rows, others = (pa.table({name: drawn(name) for name in KINDS}) for _ in range(2))
+    narrow = others.set_column(others.column_names.index("whole"), "whole", pa.array([1] * count, pa.int16()))
     names = [*chance.sample(_VALUES["name"], 6), *([None, "a", "a"] if chance.random() < 0.5 else [None])]
     register = pa.table({"name": pa.array(names, pa.string()), "whole": pa.array(range(len(names)), pa.int64())})
-    return {"north.rows": rows, "north.kept": rows, "south.names": register}
+    return {"north.rows": rows, "east.rows": narrow, "north.kept": rows, "south.names": register}
 
 
 @dataclass(frozen=True)
