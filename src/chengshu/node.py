@@ -72,9 +72,9 @@ from chengshu.transfer.flow.model import FORMATS
 from chengshu.transfer.flow.vault import Vault
 from chengshu.transfer.monitor import Monitor
 from chengshu.transfer.moving import Given, Moving, assemble
+from chengshu.transfer.sealed.arrival import Arrival
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.signaling.registry import read_control_planes
-from chengshu.transfer.streams.arrow import into_file
 from chengshu.wiring import Places, anchoring, claims_of, is_signed_by_party, known_rooms, outgoing_by, policy_at, rows_in_place, witnessing
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
@@ -260,7 +260,7 @@ def _wired(
         digests=digests,
         clock=clock,
     )
-    nodes = HttpNodes(identity, credentials=credentials, keep_stream=partial(into_file, limit_bytes=MAX_PRODUCT_BYTES))
+    nodes = HttpNodes(identity, credentials=credentials)
     transfers = Transfers(
         database,
         products=catalog,
@@ -372,6 +372,7 @@ def _wired(
             sealing=Sealing(limits.method_seal),
             hidden=folder,
         ),
+        new_arrival=lambda place, key: Arrival(place, key=key, digests=digests, limit_bytes=MAX_PRODUCT_BYTES),
         input_wait=timedelta(seconds=limits.input_wait_s),
         tasks=tasks,
         evidence=evidence,

@@ -5,7 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, agree, ask, counts, kinds, publish, receipt_for, sign, signed_job, until, wire
+from small_space import (
+    BY_ROAD,
+    PURPOSE,
+    RAW,
+    SECRET,
+    Town,
+    agree,
+    ask,
+    counts,
+    kinds,
+    publish,
+    pull,
+    receipt_for,
+    sign,
+    signed_job,
+    until,
+    wire,
+)
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.asker import InputChoice
@@ -137,14 +154,14 @@ def test_a_token_kept_back_until_the_job_has_ended_opens_nothing(town: Town, tmp
     receipt = receipt_for(document)
     wire(town.room).post(town.road.identity.did, "/room/receipts", {"receipt": receipt, "signature": sign(town.room, receipt)})
     with pytest.raises(Denied) as caught:
-        wire(town.room).pull(town.road.identity.did, token, tmp_path / "late.arrow")
+        pull(town.room, town.road, token, tmp_path / "late.arrow")
     assert caught.value.code == "transfer.job-ended"
 
 
 def test_a_job_pulled_twice_is_metered_once(town: Town, tmp_path: Path) -> None:
     document, _ = signed_job(town.firm, town.room, [town.choice()])
     for place in range(2):
-        wire(town.room).pull(town.road.identity.did, _handed_on(town, document)["token"], tmp_path / f"{place}.arrow")
+        pull(town.room, town.road, _handed_on(town, document)["token"], tmp_path / f"{place}.arrow", job=document["id"])
     until(lambda: kinds(town.road, document["id"]).count("transfer.completed") == 2)
     assert kinds(town.road, document["id"]).count("use.metered") == 1
 

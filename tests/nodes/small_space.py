@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,13 @@ from chengshu.cli import answering, publishing, verbs
 from chengshu.identity.keys.file import FileKeys
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL
+from chengshu.kernel.crypto.exchange import ExchangeKey
 from chengshu.kernel.ids import new_id
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, Node, open_node
 from chengshu.testing import Space
-from chengshu.transfer.streams.arrow import into_file
+from chengshu.transfer.sealed.arrival import Arrival
 
 WAIT_S = 120.0
 PURPOSE = "traffic-study"
@@ -161,8 +161,28 @@ def sign(node: Node, document: dict[str, Any]) -> str:
 def wire(node: Node) -> HttpNodes:
     """What ``node`` can say to others, in its own name, about anything it likes."""
     if node.folder not in _WIRES:
-        _WIRES[node.folder] = HttpNodes(node.identity, credentials=node.credentials, keep_stream=partial(into_file, limit_bytes=1 << 24))
+        _WIRES[node.folder] = HttpNodes(node.identity, credentials=node.credentials)
     return _WIRES[node.folder]
+
+
+def arriving(folder: Path) -> Arrival:
+    """Where a product may arrive below a folder, encrypted to a key of its own."""
+    return Arrival(folder, key=ExchangeKey(INTERNATIONAL), digests=Digests(INTERNATIONAL), limit_bytes=1 << 26)
+
+
+def pull(node: Node, holder: Node, token: str, into: Path, *, job: str = "a job", product: str = "counts") -> None:
+    """Pull what ``token`` grants as ``node``, and write the table that came into a file; no file is left where none did."""
+    arrival = arriving(into.parent)
+    try:
+        wire(node).pull(holder.identity.did, token, arrival, job=job, product=product)
+        into.write_bytes(arrival.path.read_bytes())
+    finally:
+        arrival.close()
+
+
+def asked_for(token: str, **more: Any) -> dict[str, Any]:
+    """The message that asks for the data of a grant, encrypted to some key."""
+    return {"token": token, "key": base64.b64encode(ExchangeKey(INTERNATIONAL).public).decode(), **more}
 
 
 def hang_up(*nodes: Node) -> None:

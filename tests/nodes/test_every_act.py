@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from small_settlement import plugged_in
-from small_space import hang_up, kinds, signed_job, until, wire
+from small_space import hang_up, kinds, pull, signed_job, until, wire
 from typer.testing import CliRunner
 
 from chengshu.cleanroom.asker import InputChoice
@@ -206,11 +206,11 @@ def _refuse_a_stranger(walk: Walk, agreement: str) -> None:
     message = {"job": document, "signature": signature, "product": "counts"}
     token = str(wire(room).post(road.identity.did, "/room/inputs", message)["token"])
 
-    def pull() -> None:
+    def steal() -> None:
         with pytest.raises(Denied):
-            wire(firm).pull(road.identity.did, token, walk.folder / "stolen.arrow")
+            pull(firm, road, token, walk.folder / "stolen.arrow")
 
-    walk.act("pull refused", pull)
+    walk.act("pull refused", steal)
 
 
 def _value(walk: Walk) -> None:
@@ -402,7 +402,7 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     "contract terminate": {"firm": ["negotiation.terminated"]},
     "query": {
         "firm": ["job.submitted", "job.released", "receipt.countersigned"],
-        "room": ["job.submitted", "job.vetted", "job.run", "job.released"],
+        "room": ["job.submitted", "job.vetted", "job.cleared", "job.run", "job.released"],
         "road": [
             *("job.vetted", "job.approved", "budget.spent", "transfer.started", "transfer.completed", "use.metered", "job.released"),
             *("receipt.issued", "receipt.countersigned"),
@@ -413,7 +413,7 @@ LEAVES: dict[str, dict[str, list[str]]] = {
     "job run refused": {"firm": ["job.submitted", "job.refused"], "room": ["job.submitted", "job.refused"]},
     "job run": {
         "firm": ["job.submitted", "job.released"],
-        "room": ["job.submitted", "job.vetted", "job.run", "job.released"],
+        "room": ["job.submitted", "job.vetted", "job.cleared", "job.run", "job.released"],
         "road": ["job.vetted", "budget.spent", "use.metered"],
     },
     "job run stopped": {

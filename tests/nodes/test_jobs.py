@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, ask, kinds, receipt_for, sign, signed_job, until, wire
+from small_space import BY_ROAD, PURPOSE, RAW, SECRET, Town, ask, kinds, pull, receipt_for, sign, signed_job, until, wire
 from sqlalchemy.exc import IntegrityError
 
 from chengshu.cleanroom.asker import InputChoice, Standing
@@ -287,17 +287,17 @@ def _open_tasks(town: Town, job: str) -> list[str]:
 # --- grants
 
 
-def _token(town: Town) -> str:
+def _token(town: Town) -> tuple[str, str]:
     document, signature = signed_job(town.firm, town.room, [town.choice()])
     message = {"job": document, "signature": signature, "product": "counts"}
-    return str(wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"])
+    return document["id"], str(wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"])
 
 
 def test_a_grant_opens_once(town: Town, tmp_path: Path) -> None:
-    token = _token(town)
-    wire(town.room).pull(town.road.identity.did, token, tmp_path / "first.arrow")
+    job, token = _token(town)
+    pull(town.room, town.road, token, tmp_path / "first.arrow", job=job)
     with pytest.raises(Denied) as caught:
-        wire(town.room).pull(town.road.identity.did, token, tmp_path / "second.arrow")
+        pull(town.room, town.road, token, tmp_path / "second.arrow")
     assert caught.value.code == "transfer.grant-used"
     assert not (tmp_path / "second.arrow").exists()
 
@@ -307,30 +307,30 @@ def test_a_product_that_a_job_pulls_twice_is_metered_once(town: Town, tmp_path: 
     message = {"job": document, "signature": signature, "product": "counts"}
     for number in range(2):  # the second grant after a room that died with what it had
         token = wire(town.room).post(town.road.identity.did, "/room/inputs", message)["token"]
-        wire(town.room).pull(town.road.identity.did, token, tmp_path / f"{number}.arrow")
+        pull(town.room, town.road, token, tmp_path / f"{number}.arrow", job=document["id"])
     found = kinds(town.road, document["id"])
     assert (found.count("transfer.completed"), found.count("use.metered")) == (2, 1)
 
 
 def test_a_grant_is_for_its_recipient_alone(town: Town, tmp_path: Path) -> None:
-    token = _token(town)
+    job, token = _token(town)
     with pytest.raises(Denied) as caught:
-        wire(town.firm).pull(town.road.identity.did, token, tmp_path / "stolen.arrow")
+        pull(town.firm, town.road, token, tmp_path / "stolen.arrow")
     assert caught.value.code == "transfer.grant-of-another"
-    wire(town.room).pull(town.road.identity.did, token, tmp_path / "rightful.arrow")
+    pull(town.room, town.road, token, tmp_path / "rightful.arrow", job=job)
 
 
 def test_a_grant_expires(town: Town) -> None:
-    token = _token(town)
+    _, token = _token(town)
     later = open_node(town.road.folder, clock=lambda: system_clock() + timedelta(minutes=6))
     with pytest.raises(Denied) as caught:
-        later.transfers.start(token, recipient=town.room.identity.did)
+        later.transfers.start(token, recipient=town.room.identity.did, key=b"")
     assert caught.value.code == "transfer.grant-expired"
 
 
 def test_an_unknown_grant_is_not_found(town: Town, tmp_path: Path) -> None:
     with pytest.raises(NotFound) as caught:
-        wire(town.room).pull(town.road.identity.did, "guessed", tmp_path / "none.arrow")
+        pull(town.room, town.road, "guessed", tmp_path / "none.arrow")
     assert caught.value.code == "transfer.unknown-grant"
 
 
@@ -341,7 +341,7 @@ def test_each_node_logs_the_steps_it_took_and_its_log_verifies(town: Town) -> No
     job = ask(town.firm, town.room, [town.choice()]).job
     until(lambda: "job.released" in kinds(town.road, job))  # the receipt is sent once the job has ended
     assert kinds(town.firm, job) == ["job.submitted", "job.released"]
-    assert kinds(town.room, job) == ["job.submitted", "job.vetted", "job.run", "job.released"]
+    assert kinds(town.room, job) == ["job.submitted", "job.vetted", "job.cleared", "job.run", "job.released"]
     steps = ["job.vetted", "job.approved", "transfer.started", "transfer.completed", "use.metered"]
     found = kinds(town.road, job)
     assert [kind for kind in found if kind in steps] == steps

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from small_deliveries import Pair, raised_pair
-from small_space import PURPOSE, Town, agree, kinds, publish, raised_town, signed_job, until, wire
+from small_space import PURPOSE, Town, agree, asked_for, kinds, publish, pull, raised_town, signed_job, until, wire
 from sqlalchemy import Connection
 
 from chengshu.cleanroom.asker import InputChoice
@@ -72,7 +72,7 @@ class SlowPull:
     """The room's end of a pull that is read piece by piece, as slowly as a test likes."""
 
     def __init__(self, town: Town, token: str) -> None:
-        body = canonical({"token": token})
+        body = canonical(asked_for(token))
         letter = town.room.credentials.issue(town.road.identity.did, SignedRequest("POST", "/room/data", body))
         place = urlsplit(town.road.identity.address)
         head = f"POST /room/data HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: {letter}\r\nContent-Type: application/json\r\n"
@@ -124,8 +124,8 @@ def offered(town: Town, product: str, *, window: TimeWindow | None = None, uses:
 def test_a_running_stream_is_broken_off_when_its_agreement_is_terminated_and_nothing_more_goes_out(streets: Town) -> None:
     agreement = offered(streets, "ended")
     job, token = granted(streets, "ended", agreement)
-    pull = SlowPull(streets, token)
-    pull.read(200_000)
+    slow = SlowPull(streets, token)
+    slow.read(200_000)
     streets.firm.agreements.terminate(agreement, code="not-needed", reason="the study is over")
     at, why = revoked(streets.road, job=job)
     (ended_at, _) = entries(streets.road, "agreement.terminated", agreement=agreement)[0]
@@ -144,7 +144,7 @@ def test_a_running_stream_is_broken_off_when_its_agreement_is_terminated_and_not
     )
     ((_, stopped),) = entries(streets.road, "transfer.stopped", job=job)
     assert (stopped["reason"], 0 < stopped["rows"] < ROWS) == ("revoked", True)
-    whole = pull.taken + pull.rest()
+    whole = slow.taken + slow.rest()
     head = whole.index(b"\r\n\r\n") + 4
     assert len(whole) - head <= stopped["bytes"] + 20 * 1024  # what had been counted as gone, and the framing of its pieces
     assert not whole.endswith(b"0\r\n\r\n"), "expected an answer that its receiver cannot take for whole"
@@ -156,7 +156,7 @@ def test_a_grant_that_was_not_used_opens_nothing_once_its_agreement_has_ended(st
     job, token = granted(streets, "unused", agreement)
     streets.road.agreements.terminate(agreement, code="breach", reason="not paid")
     with pytest.raises(Denied) as caught:
-        wire(streets.room).pull(streets.road.identity.did, token, tmp_path / "unused.arrow")
+        pull(streets.room, streets.road, token, tmp_path / "unused.arrow")
     assert (caught.value.code, "breach" in caught.value.message) == ("transfer.agreement-terminated", True)
     ((_, refused),) = entries(streets.road, "transfer.refused", job=job)
     assert refused["rule"] == "agreement-terminated"
@@ -167,8 +167,8 @@ def test_a_running_stream_is_broken_off_when_its_time_is_up(streets: Town) -> No
     end = system_clock() + timedelta(seconds=12)
     agreement = offered(streets, "timed", window=TimeWindow(None, end))
     job, token = granted(streets, "timed", agreement)
-    pull = SlowPull(streets, token)
-    pull.read(200_000)
+    slow = SlowPull(streets, token)
+    slow.read(200_000)
     assert system_clock() < end, "expected the pull to run before its time is up"
     at, why = revoked(streets.road, job=job)
     assert end < at < end + SECOND
@@ -177,18 +177,18 @@ def test_a_running_stream_is_broken_off_when_its_time_is_up(streets: Town) -> No
     assert (recorded < end + SECOND, from_iso(expired["valid_until"])) == (True, end)
     assert streets.road.agreements.standing(agreement).life.phase is Phase.EXPIRED
     assert kinds(streets.road, job).count("use.metered") == 1
-    pull.line.close()
+    slow.line.close()
 
 
 def test_a_use_that_was_counted_goes_on_though_others_spent_what_was_left(streets: Town) -> None:
     agreement = offered(streets, "scarce", uses=2)
     job, token = granted(streets, "scarce", agreement)
-    pull = SlowPull(streets, token)
-    pull.read(200_000)
+    slow = SlowPull(streets, token)
+    slow.read(200_000)
     granted(streets, "scarce", agreement)  # the second and last use
     time.sleep(1.5)
     assert entries(streets.road, "use.revoked", job=job) == []
-    assert pull.rest().endswith(b"0\r\n\r\n")
+    assert slow.rest().endswith(b"0\r\n\r\n")
     until(lambda: "transfer.completed" in kinds(streets.road, job))
 
 

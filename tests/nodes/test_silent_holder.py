@@ -103,7 +103,7 @@ def test_a_job_whose_required_input_does_not_come_fails_and_says_who_was_silent(
     (note,) = outcome.notes
     assert note.startswith("peer.unreachable: ")
     assert "Fleet" in note
-    assert kinds(quiet.room, job) == ["job.submitted", "job.vetted", "job.failed"]
+    assert kinds(quiet.room, job) == ["job.submitted", "job.vetted", "job.cleared", "job.failed"]
 
 
 def test_its_asker_and_nobody_else_cancels_a_job_that_waits(quiet: Quiet) -> None:
@@ -119,7 +119,7 @@ def test_its_asker_and_nobody_else_cancels_a_job_that_waits(quiet: Quiet) -> Non
     assert stops[0] == stops[1] == quiet.standing(job)
     until(lambda: kinds(quiet.road, job).count("job.failed") == 1)
     until(lambda: not list((quiet.room.folder / "work").iterdir()))
-    assert kinds(quiet.room, job) == ["job.submitted", "job.vetted", "job.cancelled", "job.failed"]
+    until(lambda: kinds(quiet.room, job) == ["job.submitted", "job.vetted", "job.cancelled", "job.failed", "job.cleared"])
     assert kinds(quiet.road, job).count("budget.spent") == uses
     assert quiet.room.room.unfinished() == []
 

@@ -11,7 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_space import PURPOSE, Town, agree, contract_for, counts, kinds, publish, receipt_for, sign, signed_job, until, wire
+from small_space import (
+    PURPOSE,
+    Town,
+    agree,
+    asked_for,
+    contract_for,
+    counts,
+    kinds,
+    publish,
+    pull,
+    receipt_for,
+    sign,
+    signed_job,
+    until,
+    wire,
+)
 
 from chengshu.catalog.model import Column, Grade, LogicalType, Role
 from chengshu.catalog.odcs import document_of
@@ -23,6 +38,8 @@ from chengshu.cli import publishing
 from chengshu.client.following import follow
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.canonical import canonical
+from chengshu.kernel.crypto import INTERNATIONAL
+from chengshu.kernel.crypto.exchange import ExchangeKey
 from chengshu.kernel.errors import Conflict, Denied
 from chengshu.node import Node
 from chengshu.transfer.streams.arrow import BATCH_ROWS
@@ -64,7 +81,7 @@ def test_a_hidden_column_does_not_leave_its_holder_for_a_question_unless_it_tell
     choice = InputChoice(town.road.identity.did, "shy", agree(town.firm, town.road, "shy"))
     asked = _asked(town, choice, SqlQuestion("SELECT road, AVG(speed) AS speed FROM road.shy GROUP BY road"))
     received = tmp_path / "received.arrow"
-    wire(town.room).pull(town.road.identity.did, _granted(town, asked, "shy"), received)
+    pull(town.room, town.road, _granted(town, asked, "shy"), received, job=asked[0]["id"], product="shy")
     assert open_table(received).column_names == ["road", "vehicle", "speed"]
     assert open_table(received).num_rows == 200
     assert b"canary" not in received.read_bytes()
@@ -82,7 +99,7 @@ def ended(node: Node, sql: str) -> Standing:
 
 def _break_off(town: Town, token: str, *, after: int) -> int:
     """Ask for the data of a grant, read at least ``after`` bytes of the answer, and hang up; return how many were read."""
-    body = canonical({"token": token})
+    body = canonical(asked_for(token))
     letter = town.room.credentials.issue(town.road.identity.did, SignedRequest("POST", "/room/data", body))
     place = urlsplit(town.road.identity.address)
     head = f"POST /room/data HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: {letter}\r\nContent-Type: application/json\r\n"
@@ -138,7 +155,7 @@ def test_a_pull_after_one_that_was_broken_off_is_the_same_use_and_its_receipt_is
     job = asked[0]["id"]
     _break_off(town, _granted(town, asked), after=1000)
     _stopped(town, job)
-    wire(town.room).pull(town.road.identity.did, _granted(town, asked), tmp_path / "again.arrow")
+    pull(town.room, town.road, _granted(town, asked), tmp_path / "again.arrow", job=job, product="long")
     found = kinds(town.road, job)
     assert [found.count(kind) for kind in ("transfer.started", "transfer.stopped", "transfer.completed", "use.metered")] == [2, 1, 1, 1]
     assert kinds(town.road).count("budget.spent") - spent == 1
@@ -164,7 +181,7 @@ def test_a_job_that_failed_after_a_broken_transfer_has_a_use_receipt_for_the_row
 
 def test_a_receiver_that_leaves_before_the_first_piece_is_logged_and_not_metered(town: Town, choice: InputChoice) -> None:
     asked = _asked(town, choice)
-    sending = town.road.transfers.deliver(_granted(town, asked), recipient=town.room.identity.did)
+    sending = town.road.transfers.deliver(_granted(town, asked), recipient=town.room.identity.did, key=ExchangeKey(INTERNATIONAL).public)
     sending.close()
     sending.close()
     stopped = _stopped(town, asked[0]["id"])
@@ -180,7 +197,7 @@ def test_a_product_whose_file_is_not_the_published_one_is_logged_as_stopped(town
     file = town.road.folder / "files" / "spoilt.parquet"
     file.write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(Conflict):
-        town.road.transfers.deliver(token, recipient=town.room.identity.did)
+        town.road.transfers.deliver(token, recipient=town.room.identity.did, key=ExchangeKey(INTERNATIONAL).public)
     assert (_stopped(town, asked[0]["id"])["reason"], "use.metered" in kinds(town.road, asked[0]["id"])) == ("sending-failed", False)
 
 
@@ -191,6 +208,6 @@ def test_a_grant_given_before_its_product_became_core_opens_nothing(town: Town, 
     token = _granted(town, asked, "grown")
     town.road.catalog.grade("grown", Grade.CORE, reason="they show where guarded convoys drive")
     with pytest.raises(Denied) as caught:
-        wire(town.room).pull(town.road.identity.did, token, tmp_path / "grown.arrow")
+        pull(town.room, town.road, token, tmp_path / "grown.arrow")
     assert caught.value.code == "transfer.grade-core"
     assert kinds(town.road, asked[0]["id"])[-1] == "transfer.refused"

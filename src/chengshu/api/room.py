@@ -17,8 +17,8 @@ from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.refusal import Refused
 from chengshu.node import Node
 from chengshu.transfer.flow.deliveries import LOOK_S
-from chengshu.transfer.sending import Sending
-from chengshu.transfer.streams.arrow import MEDIA_TYPE
+from chengshu.transfer.model import Position
+from chengshu.transfer.sealed.outgoing import SealedSending
 
 
 def room_router(node: Node) -> APIRouter:
@@ -61,14 +61,21 @@ class Letter:
             raise malformed(f"expected {name} to be an object, got {type(value).__name__}")
         return value
 
+    def document_if_any(self, name: str) -> Document | None:
+        """Return a member that must be an object where it is there."""
+        return None if name not in self._body else self.document(name)
+
+    def bytes(self, name: str) -> bytes:
+        """Return what a member that must be base64 says."""
+        try:
+            return base64.b64decode(self.text(name), validate=True)
+        except ValueError as error:
+            raise malformed(f"expected {name} to be base64, got another text") from error
+
     def signature(self) -> str:
         """Return the member ``signature``, which must be base64."""
-        value = self.text("signature")
-        try:
-            base64.b64decode(value, validate=True)
-        except ValueError as error:
-            raise malformed("expected signature to be base64, got another text") from error
-        return value
+        self.bytes("signature")
+        return self.text("signature")
 
     def signed(self, name: str, *, texts: tuple[str, ...] = ()) -> Document:
         """Return the whole body of a signed message: the object ``name``, whose members ``texts`` must be strings, and its signature."""
@@ -80,14 +87,14 @@ class Letter:
 
 
 class ProductResponse(StreamingResponse):
-    """A product as an Arrow stream, closed however the answer ends: a receiver that leaves early leaves an entry in the log.
+    """A product as an encrypted stream, closed however the answer ends: a receiver that leaves early leaves an entry in the log.
 
     Where nothing allows it any more it is broken off, though its receiver reads slowly or not at all; nothing then ends it as a whole
     answer ends, so that what arrived is not taken for the product.
     """
 
-    def __init__(self, sending: Sending) -> None:
-        super().__init__(sending, media_type=MEDIA_TYPE)
+    def __init__(self, sending: SealedSending) -> None:
+        super().__init__(sending, media_type=sending.media_type)
         self._sending = sending
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -152,6 +159,17 @@ def _budget_routes(router: APIRouter, node: Node) -> None:
         return node.budgets.tell(message.text("agreement"), sender=message.sender)
 
 
+def _position(message: Letter) -> Position | None:
+    """How far the product has come that the sender asks for, None where it has nothing of it."""
+    said = message.document_if_any("after")
+    if said is None:
+        return None
+    pieces = said.get("pieces")
+    if not isinstance(pieces, int) or isinstance(pieces, bool) or pieces < 1:
+        raise malformed("expected after.pieces to be a whole number of at least 1, got another value")
+    return Position(pieces, text_of(said, "digest"))
+
+
 def _verdict(verdict: Approval | Repeated | Refused) -> Document:
     match verdict:
         case Approval(token):
@@ -189,7 +207,8 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/data")
     def data(message: Letter = letter) -> ProductResponse:
-        return ProductResponse(node.transfers.deliver(message.text("token"), recipient=message.sender))
+        token, key = message.text("token"), message.bytes("key")
+        return ProductResponse(node.transfers.deliver(token, recipient=message.sender, key=key, after=_position(message)))
 
 
 def _told_routes(router: APIRouter, node: Node) -> None:

@@ -1,6 +1,6 @@
 """What this room needs from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +40,20 @@ class Held:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows on their way through, once: one batch of them in memory at a time, where their place allows it."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+    @classmethod
+    def of(cls, table: pa.Table, *, columns: Collection[str] | None = None) -> "Rows":
+        """Return the rows of a table, of ``columns`` alone where they are named, in the table's own order."""
+        chosen = table if columns is None else table.select([name for name in table.column_names if name in columns])
+        return cls(chosen.schema, iter(chosen.to_batches()))
+
+
 class Source(Protocol):
     """The place that a product's rows are read from; whichever it is, rows come whole, from one state of it, or not at all."""
 
@@ -57,6 +71,14 @@ class Source(Protocol):
 
         ``published`` is the digest of the state that is wanted, where one is: a source MAY raise Conflict ``product.changed`` as soon as
         it knows that it has another, and the caller MUST compare. Raises Unavailable where the place stops answering.
+        """
+        ...
+
+    def passing(self, *, published: str, columns: Collection[str] | None) -> Rows | None:
+        """Return the rows of the published state as they pass, None for a place that is only read whole.
+
+        Raises as :meth:`read` for what is known before the first of them; a place whose state changes meanwhile raises Conflict at the
+        end, and what came before is void. ``columns`` are those that are wanted; None is all.
         """
         ...
 

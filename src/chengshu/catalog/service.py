@@ -1,6 +1,6 @@
 """What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from chengshu.catalog.fit import Fit, fit
 from chengshu.catalog.listing import listing_of, words_of
 from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, ProductState, QualityReport, Severity
 from chengshu.catalog.odcs import contract_of
-from chengshu.catalog.ports import Evidence, Held, Sources
+from chengshu.catalog.ports import Evidence, Held, Rows, Sources
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
 from chengshu.catalog.sources.faults import NEW_VERSION, differs
 from chengshu.catalog.sources.opening import PlacesOfRows
@@ -213,10 +213,23 @@ class Catalog:
         ``product.changed`` or ``product.schema-drift`` where it holds other rows, or another form, than were published, and Unavailable
         where it does not answer to the end.
         """
+        return self._opened(self.get(product_id))
+
+    def rows(self, product_id: str, *, columns: Collection[str] | None = None) -> Rows:
+        """Return the rows of :meth:`open` as they pass, in bounded memory where they lie in a file of which no row is set aside.
+
+        ``columns`` are those that are wanted; None is all. Raises as :meth:`open` before the first batch; a file that changes meanwhile
+        raises Conflict after the last one, and the rows are void then.
+        """
         product = self.get(product_id)
+        passing = None
+        if not _sets_rows_aside(product):
+            passing = self._sources.of(product.contract, product.path).passing(published=product.data_digest, columns=columns)
+        return Rows.of(self._opened(product), columns=columns) if passing is None else passing
+
+    def _opened(self, product: Product) -> pa.Table:
         table = self._as_published(product).table
-        aside = any(finding["severity"] == Severity.ROWS for finding in product.quality["findings"])
-        return usable_rows(table, product.contract) if aside else table
+        return usable_rows(table, product.contract) if _sets_rows_aside(product) else table
 
     def fit(self, contract: DataContract, *, source: Path | None = None) -> Fit:
         """Hold a contract against the columns that its source has now; no row is read, nothing is published. Raises as :meth:`publish`."""
@@ -264,6 +277,10 @@ class Catalog:
                 hint=NEW_VERSION,
                 facts={"product": contract.id, "version": contract.version},
             )
+
+
+def _sets_rows_aside(product: Product) -> bool:
+    return any(finding["severity"] == Severity.ROWS for finding in product.quality["findings"])
 
 
 def _too_wide(grade: Grade, policy: Mapping[str, Any]) -> Refused | None:

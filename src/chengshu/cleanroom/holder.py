@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.charging import Charging, stated_terms
+from chengshu.cleanroom.intake.keeping import check_received
 from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import OWN, use_of
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
@@ -172,6 +173,7 @@ class Holder:
             rows = [row for row in store.approvals_of(tx, receipt["job"]) if row["room"] == room and row["document"]]
             if not rows:
                 raise _unknown()
+            check_received(receipt.get("deleted"), provider=self._own_id, sent=self._sent(tx, rows))
             fingerprint = self._digests.of(signed)
             for row in rows:
                 check_job(receipt, job=row["document"], digests=self._digests)
@@ -181,6 +183,9 @@ class Holder:
                 if row["outcome_digest"] is None:
                     self._charging.commit(tx, row, receipt)
                     self._end(tx, row, state=receipt["state"], fingerprint=fingerprint)
+
+    def _sent(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+        return {row["product"]: self._grants.commitments(tx, product=row["product"], job=row["job"]) for row in rows}
 
     def _end(self, tx: Connection, row: Mapping[str, Any], *, state: str, fingerprint: str) -> None:
         job = row["job"]

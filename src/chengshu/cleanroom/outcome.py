@@ -67,10 +67,13 @@ class Outcome:
         )
 
 
-def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, digests: Digests) -> Document:
+def sign_receipt(
+    outcome: Document, *, job: Document, at: str, signer: Signer, digests: Digests, deleted: Mapping[str, Any] | None = None
+) -> Document:
     """Return the room's receipt: the job's digest, who read what under which agreement, and the digest of what came out.
 
-    The digest of the job's leakage statement is in it where the job has one, and the engine that computed where one did.
+    The digest of the job's leakage statement is in it where the job has one, the engine that computed where one did, and the record of what
+    was deleted where it ran.
     """
     receipt = {
         "job": job["id"],
@@ -82,6 +85,7 @@ def sign_receipt(outcome: Document, *, job: Document, at: str, signer: Signer, d
         "outcome_digest": digests.of(outcome),
         "at": at,
         **({"leakage": job["leakage"]} if "leakage" in job else {}),
+        **({} if deleted is None else {"deleted": dict(deleted)}),
     }
     receipt |= {name: outcome[name] for name in _BESIDE if name in outcome}
     return {"receipt": receipt, "signature": base64.b64encode(signer.sign(canonical(receipt))).decode()}

@@ -1,10 +1,15 @@
 """What this room needs from outside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
+
+from chengshu.kernel.crypto.exchange import ExchangeKey
+
+NewArrival = Callable[[Path, ExchangeKey], "Arrival"]
+"""Begins to take a product in, below a folder, encrypted to a key."""
 
 IsSignedBy = Callable[[str, bytes, bytes], bool]
 """Says whether a party (by its id) made a signature over a message."""
@@ -29,12 +34,58 @@ class Grants(Protocol):
         """Withdraw every grant of the product for the job that has not been used."""
         ...
 
+    def commitments(self, tx: Connection, *, product: str, job: str) -> frozenset[str]:
+        """Return the commitment to each stream of the product that went out for the job."""
+        ...
+
 
 class Deliveries(Protocol):
     """What went out of this node for which job (the transfer room's record)."""
 
     def delivered(self, tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
         """Return rows and digest of what went out for a job over one product, or None."""
+        ...
+
+
+class Arrival(Protocol):
+    """One product of one job on its way in: encrypted to the job's key, kept where only this process can open it (the transfer room's)."""
+
+    @property
+    def path(self) -> Path:
+        """Where its table can be opened once it is whole."""
+        ...
+
+    @property
+    def public(self) -> bytes:
+        """The key that it is to be encrypted to."""
+        ...
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces of it came whole."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """The digest of the pieces that came."""
+        ...
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it came."""
+        ...
+
+    @property
+    def commitment(self) -> str:
+        """What came whole, under the digest of its grant, so that its holder alone can tell that this is what it sent."""
+        ...
+
+    def take(self, chunks: Iterable[bytes], *, job: str, product: str, token: str) -> None:
+        """Take what comes on one connection; raise Unavailable where it ends early, and what came before stays."""
+        ...
+
+    def close(self) -> None:
+        """Give its file back."""
         ...
 
 
@@ -45,6 +96,6 @@ class Nodes(Protocol):
         """Send a message to a party's node and return its answer; raise Unavailable when it does not answer."""
         ...
 
-    def pull(self, party: str, token: str, into: Path, *, patience_s: float = 0.0) -> None:
-        """Write the product that ``token`` grants, from a party's node that may be silent so long, into an Arrow file."""
+    def pull(self, party: str, token: str, into: Arrival, *, job: str, product: str, patience_s: float = 0.0) -> None:
+        """Take in what ``into`` lacks of the product that ``token`` grants for a job, from a party's node that may be silent so long."""
         ...

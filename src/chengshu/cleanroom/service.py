@@ -1,13 +1,11 @@
 """The clean room: takes signed jobs, vets them, collects what every holder approves, runs, and lets out only what passes the gate."""
 
 import base64
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -21,15 +19,16 @@ from chengshu.cleanroom.differencing import Guard
 from chengshu.cleanroom.engines.choosing import Engines
 from chengshu.cleanroom.engines.engine import Engine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
-from chengshu.cleanroom.model import ColumnType, Job, JobInput, MethodQuestion, ProductTerms, SqlQuestion
+from chengshu.cleanroom.intake.collecting import Collecting
+from chengshu.cleanroom.intake.keeping import Kept
+from chengshu.cleanroom.model import ColumnType, Job, MethodQuestion, ProductTerms, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.planning.statement import refuse_statement
-from chengshu.cleanroom.ports import Evidence, IsSignedBy, Nodes
+from chengshu.cleanroom.ports import Evidence, IsSignedBy, NewArrival, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
 from chengshu.cleanroom.sealing import Seal
-from chengshu.cleanroom.told import checked
 from chengshu.cleanroom.vetting import vet
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
@@ -42,22 +41,10 @@ from chengshu.kernel.tasks import Tasks
 from chengshu.kernel.text import Text
 from chengshu.methods.sealed import OutputTable, SealedMethod
 
-A = TypeVar("A")
 RUN_TASK = "room.run"
 RECEIPT_TASK = "room.receipt"
-RETRY_PAUSE_S = 0.5
 CANCELLED = "cleanroom.cancelled: cancelled by its asker"
 """The note of a job that its asker ended."""
-CHANGED_AT_HOLDER = {
-    "product.changed": "product-changed",
-    "product.file-changed": "product-changed",
-    "product.schema-drift": "schema-drift",
-}
-"""What a holder says that no longer has what it published, and the rule by which its product is refused then."""
-
-_AS_NOW = Text(
-    "Ask the holder to publish what it has now as a new version, then sign a new job.", "请持有方将当前数据发布为新版本，然后签署新的作业。"
-)
 
 
 class Cleanroom:
@@ -76,6 +63,7 @@ class Cleanroom:
         nodes: Nodes,
         engines: Engines,
         methods: ProcessEngine,
+        new_arrival: NewArrival,
         input_wait: timedelta,
         tasks: Tasks,
         evidence: Evidence,
@@ -91,7 +79,8 @@ class Cleanroom:
         self._engines = engines
         self._methods = methods
         self._place = place
-        self._input_wait = input_wait
+        self._new_arrival = new_arrival
+        self._collecting = Collecting(nodes, standing=self, wait=input_wait, clock=clock)
         self._tasks = tasks
         self._evidence = evidence
         self._is_signed_by = is_signed_by
@@ -158,20 +147,26 @@ class Cleanroom:
         if found.outcome is not None:
             return
         job = Job.parse(found.document)
-        try:
-            with self._place.folder() as folder:
-                outcome = self._outcome(job, found, folder)
-        except ChengshuError as error:
-            outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
+        outcome, record = self._ran(job, found)
         with self._database.write() as tx:
             now = store.find_room_job(tx, job.id)
             ended = None if now is None else self._ended(now)
             if ended is None:
                 if outcome.kept is not None:
                     answers.save(tx, outcome.kept, seal=self._seal)
-                self._end(tx, job, found.document, outcome, workspace="deleted")
+                self._end(tx, job, found.document, outcome, record)
             else:  # cancelled meanwhile; a holder that has approved since knows of no end yet
+                self._evidence.append(tx, "job.cleared", job.id, {"job": job.id, **record})
                 self._tell(tx, job, ended["receipt"])
+
+    def waits(self, job: str, what: str) -> None:
+        """Have it said for whom a job waits, and why, while it collects its products."""
+        self._save_state(job, state="COLLECTING", waits_for=what)
+
+    def check_goes_on(self, job: str) -> None:
+        """Raise Conflict where a job was cancelled meanwhile."""
+        if self._is_over(job):
+            raise _cancelled()
 
     def abandon(self, payload: Mapping[str, Any], error: ChengshuError) -> None:
         """End a job whose running was given up, so that its asker is told."""
@@ -230,7 +225,19 @@ class Cleanroom:
             case MethodQuestion(method=name):
                 return _method_verdict(name, job) or refuse_statement(job, None, _terms(job), digests=self._digests)
 
-    def _outcome(self, job: Job, found: store.RoomJob, folder: Path) -> Outcome:
+    def _ran(self, job: Job, found: store.RoomJob) -> tuple[Outcome, Mapping[str, Any]]:
+        """Return how a job ended, and the record of what it was given and that nothing of it is left."""
+        kept, folder = Kept(self._new_arrival, digests=self._digests), None
+        try:
+            with self._place.folder() as folder:
+                outcome = self._outcome(job, found, kept, folder)
+        except ChengshuError as error:
+            outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
+        finally:
+            record = kept.end(folder)
+        return outcome, record
+
+    def _outcome(self, job: Job, found: store.RoomJob, kept: Kept, folder: Path) -> Outcome:
         vetted = vet(job.question.sql, _terms(job)) if isinstance(job.question, SqlQuestion) else None
         again = self._again(job, vetted, found)
         if again is not None:
@@ -238,8 +245,8 @@ class Cleanroom:
         optional = _sealed(job).optional if isinstance(job.question, MethodQuestion) else frozenset[str]()
         files: dict[str, Path] = {}
         notes: list[str] = []
-        for place, part in enumerate(job.inputs):
-            collected = self._collect(part, found, folder / f"{place}.arrow")
+        for part in job.inputs:
+            collected = self._collecting.collect(part, found, kept.begin(part, folder))
             name = part.alias.partition(".")[2]
             match collected:
                 case Path():
@@ -251,7 +258,7 @@ class Cleanroom:
                 case Unavailable() if name not in optional:
                     raise collected
                 case Unavailable():
-                    notes.append(f"without {part.alias}: its holder did not answer within {self._input_wait.total_seconds():g} s")
+                    notes.append(f"without {part.alias}: its holder did not answer within {self._collecting.wait.total_seconds():g} s")
         self._save_state(job.id, state="RUNNING", waits_for="the computation")
         return self._computed(job, vetted, files, notes, folder)
 
@@ -264,7 +271,7 @@ class Cleanroom:
         if kept is None:
             return None
         for part in job.inputs:
-            told = self._answered_by(part, found, partial(self._told, part, found, repeats=kept.job))
+            told = self._collecting.told(part, found, repeats=kept.job)
             if isinstance(told, Unavailable):
                 raise told
             if "refused" in told:
@@ -272,42 +279,6 @@ class Cleanroom:
             if "repeated" not in told:
                 return None
         return protected.outcome(kept.released, vetted, repeats=kept.job)
-
-    def _collect(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused | Unavailable:
-        """Return one holder's product or its refusal, or its silence once the wait is over; the job's state names the holder meanwhile."""
-        self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder")
-        return self._answered_by(part, found, partial(self._handed_over, part, found, into))
-
-    def _answered_by(self, part: JobInput, found: store.RoomJob, ask: Callable[[], A]) -> A | Unavailable:
-        """Ask one holder about a job until it answers, the wait is over, or the job has ended meanwhile."""
-        until = self._clock() + self._input_wait
-        while True:
-            self._check_goes_on(found.id)
-            try:
-                return ask()
-            except Unavailable as error:
-                if self._clock() >= until:
-                    return error
-                self._save_state(found.id, state="COLLECTING", waits_for=f"{part.alias} from its holder ({error.code})")
-                time.sleep(RETRY_PAUSE_S)
-
-    def _told(self, part: JobInput, found: store.RoomJob, **more: str) -> dict[str, Any]:
-        """Ask a holder once what it says to a job."""
-        answer = self._nodes.post(part.provider, "/room/inputs", {**_message(part, found), **more})
-        return checked(answer, of=part.alias, may_repeat="repeats" in more)
-
-    def _handed_over(self, part: JobInput, found: store.RoomJob, into: Path) -> Path | Refused:
-        """Ask a holder once; it refuses the job, hands its product over, or says that it no longer has what it published."""
-        answer = self._told(part, found)
-        if "refused" in answer:
-            return parse_refusal(answer["refused"])
-        try:
-            self._nodes.pull(part.provider, answer["token"], into, patience_s=self._input_wait.total_seconds())
-        except Conflict as error:
-            if error.code not in CHANGED_AT_HOLDER:
-                raise
-            return Refused(CHANGED_AT_HOLDER[error.code], f"{part.alias}: {error.message}", _AS_NOW)
-        return into
 
     def _computed(
         self, job: Job, vetted: VettedQuery | Refused | None, files: Mapping[str, Path], notes: list[str], folder: Path
@@ -349,13 +320,17 @@ class Cleanroom:
         question = protected.question_key(job, vetted, digests=self._digests)
         return replace(protected.outcome(released, vetted), kept=ProtectedAnswer(question, job.id, released))
 
-    def _end(self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome, **told: str) -> None:
-        """End a job; ``told`` is said in the log beside the end."""
-        result = outcome.as_document()
-        receipt = sign_receipt(result, job=dict(document), at=iso(self._clock()), signer=self._signer, digests=self._digests)
+    def _end(
+        self, tx: Connection, job: Job, document: Mapping[str, Any], outcome: Outcome, record: Mapping[str, Any] | None = None
+    ) -> None:
+        """End a job; ``record`` is what it was given and that nothing of it is left, None where it never ran."""
+        result, now = outcome.as_document(), iso(self._clock())
+        receipt = sign_receipt(result, job=dict(document), at=now, signer=self._signer, digests=self._digests, deleted=record)
         kept = self._seal.close({"outcome": result, "receipt": receipt}, job=job.id)
         store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
-        body = {"job": job.id, "receipt_digest": self._digests.of(receipt), **told}
+        if record is not None:
+            self._evidence.append(tx, "job.cleared", job.id, {"job": job.id, **record})
+        body = {"job": job.id, "receipt_digest": self._digests.of(receipt)}
         if outcome.refusal is not None:
             body["rule"] = outcome.refusal.rule
             if outcome.refusal.rule in STOPPED and isinstance(job.question, MethodQuestion):
@@ -374,10 +349,6 @@ class Cleanroom:
         with self._database.write() as tx:
             store.save_unfinished(tx, job, state=state, waits_for=waits_for)
 
-    def _check_goes_on(self, job: str) -> None:
-        if self._is_over(job):
-            raise _cancelled()
-
     def _is_over(self, job: str) -> bool:
         return self._find(job).outcome is not None
 
@@ -390,10 +361,6 @@ class Cleanroom:
         if found is None:
             raise _unknown()
         return found
-
-
-def _message(part: JobInput, found: store.RoomJob) -> dict[str, Any]:
-    return {"job": found.document, "signature": found.signature, "product": part.product}
 
 
 def _terms(job: Job) -> dict[str, ProductTerms]:

@@ -52,6 +52,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "job.run": Text("Job run", "作业运行"),
         "method.stopped": Text("Method stopped", "方法中止"),
         "job.released": Text("Job result released", "作业结果放行"),
+        "job.cleared": Text("What a job was given deleted", "作业所获数据已删除"),
         "job.cancelled": Text("Job cancelled by its asker", "作业由使用方取消"),
         "job.failed": Text("Job failed", "作业失败"),
         "transfer.started": Text("Transfer started", "传输开始"),

@@ -97,8 +97,12 @@ class RunningDigest:
     def over(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the pieces unchanged, taking each into the digest."""
         for piece in pieces:
-            self._running.update(piece)
+            self.take(piece)
             yield piece
+
+    def take(self, piece: bytes) -> None:
+        """Take one more piece into the digest."""
+        self._running.update(piece)
 
     def digest(self) -> str:
         """Return the digest of the pieces so far."""

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import pyarrow as pa
-
 
 class GrantState(StrEnum):
     """Where a grant stands."""
@@ -31,6 +29,14 @@ class StopReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How far a product has come that is on its way: so many whole pieces of its stream, and the digest of their bytes."""
+
+    pieces: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """Leave for one recipient to pull one product once, for one job, until it expires; of some ``columns``, or whole where that is None."""
 
@@ -42,10 +48,6 @@ class Grant:
     state: GrantState
     expires_at: datetime
     columns: tuple[str, ...] | None = None
-
-    def handed_over(self, table: pa.Table) -> pa.Table:
-        """Return what of a product is handed over under this grant, its columns in their own order."""
-        return table if self.columns is None else table.select([name for name in table.column_names if name in self.columns])
 
     def fault(self, *, recipient: str, now: datetime) -> str | None:
         """Return the name of the rule that forbids ``recipient`` to start now, or None when nothing does."""

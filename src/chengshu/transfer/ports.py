@@ -1,20 +1,23 @@
 """What this room needs from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu.catalog.model import Grade
+from chengshu.catalog.ports import Rows
 from chengshu.kernel.refusal import Refused
 
 
 class Products(Protocol):
     """The node's catalogue."""
 
-    def open(self, product_id: str) -> pa.Table:
-        """Return a product's rows; raise Conflict or Invalid where its file is not the one published."""
+    def rows(self, product_id: str, *, columns: Collection[str] | None = None) -> Rows:
+        """Return a product's rows, once, of ``columns`` alone where they are named; they cannot be trusted before their end.
+
+        Raises Conflict or Invalid where its file is not the one published, Conflict after the last row where that changed meanwhile.
+        """
         ...
 
     def version_of(self, tx: Connection, product_id: str) -> str | None:

@@ -1,15 +1,18 @@
 """A product on its way out, piece by piece, whoever takes the pieces."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
+from chengshu.catalog.ports import Rows
 from chengshu.kernel.canonical import Digests, RunningDigest
-from chengshu.transfer.model import Grant, StopReason
-from chengshu.transfer.streams.arrow import rows_within
+from chengshu.kernel.errors import Conflict
+from chengshu.kernel.text import Text
+from chengshu.transfer.model import Grant, Position, StopReason
+from chengshu.transfer.streams.arrow import cut
 from chengshu.transfer.streams.encodings import ARROW, Encoding
 
 
@@ -36,20 +39,23 @@ class Ledger(Protocol):
 class Sending:
     """A product on its way out; whoever takes the pieces closes it, and how it ended is in the log then.
 
-    A piece counts as handed over once it has been taken: what the receiver's machine made of it, nobody on this side can see.
+    A piece counts as handed over once it has been taken: what the receiver's machine made of it, nobody on this side can see. One batch of
+    rows is in memory at a time, where the product's place allows that.
     """
 
-    def __init__(self, ledger: Ledger, grant: Grant, table: pa.Table, *, digests: Digests, encoding: Encoding = ARROW) -> None:
+    def __init__(self, ledger: Ledger, grant: Grant, rows: Rows, *, digests: Digests, encoding: Encoding = ARROW) -> None:
         self.encoding = encoding
         self._ledger = ledger
         self._grant = grant
-        self._table = table
         self._running = RunningDigest(digests)
-        self._pieces = self._running.over(encoding.pieces(table))
-        self._taken = 0
+        self._read_rows = 0
+        self._pieces = self._running.over(encoding.pieces(Rows(rows.schema, self._read(rows.batches))))
+        self._taken_pieces = 0
+        self._taken_rows = 0
         self.sent_bytes = 0
         self._reason = StopReason.RECEIVER_LEFT
         self._is_over = False
+        self._is_whole = False
         self._is_revoked = False
         self._turn = threading.Lock()  # whoever takes the pieces, and whoever may break off, are different threads
 
@@ -62,6 +68,32 @@ class Sending:
     def is_over(self) -> bool:
         """Whether nothing more goes out: everything did, or it was broken off."""
         return self._is_over
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything went out."""
+        return self._is_whole
+
+    @property
+    def rows(self) -> int:
+        """How many rows are in what has been taken, what the receiver had before counted in."""
+        return self._taken_rows
+
+    @property
+    def position(self) -> Position:
+        """How much of the stream has been taken, what the receiver had before counted in."""
+        return Position(self._taken_pieces, self._running.digest())
+
+    def skip(self, position: Position) -> None:
+        """Leave out what the receiver has from a sending that broke off; raise Conflict where this is another stream than that was."""
+        while self._taken_pieces < position.pieces and next(self._pieces, None) is not None:
+            self._took()
+        if self.position != position:
+            raise Conflict(
+                "transfer.other-rows",
+                "expected to go on with the stream that broke off, got a product whose stream is another now",
+                hint=Text("Sign a new job over the product as it is now.", "请就产品的当前版本签署新的作业。"),
+            )
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -76,10 +108,10 @@ class Sending:
         self._reason = StopReason.SENDING_FAILED  # whatever ends it from here to the return is this side's doing
         piece = next(self._pieces, None)
         if piece is None:
-            self._ledger.complete(self._grant, delivery=Delivery(self._table.num_rows, self._running.digest()))
-            self._is_over = True
+            self._ledger.complete(self._grant, delivery=self._delivery())
+            self._is_over = self._is_whole = True
             raise StopIteration
-        self._taken += 1
+        self._took()
         self.sent_bytes += len(piece)
         self._reason = StopReason.RECEIVER_LEFT
         return piece
@@ -91,5 +123,16 @@ class Sending:
                 return
             self._is_over = True
             self._is_revoked = reason is StopReason.REVOKED
-            delivery = Delivery(rows_within(self._table, pieces=self._taken), self._running.digest())
-            self._ledger.stop(self._grant, delivery=delivery, sent_bytes=self.sent_bytes, reason=reason or self._reason)
+            self._ledger.stop(self._grant, delivery=self._delivery(), sent_bytes=self.sent_bytes, reason=reason or self._reason)
+
+    def _read(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in cut(batches):
+            self._read_rows += batch.num_rows
+            yield batch
+
+    def _took(self) -> None:
+        self._taken_pieces += 1
+        self._taken_rows = self._read_rows
+
+    def _delivery(self) -> Delivery:
+        return Delivery(self._taken_rows, self._running.digest())

@@ -14,9 +14,11 @@ from chengshu.kernel.ids import NewId
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.transfer import store
-from chengshu.transfer.model import Grant, GrantState, StopReason
+from chengshu.transfer.model import Grant, GrantState, Position, StopReason
 from chengshu.transfer.ports import Evidence, JobLeave, Products
 from chengshu.transfer.revoking import revocation
+from chengshu.transfer.sealed.frames import Binding, commitment
+from chengshu.transfer.sealed.outgoing import SealedSending
 from chengshu.transfer.sending import Delivery, Sending
 
 GRANT_LIFE = timedelta(minutes=5)
@@ -54,28 +56,37 @@ class Transfers:
         """Withdraw every unused grant of ``product`` for ``job``, in the caller's transaction: the job has ended."""
         store.close(tx, product=product, job=job)
 
-    def deliver(self, token: str, *, recipient: str) -> Sending:
-        """Open the grant of ``token`` and return its product as an Arrow stream, which the caller MUST close.
+    def commitments(self, tx: Connection, *, product: str, job: str) -> frozenset[str]:
+        """Return the commitment to each stream of ``product`` that went out for ``job``, in the caller's transaction."""
+        sent = store.find_sent(tx, job=job, product=product)
+        return frozenset(commitment(self._digests, grant=grant, rows=rows, digest=digest) for grant, rows, digest in sent)
 
-        Raises as :meth:`start` and as the catalogue does, before anything is sent.
+    def deliver(self, token: str, *, recipient: str, key: bytes, after: Position | None = None) -> SealedSending:
+        """Open the grant of ``token`` and return its product, encrypted to ``key``, which the caller MUST close.
+
+        What the recipient has ``after`` a sending of this product that broke off is left out. Raises as :meth:`start` and as the catalogue
+        does, Invalid for a key that is none, and Conflict where the stream is another than the one that broke off, before anything is sent.
         """
         opening = object()
         self._opening.add(opening)  # before the grant is judged, so that nobody takes this node for idle in between
         try:
-            return self._opened(token, recipient)
+            return self._opened(token, recipient, key=key, after=after)
         finally:
             self._opening.discard(opening)
 
-    def _opened(self, token: str, recipient: str) -> Sending:
-        grant = self.start(token, recipient=recipient)
+    def _opened(self, token: str, recipient: str, *, key: bytes, after: Position | None) -> SealedSending:
+        grant = self.start(token, recipient=recipient, key=key, after=after)
+        binding = Binding(grant.job, grant.product, self._digests.of_bytes(token.encode()))
         try:
-            table = grant.handed_over(self._products.open(grant.product))
+            sending = Sending(self, grant, self._products.rows(grant.product, columns=grant.columns), digests=self._digests)
+            if after is not None:
+                sending.skip(after)
+            sealed = SealedSending(sending, suite=self._digests.suite, public=key, binding=binding)
         except ChengshuError:
             self.stop(grant, delivery=Delivery(0, self._digests.of_bytes(b"")), sent_bytes=0, reason=StopReason.SENDING_FAILED)
             raise
-        sending = Sending(self, grant, table, digests=self._digests)
         self._running[grant.id] = (grant, sending)
-        return sending
+        return sealed
 
     def is_sending(self) -> bool:
         """Say whether a product is on its way out to a clean room, or about to be."""
@@ -96,7 +107,7 @@ class Transfers:
                 ended.append(grant)
         return ended
 
-    def start(self, token: str, *, recipient: str) -> Grant:
+    def start(self, token: str, *, recipient: str, key: bytes, after: Position | None = None) -> Grant:
         """Open the grant of ``token``; raise NotFound for an unknown token and Denied, naming the rule, for one that may not open."""
         with self._database.write() as tx:
             grant = store.find(tx, token_digest=self._digests.of_bytes(token.encode()))
@@ -105,7 +116,8 @@ class Transfers:
             fault = grant.fault(recipient=recipient, now=self._clock())
             refused = self._refusal(tx, grant) if fault is None else None
             if fault is None and refused is None:
-                self._evidence.append(tx, "transfer.started", grant.job, _body(grant))
+                told = {"key": self._digests.of_bytes(key), **({} if after is None else {"after": after.pieces})}
+                self._evidence.append(tx, "transfer.started", grant.job, {**_body(grant), **told})
                 return store.save_state(tx, grant, state=GrantState.STARTED)
             self._evidence.append(
                 tx, "transfer.refused", grant.job, {**_body(grant), "asked_by": recipient, "rule": refused.rule if refused else fault}

@@ -87,3 +87,11 @@ def find_delivery(tx: Connection, *, job: str, product: str) -> tuple[int, str] 
     best_first = ((grants.c.state == GrantState.COMPLETED).desc(), grants.c.rows.desc(), grants.c.expires_at.desc())
     row = tx.execute(select(grants.c.rows, grants.c.data_digest).where(*asked).order_by(*best_first).limit(1)).first()
     return None if row is None else (int(row[0]), str(row[1]))
+
+
+def find_sent(tx: Connection, *, job: str, product: str) -> list[tuple[str, int, str]]:
+    """Return the token's digest, the rows and the digest of each stream that went out for a job over one product."""
+    sent = (grants.c.job == job, grants.c.product == product, grants.c.data_digest.is_not(None))
+    return [
+        (row[0], int(row[1]), row[2]) for row in tx.execute(select(grants.c.token_digest, grants.c.rows, grants.c.data_digest).where(*sent))
+    ]

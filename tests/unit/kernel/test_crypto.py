@@ -215,6 +215,53 @@ def test_another_key_or_context_does_not_open(suite: Suite) -> None:
             suite.open(other_key, sealed, context=context)
 
 
+SM2_SEALED = (
+    "0404ebfc718e8d1798620432268e77feb6415e2ede0e073c0f4f640ecd2e149a73e858f9d81e5430a57b36daab8f950a3c64e6ee6a63094d99283aff767e124df0"
+    "59983c18f809e262923c53aec295d30383b54e39d609d160afcb1908d0bd8766"
+    "21886ca989ca9c7d58087307ca93092d651efa"
+)
+"""The encryption example on the recommended curve, GB/T 32918.5-2017 appendix A.3: "encryption standard", in the order C1 C3 C2."""
+
+
+def test_sm2_encrypts_as_the_standard_does() -> None:
+    sealed = sm2.encrypt(PUBLIC, b"encryption standard", nonce=lambda: NONCE)
+    assert sealed.hex() == SM2_SEALED
+    assert sm2.decrypt(PRIVATE, sealed) == b"encryption standard"
+
+
+def test_another_implementation_opens_what_sm2_encrypted() -> None:
+    other = CryptSM2(private_key=f"{PRIVATE:064x}", public_key="".join(f"{one:064x}" for one in PUBLIC), mode=1)
+    assert other.decrypt(sm2.encrypt(PUBLIC, b"a data key", nonce=lambda: NONCE)[1:]) == b"a data key"
+
+
+@BOTH
+def test_a_wrapped_data_key_is_unwrapped_by_the_one_key_in_the_one_context(suite: Suite) -> None:
+    private, data_key = suite.new_exchange_key(), suite.new_data_key()
+    wrapped = suite.wrap(suite.exchange_public(private), data_key, context=b"job 1")
+    assert suite.unwrap(private, wrapped, context=b"job 1") == data_key
+    assert suite.wrap(suite.exchange_public(private), data_key, context=b"job 1") != wrapped
+    for other, context in ((suite.new_exchange_key(), b"job 1"), (private, b"job 2")):
+        with pytest.raises(Tampered):
+            suite.unwrap(other, wrapped, context=context)
+
+
+@BOTH
+@pytest.mark.parametrize("cut", [lambda wrapped: [wrapped[:length] for length in range(0, len(wrapped), 9)], _flip], ids=["cut", "flipped"])
+def test_altered_wrapped_bytes_do_not_unwrap(suite: Suite, cut: Callable[[bytes], list[bytes]]) -> None:
+    private = suite.new_exchange_key()
+    for altered in cut(suite.wrap(suite.exchange_public(private), suite.new_data_key(), context=b"job 1")):
+        with pytest.raises(Tampered):
+            suite.unwrap(private, altered, context=b"job 1")
+
+
+@BOTH
+@pytest.mark.parametrize("public", [b"", b"short", bytes(32), bytes(33)], ids=["nothing", "short", "small-order", "no-point"])
+def test_nothing_is_wrapped_to_bytes_that_are_no_public_key(suite: Suite, public: bytes) -> None:
+    with pytest.raises(Invalid) as caught:
+        suite.wrap(public, suite.new_data_key(), context=b"job 1")
+    assert caught.value.code == "crypto.public-key"
+
+
 @BOTH
 def test_a_profile_never_shows_itself_without_saying_that_it_is_not_certified(suite: Suite) -> None:
     assert NOT_CERTIFIED.en in suite.title.en

@@ -3,7 +3,7 @@
 A connection that breaks ends the reading as Unavailable, whatever had come by then: rows are handed on only once the last one is here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from chengshu.catalog.model import Column, DataContract
 from chengshu.catalog.place import TablePlace
-from chengshu.catalog.ports import Found, Held
+from chengshu.catalog.ports import Found, Held, Rows
 from chengshu.catalog.sources.cells import arrow_schema
 from chengshu.catalog.sources.content import ContentDigest
 from chengshu.catalog.sources.faults import ADD_COLUMN, fault
@@ -81,6 +81,11 @@ class TableSource:
             raise fault(self.name, "empty", expected="at least one row", got="none", hint=_FILL)
         extra = tuple(column.name for column in there if self._contract.column(column.name) is None)
         return Held(table, extra, content.digest())
+
+    def passing(self, *, published: str, columns: Collection[str] | None) -> Rows | None:
+        """Return None: rows are handed on only once the last one is here."""
+        del published, columns
+        return None
 
     def _fitting(self, column: Column, there: tuple[TableColumn, ...]) -> TableColumn:
         found = next((one for one in there if one.name == column.name), None)

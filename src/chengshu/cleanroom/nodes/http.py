@@ -1,14 +1,15 @@
 """Other nodes over HTTP: each request signed for exactly one receiver, path and body; answers bounded in size."""
 
+import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from chengshu.cleanroom.ports import Arrival
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.identity.ports import CredentialSource
 from chengshu.identity.service import Identity
@@ -22,17 +23,13 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REASON = 400
 _KINDS: dict[int, type[ChengshuError]] = {400: Invalid, 401: Unidentified, 403: Denied, 404: NotFound, 409: Conflict, 422: Tampered}
 
-KeepStream = Callable[[Iterable[bytes], Path], None]
-"""Writes the bytes of a product on the wire into a file that holds its table."""
-
 
 class HttpNodes:
     """Speaks to the parties on the trust list and to nobody else, as :class:`chengshu.kernel.outgoing.Outgoing` allows it."""
 
-    def __init__(self, identity: Identity, *, credentials: CredentialSource, keep_stream: KeepStream, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, identity: Identity, *, credentials: CredentialSource, timeout_s: float = TIMEOUT_S) -> None:
         self._identity = identity
         self._credentials = credentials
-        self._keep_stream = keep_stream
         self._timeout_s = timeout_s
         self._client = identity.outgoing.client(timeout_s=timeout_s, accept="*/*")
 
@@ -51,13 +48,16 @@ class HttpNodes:
         """Close the lines to other nodes; the next message opens them again."""
         self._client.close()
 
-    def pull(self, party: str, token: str, into: Path, *, patience_s: float = 0.0) -> None:
-        """Write the product that ``token`` grants into a file; raises as :meth:`post`, and Unavailable for a stream that ends early.
+    def pull(self, party: str, token: str, into: Arrival, *, job: str, product: str, patience_s: float = 0.0) -> None:
+        """Take in what ``into`` lacks of a product; raises as :meth:`post`, and as :meth:`Arrival.take` for what comes.
 
         ``patience_s`` is how long its holder may be silent, who reads the whole product where it lies before the first of it goes out.
         """
-        with self._sent(party, "/room/data", {"token": token}, patience_s=patience_s) as response:
-            self._keep_stream(response.iter_raw(), into)
+        message: dict[str, Any] = {"token": token, "key": base64.b64encode(into.public).decode()}
+        if into.pieces:
+            message["after"] = {"pieces": into.pieces, "digest": into.digest}
+        with self._sent(party, "/room/data", message, patience_s=patience_s) as response:
+            into.take(response.iter_raw(), job=job, product=product, token=token)
 
     @contextmanager
     def _sent(self, did: str, path: str, message: Mapping[str, Any], *, patience_s: float = 0.0) -> Iterator[httpx.Response]:

@@ -1,17 +1,21 @@
-"""The international profile: SHA-256 (FIPS 180-4), Ed25519 (RFC 8032), AES-256-GCM (NIST SP 800-38D)."""
+"""The international profile: SHA-256 (FIPS 180-4), Ed25519 (RFC 8032), AES-256-GCM (NIST SP 800-38D), HPKE (RFC 9180)."""
 
 import hashlib
 import secrets
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM
+from cryptography.hazmat.primitives.hpke import Suite as Hpke
 
 from chengshu.kernel.crypto.hashing import NewHash
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, not_opened
+from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
 from chengshu.kernel.text import Text
 
 _NONCE_BYTES = 12
+_HPKE = Hpke(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 class MemorySigner:
@@ -36,7 +40,7 @@ class MemorySigner:
 
 
 class International:
-    """SHA-256 for digests and trees, Ed25519 for signatures, AES-256-GCM for data keys."""
+    """SHA-256 for digests and trees, Ed25519 for signatures, AES-256-GCM for data keys, HPKE with X25519 to wrap those."""
 
     name = "international"
     title = Text(
@@ -72,6 +76,28 @@ class International:
     def new_data_key(self) -> bytes:
         """Return 32 random bytes."""
         return secrets.token_bytes(32)
+
+    def new_exchange_key(self) -> bytes:
+        """Return a fresh X25519 private key, 32 raw bytes."""
+        return X25519PrivateKey.generate().private_bytes_raw()
+
+    def exchange_public(self, private: bytes) -> bytes:
+        """Return the 32 bytes of the X25519 public key."""
+        return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+    def wrap(self, public: bytes, key: bytes, *, context: bytes) -> bytes:
+        """Return ``key`` in HPKE's base mode (RFC 9180: X25519, HKDF-SHA256, AES-256-GCM), ``context`` as its ``info``."""
+        try:
+            return _HPKE.encrypt(key, X25519PublicKey.from_public_bytes(public), context)
+        except ValueError as error:  # another length, or a point of small order
+            raise no_exchange_key() from error
+
+    def unwrap(self, private: bytes, wrapped: bytes, *, context: bytes) -> bytes:
+        """Return what :meth:`wrap` wrapped; raise Tampered where key, context or bytes differ."""
+        try:
+            return _HPKE.decrypt(wrapped, X25519PrivateKey.from_private_bytes(private), context)
+        except (InvalidTag, ValueError) as error:
+            raise not_opened() from error
 
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return nonce, ciphertext and tag of AES-256-GCM with ``context`` as associated data."""

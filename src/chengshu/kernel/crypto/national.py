@@ -1,5 +1,6 @@
 """The national profile: SM3 (GB/T 32905-2016), SM2 (GB/T 32918-2016), SM4 (GB/T 32907-2016) in GCM (GB/T 36624-2019)."""
 
+import hmac
 import secrets
 
 from cryptography.exceptions import InvalidTag
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from chengshu.kernel.crypto import sm2
 from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.crypto.sm3 import new_sm3, sm3
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, not_opened
+from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
 from chengshu.kernel.text import Text
 
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
@@ -39,7 +40,7 @@ class Sm2MemorySigner:
 
 
 class National:
-    """SM3 for digests and trees, SM2 for signatures, SM4-GCM for data keys."""
+    """SM3 for digests and trees, SM2 for signatures, SM4-GCM for data keys, SM2 encryption to wrap those."""
 
     name = "national"
     title = Text(f"national (SM3, SM2, SM4-GCM): {NOT_CERTIFIED.en}", f"国密算法（SM3、SM2、SM4-GCM）：{NOT_CERTIFIED.zh}")
@@ -68,6 +69,33 @@ class National:
     def new_data_key(self) -> bytes:
         """Return 16 random bytes."""
         return secrets.token_bytes(_KEY_BYTES)
+
+    def new_exchange_key(self) -> bytes:
+        """Return a fresh SM2 private key, 32 big-endian bytes."""
+        return Sm2MemorySigner.generate().private_bytes()
+
+    def exchange_public(self, private: bytes) -> bytes:
+        """Return the SM2 public key as a compressed point."""
+        return sm2.compress(sm2.public_point(int.from_bytes(private, "big")))
+
+    def wrap(self, public: bytes, key: bytes, *, context: bytes) -> bytes:
+        """Return ``context``'s hash and ``key`` as SM2 encrypts them (GB/T 32918.4-2016): it has no associated data of its own."""
+        try:
+            point = sm2.decompress(public)
+        except (ValueError, IndexError) as error:
+            raise no_exchange_key() from error
+        return sm2.encrypt(point, sm3(context) + key, nonce=_nonce)
+
+    def unwrap(self, private: bytes, wrapped: bytes, *, context: bytes) -> bytes:
+        """Return what :meth:`wrap` wrapped; raise Tampered where key, context or bytes differ."""
+        try:
+            opened = sm2.decrypt(int.from_bytes(private, "big"), wrapped)
+        except ValueError as error:
+            raise not_opened() from error
+        about = sm3(context)
+        if not hmac.compare_digest(opened[: len(about)], about):
+            raise not_opened()
+        return opened[len(about) :]
 
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return nonce, ciphertext and tag of SM4-GCM with ``context`` as associated data (RFC 8998 section 2.1.1 and appendix A.1)."""

@@ -1,10 +1,11 @@
-"""SM2 signatures on the 256-bit prime curve recommended for it (GB/T 32918.2-2016, GB/T 32918.5-2017), in plain Python.
+"""SM2 signatures and encryption on the curve recommended for it (GB/T 32918.2-2016, 32918.4-2016, 32918.5-2017), in plain Python.
 
 There is no maintained library with SM2 for all platforms that the rest runs on, hence this one. It is NOT constant-time: whoever can
 time this process closely may learn something of the key. It is a software profile and not certified; a key that needs more belongs
 in a hardware module behind the same :class:`~chengshu.kernel.crypto.suite.Signer`.
 """
 
+import hmac
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -91,6 +92,52 @@ def is_signature(public: Point, *, signature: bytes, message: bytes) -> bool:
         return False
     sum_ = _add(_times_base(s), _times(t, public))
     return sum_[2] != 0 and (digest_to_sign(public, message) + _affine(sum_)[0]) % N == r
+
+
+def encrypt(public: Point, message: bytes, *, nonce: Callable[[], int]) -> bytes:
+    """Return C1 || C3 || C2 (GB/T 32918.4 section 6.1): an uncompressed point, 32 bytes of SM3, and as many bytes as ``message`` has."""
+    while True:
+        k = nonce()
+        shared = _affine(_times(k, public))
+        mask = _derived(shared, len(message))
+        if any(mask) or not message:
+            return b"\x04" + _wide(*_affine(_times_base(k))) + _tag(shared, message) + _masked(message, mask)
+
+
+def decrypt(private_key: int, sealed: bytes) -> bytes:
+    """Return what :func:`encrypt` encrypted to this key; raise ValueError for bytes that are not that (section 7.1)."""
+    if len(sealed) < _C2_AT or sealed[0] != 4:  # the mark of an uncompressed point
+        raise ValueError("expected an SM2 ciphertext, got other bytes")
+    x, y = int.from_bytes(sealed[1:33], "big"), int.from_bytes(sealed[33:65], "big")
+    if x >= P or y >= P or (y * y - x * x * x - A * x - B) % P:
+        raise ValueError("expected a point of the curve, got one outside of it")
+    shared = _affine(_times(private_key, (x, y)))
+    body = sealed[_C2_AT:]
+    message = _masked(body, _derived(shared, len(body)))
+    if not hmac.compare_digest(_tag(shared, message), sealed[65:_C2_AT]):
+        raise ValueError("expected an SM2 ciphertext for this key, got another")
+    return message
+
+
+_C2_AT = 1 + 64 + 32
+
+
+def _derived(shared: Point, length: int) -> bytes:
+    """The key derivation function over x2 || y2 (GB/T 32918.4 section 5.4.3)."""
+    blocks = (sm3(_wide(*shared) + counter.to_bytes(4, "big")) for counter in range(1, 1 + -(-length // 32)))
+    return b"".join(blocks)[:length]
+
+
+def _tag(shared: Point, message: bytes) -> bytes:
+    return sm3(_wide(shared[0]) + message + _wide(shared[1]))
+
+
+def _masked(message: bytes, mask: bytes) -> bytes:
+    return bytes(left ^ right for left, right in zip(message, mask, strict=True))
+
+
+def _wide(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
 def _times_base(number: int) -> _Jacobian:

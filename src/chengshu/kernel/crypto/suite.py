@@ -109,6 +109,22 @@ class Suite(Protocol):
         """Return a fresh key for :meth:`seal` from the operating system's randomness."""
         ...
 
+    def new_exchange_key(self) -> bytes:
+        """Return a fresh private key to which others wrap data keys, from the operating system's randomness."""
+        ...
+
+    def exchange_public(self, private: bytes) -> bytes:
+        """Return the public half of a key of :meth:`new_exchange_key`."""
+        ...
+
+    def wrap(self, public: bytes, key: bytes, *, context: bytes) -> bytes:
+        """Return a data key that the holder of ``public``'s private half alone can unwrap; raise Invalid for what is no public key."""
+        ...
+
+    def unwrap(self, private: bytes, wrapped: bytes, *, context: bytes) -> bytes:
+        """Return what :meth:`wrap` wrapped to this key in the same context; raise Tampered where anything differs."""
+        ...
+
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return ``plaintext`` encrypted under ``key``, bound to ``context``, which is not part of what is returned."""
         ...
@@ -128,6 +144,11 @@ def not_opened() -> Tampered:
             "请保留现状，并从备份恢复节点目录。",
         ),
     )
+
+
+def no_exchange_key() -> Invalid:
+    """Say that bytes are no public key that a data key could be wrapped to."""
+    return _no_key("a public key to wrap data keys to", "other bytes")
 
 
 def _no_key(expected: str, got: str) -> Invalid:

@@ -27,7 +27,7 @@ from chengshu.transfer.service import GRANT_LIFE, Transfers
 from chengshu.transfer.streams.encodings import ARROW, Encoding
 
 AT_ONCE = 8
-"""So many products may be on their way out at a time; each is held in memory once."""
+"""So many products may be on their way out at a time."""
 
 LOOK_S = 0.25
 """So often a running delivery looks whether its flow is still started."""
@@ -187,12 +187,12 @@ class Deliveries:
 
     def _sending(self, flow: DataFlow, grant: Grant, encoding: Encoding, ledger: "_Pulled | _Pushed") -> Sending:
         try:
-            table = self._products.open(flow.order.product)
+            rows = self._products.rows(flow.order.product)
         except ChengshuError:
             nothing = Delivery(0, self._digests.of_bytes(b""))
             self._transfers.stop(grant, delivery=nothing, sent_bytes=0, reason=StopReason.SENDING_FAILED)
             raise
-        return Sending(ledger, grant, table, digests=self._digests, encoding=encoding)
+        return Sending(ledger, grant, rows, digests=self._digests, encoding=encoding)
 
     def _while_running(self, flow: DataFlow, sending: Sending) -> Iterator[bytes]:
         looked = time.monotonic()

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa
-
+from chengshu.catalog.ports import Rows
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.transfer.streams.arrow import MEDIA_TYPE, to_stream
@@ -13,11 +12,11 @@ from chengshu.transfer.streams.rows import CSV, JSON_LINES, to_csv, to_json_line
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """One form: its media type, the end of a file's name, and how a table becomes pieces, one a record batch (Arrow has one more)."""
+    """One form: its media type, the end of a file's name, and how rows become pieces, one a record batch (Arrow has one more)."""
 
     media_type: str
     suffix: str
-    pieces: Callable[[pa.Table], Iterator[bytes]]
+    pieces: Callable[[Rows], Iterator[bytes]]
 
 
 ARROW = Encoding(MEDIA_TYPE, "arrows", to_stream)

@@ -6,43 +6,44 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from io import BytesIO
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv
 
-from chengshu.transfer.streams.arrow import BATCH_ROWS
+from chengshu.catalog.ports import Rows
 
 CSV = "text/csv"
 JSON_LINES = "application/x-ndjson"
 
 
-def to_csv(table: pa.Table) -> Iterator[bytes]:
-    """Yield ``table`` as CSV in UTF-8 with a header line; columns of lists, structures and bytes are written as JSON texts."""
-    flat = _flat(table)
-    for place, batch in enumerate(_batches(flat)):
+def to_csv(rows: Rows) -> Iterator[bytes]:
+    """Yield rows as CSV in UTF-8 with a header line; columns of lists, structures and bytes are written as JSON texts."""
+    for place, batch in enumerate(_batches(rows)):
         sink = BytesIO()
-        csv.write_csv(batch, sink, csv.WriteOptions(include_header=place == 0))
+        csv.write_csv(_flat(batch), sink, csv.WriteOptions(include_header=place == 0))
         yield sink.getvalue()
 
 
-def to_json_lines(table: pa.Table) -> Iterator[bytes]:
-    """Yield ``table`` as one JSON object a line; times are ISO 8601, decimals texts, bytes base64, and what is no number null."""
-    for batch in _batches(table):
+def to_json_lines(rows: Rows) -> Iterator[bytes]:
+    """Yield rows as one JSON object a line; times are ISO 8601, decimals texts, bytes base64, and what is no number null."""
+    for batch in _batches(rows):
         yield b"".join(_line(row) for row in batch.to_pylist())
 
 
-def _batches(table: pa.Table) -> list[pa.RecordBatch]:
-    """The batches of :func:`chengshu.transfer.streams.arrow.to_stream`; an empty table has one, so that its header goes out."""
-    return table.to_batches(max_chunksize=BATCH_ROWS) or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+def _batches(rows: Rows) -> Iterator[pa.RecordBatch]:
+    """The batches; where there are none, an empty one, so that a header goes out."""
+    first = next(rows.batches, pa.RecordBatch.from_pylist([], schema=rows.schema))
+    return chain([first], rows.batches)
 
 
-def _flat(table: pa.Table) -> pa.Table:
-    for place, field in enumerate(table.schema):
+def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
+    for place, field in enumerate(batch.schema):
         if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            texts = [None if value is None else _json(value) for value in table.column(place).to_pylist()]
-            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
-    return table
+            texts = [None if value is None else _json(value) for value in batch.column(place).to_pylist()]
+            batch = batch.set_column(place, field.name, pa.array(texts, pa.string()))
+    return batch
 
 
 def _line(row: dict[str, Any]) -> bytes:
