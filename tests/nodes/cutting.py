@@ -19,6 +19,7 @@ class CuttingLine:
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self.cuts = 0
+        self.carried = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -30,10 +31,14 @@ class CuttingLine:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            for one in self._open:
-                _hang_up(one)
+        self.hang_up()
         self._thread.join(timeout=10)
+
+    def hang_up(self) -> None:
+        """End every connection there is."""
+        with self._lock:
+            while self._open:
+                _hang_up(self._open.pop())
 
     def _run(self) -> None:
         while True:
@@ -58,6 +63,7 @@ class CuttingLine:
         with suppress(OSError):
             while piece := far.recv(PIECE):
                 near.sendall(piece[:left])
+                self.carried += min(left, len(piece))
                 left -= len(piece)
                 if left < 0:
                     self.cuts += 1
