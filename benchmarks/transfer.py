@@ -1,7 +1,7 @@
 """A product on its way between two nodes, beside a bare Arrow stream: ``python -m benchmarks.transfer [--rows N] [--rounds N]``.
 
 The holder is a node in a process of its own, as ``chengshu serve`` runs it; this process is the clean room's side: it is granted a pull of
-one product for one job and writes what comes into an Arrow file, as a room does. Beside it, in turn: another process that writes the same
+one product for one job and opens what comes into an Arrow file, as a room does. Beside it, in turn: another process that writes the same
 table as an Arrow IPC stream into a plain socket, uncompressed, without HTTP, grant, digest or log, and this process that writes it into a
 file. The middle one of the rounds counts, after one for warming up. Also told: the sender's resident memory after the last of them. The
 rows are made up; half of the columns are text, which repeats.
@@ -33,11 +33,14 @@ from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cli import answering, publishing, verbs
 from chengshu.identity.keys.file import FileKeys
-from chengshu.kernel.canonical import canonical
+from chengshu.kernel.canonical import Digests, canonical
+from chengshu.kernel.crypto import INTERNATIONAL
+from chengshu.kernel.crypto.exchange import ExchangeKey
 from chengshu.kernel.ids import new_id
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, Node
 from chengshu.testing import Space
+from chengshu.transfer.sealed.arrival import Arrival
 from chengshu.transfer.streams.arrow import BATCH_ROWS
 
 ROWS = 5_000_000
@@ -125,9 +128,13 @@ def agreed(road: Node, firm: Node, room: Node, file: Path) -> dict[str, Any]:
 def pulled(room: Node, road: Node, signed: dict[str, Any], into: Path) -> float:
     """Pull the product for the job once more, and return the seconds from the request to the closed file."""
     token = room.nodes.post(road.identity.did, "/room/inputs", signed)["token"]
+    digests = Digests(INTERNATIONAL)
+    arrival = Arrival(into.parent, key=ExchangeKey(INTERNATIONAL), digests=digests, limit_bytes=1 << 40)
     began = time.perf_counter()
-    room.nodes.pull(road.identity.did, token, into, patience_s=60.0)
-    return time.perf_counter() - began
+    room.nodes.pull(road.identity.did, token, arrival, job=str(signed["job"]["id"]), product=PRODUCT, patience_s=60.0)
+    took = time.perf_counter() - began
+    arrival.close()
+    return took
 
 
 def taken(port: int, into: Path) -> float:

@@ -51,6 +51,11 @@ class Arrival(Protocol):
     """One product of one job on its way in: encrypted to the job's key, kept where only this process can open it (the transfer room's)."""
 
     @property
+    def media_type(self) -> str:
+        """What it is called on the wire."""
+        ...
+
+    @property
     def path(self) -> Path:
         """Where its table can be opened once it is whole."""
         ...

@@ -51,12 +51,16 @@ class HttpNodes:
     def pull(self, party: str, token: str, into: Arrival, *, job: str, product: str, patience_s: float = 0.0) -> None:
         """Take in what ``into`` lacks of a product; raises as :meth:`post`, and as :meth:`Arrival.take` for what comes.
 
+        Raises Conflict for a holder that sends its rows unencrypted, as nodes of before did; none of them is read.
         ``patience_s`` is how long its holder may be silent, who reads the whole product where it lies before the first of it goes out.
         """
         message: dict[str, Any] = {"token": token, "key": base64.b64encode(into.public).decode()}
         if into.pieces:
             message["after"] = {"pieces": into.pieces, "digest": into.digest}
         with self._sent(party, "/room/data", message, patience_s=patience_s) as response:
+            got = response.headers.get("Content-Type", "nothing that says what it is")
+            if got != into.media_type:
+                raise _not_sealed(product, expected=into.media_type, got=got[:MAX_REASON])
             into.take(response.iter_raw(), job=job, product=product, token=token)
 
     @contextmanager
@@ -88,6 +92,16 @@ class HttpNodes:
             address, name = party.address, party.name_en
         parts = urlsplit(address)
         return f"{parts.scheme}://{parts.netloc}", name
+
+
+def _not_sealed(product: str, *, expected: str, got: str) -> Conflict:
+    return Conflict(
+        "peer.older",
+        f"{product}: expected {expected}, encrypted to this job, got {got}",
+        hint=Text(
+            "Ask the holder to renew its node: one of before sends rows in the clear.", "请持有方升级节点：旧版节点以未加密方式发送数据。"
+        ),
+    )
 
 
 def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from chengshu.kernel.canonical import Digests, RunningDigest
 from chengshu.kernel.crypto.exchange import ExchangeKey
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
-from chengshu.transfer.sealed.frames import SEAL_BYTES, Binding, Kind, broken, commitment, frames, too_large, unsealed
+from chengshu.transfer.sealed.frames import MEDIA_TYPE, SEAL_BYTES, Binding, Kind, broken, commitment, frames, too_large, unsealed
 
 
 class Arrival:
@@ -19,6 +19,8 @@ class Arrival:
 
     One piece is in memory at a time.
     """
+
+    media_type = MEDIA_TYPE
 
     def __init__(self, folder: Path, *, key: ExchangeKey, digests: Digests, limit_bytes: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed by close
