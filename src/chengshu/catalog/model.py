@@ -82,6 +82,7 @@ class Column:
     sentinels: tuple[float, ...] = ()
     role: Role = Role.HIDDEN
     aggregates: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
     semantic: Semantic | None = None
 
 

@@ -24,6 +24,7 @@ HEADING = "north-clockwise"
 TIME = "utc-epoch-ms"
 SHIFTED = ("GCJ-02", "BD-09")
 AGGREGATES = ("count", "sum", "avg", "min", "max")
+OPERATORS = ("equal", "order", "missing")
 
 PHYSICAL = {
     "string": LogicalType.STRING,
@@ -71,7 +72,7 @@ _CONTRACT_KEYS = (
     "x-synthetic-en",
     "x-synthetic-zh",
 )
-_COLUMN_KEYS = ("x-unit", "x-role", "x-aggregates", "x-sentinels", "x-semantic")
+_COLUMN_KEYS = ("x-unit", "x-role", "x-aggregates", "x-operators", "x-sentinels", "x-semantic")
 _AS_DOCUMENTED = Text(
     "Correct the data contract at the path named; docs/reference lists every field that is understood.",
     "请在所示路径处更正数据合同；docs/reference 列出全部可识别字段。",
@@ -165,6 +166,7 @@ def _property_of(column: Column) -> dict[str, Any]:
         "x-unit": column.unit,
         "x-role": column.role.value,
         "x-aggregates": list(column.aggregates) or None,
+        "x-operators": list(column.operators) or None,
         "x-sentinels": list(column.sentinels) or None,
         "x-semantic": column.semantic and column.semantic.value,
     }
@@ -269,7 +271,8 @@ class _Reader:
             allowed=tuple(str(value) for value in rules.get("validValues", [])),
             sentinels=tuple(self._each_number(custom.get("x-sentinels", []), f"{at}.customProperties.x-sentinels")),
             role=self._one_of(Role, custom.get("x-role", Role.HIDDEN.value), f"{at}.customProperties.x-role"),
-            aggregates=self._aggregates(custom.get("x-aggregates", []), f"{at}.customProperties.x-aggregates"),
+            aggregates=self._some_of(AGGREGATES, custom.get("x-aggregates", []), f"{at}.customProperties.x-aggregates"),
+            operators=self._some_of(OPERATORS, custom.get("x-operators", []), f"{at}.customProperties.x-operators"),
             semantic=self._optional(custom.get("x-semantic"), Semantic, f"{at}.customProperties.x-semantic"),
         )
 
@@ -398,9 +401,9 @@ class _Reader:
         except (TypeError, ValueError) as error:
             raise self._fault(at, "numbers", "something else") from error
 
-    def _aggregates(self, values: Any, at: str) -> tuple[str, ...]:
-        if not isinstance(values, list) or not set(values) <= set(AGGREGATES):
-            raise self._fault(at, f"a list of {', '.join(AGGREGATES)}", "something else")
+    def _some_of(self, known: tuple[str, ...], values: Any, at: str) -> tuple[str, ...]:
+        if not isinstance(values, list) or not all(one in known for one in values):
+            raise self._fault(at, f"a list of {', '.join(known)}", "something else")
         return tuple(values)
 
     def _one_of(self, kinds: Callable[[Any], _Value], value: Any, at: str) -> _Value:

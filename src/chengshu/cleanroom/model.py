@@ -66,6 +66,18 @@ class Aggregate(StrEnum):
     MAX = "max"
 
 
+class Operators(StrEnum):
+    """The families of comparisons that a condition may make with a column; each has its own contrary in it, so NOT leads to no other."""
+
+    EQUAL = "equal"
+    """``=``, ``<>``, ``IN``, and a boolean column by itself."""
+    ORDER = "order"
+    """``<``, ``<=``, ``>``, ``>=``, ``BETWEEN``."""
+    MISSING = "missing"
+    """``IS NULL``."""
+
+
+EVERY_OPERATOR = frozenset(Operators)
 MEASURE_AGGREGATES = frozenset({Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG})
 
 
@@ -74,7 +86,7 @@ class Column:
     """One column of a product as its owner declares it.
 
     ``aggregates`` counts for measures only. ``lower`` and ``upper`` are the range to which a measure is clipped before
-    anything is computed with it, in the column's own unit.
+    anything is computed with it, in the column's own unit. ``operators`` counts where conditions are allowed.
     """
 
     name: str
@@ -83,6 +95,7 @@ class Column:
     aggregates: frozenset[Aggregate] = MEASURE_AGGREGATES
     lower: Decimal | None = None
     upper: Decimal | None = None
+    operators: frozenset[Operators] = EVERY_OPERATOR
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name.startswith("__") or len(self.name) > 63:
@@ -108,6 +121,8 @@ class Column:
         document: dict[str, Any] = {"name": self.name, "type": self.type.value, "role": self.role.value}
         if self.role is Role.MEASURE:
             document["aggregates"] = sorted(self.aggregates)
+        if self.operators != EVERY_OPERATOR:
+            document["operators"] = sorted(self.operators)
         if self.lower is not None:
             document["lower"] = format(self.lower, "f")
         if self.upper is not None:
@@ -117,10 +132,13 @@ class Column:
     @classmethod
     def parse(cls, document: object, path: str = "column") -> "Column":
         """Return the column that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, path, required=("name", "type", "role"), optional=("aggregates", "lower", "upper"))
+        found = mapping(document, path, required=("name", "type", "role"), optional=("aggregates", "lower", "operators", "upper"))
         listed = MEASURE_AGGREGATES
         if "aggregates" in found:
             listed = frozenset(choice(one, f"{path}.aggregates", among=Aggregate) for one in sequence(found["aggregates"], path))
+        operators = EVERY_OPERATOR
+        if "operators" in found:
+            operators = frozenset(choice(one, f"{path}.operators", among=Operators) for one in sequence(found["operators"], path))
         return cls(
             text(found["name"], f"{path}.name"),
             choice(found["type"], f"{path}.type", among=ColumnType),
@@ -128,6 +146,7 @@ class Column:
             listed,
             decimal(found["lower"], f"{path}.lower") if "lower" in found else None,
             decimal(found["upper"], f"{path}.upper") if "upper" in found else None,
+            operators,
         )
 
 

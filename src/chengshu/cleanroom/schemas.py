@@ -4,7 +4,18 @@ from decimal import Decimal
 
 from chengshu.catalog.model import Column as ContractColumn
 from chengshu.catalog.model import DataContract, LogicalType
-from chengshu.cleanroom.model import MEASURE_AGGREGATES, Aggregate, Column, ColumnType, Privacy, ProductTerms, Role, Schema
+from chengshu.cleanroom.model import (
+    EVERY_OPERATOR,
+    MEASURE_AGGREGATES,
+    Aggregate,
+    Column,
+    ColumnType,
+    Operators,
+    Privacy,
+    ProductTerms,
+    Role,
+    Schema,
+)
 from chengshu.policy.model import Policy
 
 _TYPES = {
@@ -58,6 +69,7 @@ def _column(column: ContractColumn) -> Column:
         aggregates=listed if measured else MEASURE_AGGREGATES,
         lower=_bound(column.minimum, type_) if measured else None,
         upper=_bound(column.maximum, type_) if measured else None,
+        operators=frozenset(Operators(name) for name in column.operators) or EVERY_OPERATOR,
     )
 
 

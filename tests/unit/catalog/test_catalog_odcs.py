@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chengshu.catalog.model import Box, Column, Crs, DataContract, Kind, LogicalType, Role, Semantic
-from chengshu.catalog.odcs import PHYSICAL, contract_of, document_of, read_contract, write_contract
+from chengshu.catalog.odcs import OPERATORS, PHYSICAL, contract_of, document_of, read_contract, write_contract
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
@@ -122,6 +122,13 @@ def test_a_property_of_ours_with_a_wrong_value_is_named(document, name, value):
     assert refused(document).facts["path"] == f"customProperties.{name}"
 
 
+@pytest.mark.parametrize(("name", "value"), [("x-operators", ["between"]), ("x-operators", "equal"), ("x-aggregates", [["sum"]])])
+def test_a_list_of_ours_with_another_word_is_named(document, name, value):
+    properties = document["schema"][0]["properties"][0]
+    properties["customProperties"] = [*properties.get("customProperties", []), {"property": name, "value": value}]
+    assert refused(document).facts["path"].endswith(f"customProperties.{name}")
+
+
 def test_a_misspelt_property_of_ours_is_refused_and_a_foreign_one_is_let_be(document):
     foreign = copy.deepcopy(document)
     foreign["customProperties"].append({"property": "costCentre", "value": 7})
@@ -172,6 +179,7 @@ def columns(draw):
         sentinels=tuple(draw(st.lists(finite, max_size=3))),
         role=draw(st.sampled_from(Role)),
         aggregates=tuple(draw(st.lists(st.sampled_from(["count", "sum", "avg"]), max_size=2))),
+        operators=tuple(draw(st.lists(st.sampled_from(OPERATORS), max_size=2))),
     )
 
 

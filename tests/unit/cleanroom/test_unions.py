@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 from chengshu.cleanroom import store
 from chengshu.cleanroom.differencing import Guard
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
-from chengshu.cleanroom.model import Aggregate, Column, ColumnType, Job, JobInput, Privacy, ProductTerms, Role, Schema, SqlQuestion
+from chengshu.cleanroom.model import (
+    Aggregate,
+    Column,
+    ColumnType,
+    Job,
+    JobInput,
+    Operators,
+    Privacy,
+    ProductTerms,
+    Role,
+    Schema,
+    SqlQuestion,
+)
 from chengshu.cleanroom.planning.lineage import group_keys, outputs
 from chengshu.cleanroom.relation import VettedQuery
 from chengshu.cleanroom.release import Released, release
@@ -190,6 +202,14 @@ def test_a_column_of_a_union_may_be_used_as_both_owners_permit_and_no_further(on
     assert [use for use, roles in ALLOWS.items() if whole.role in roles and not {one, other} <= roles] == []
     if one is other:
         assert whole.role is one
+
+
+def test_a_column_of_a_union_may_be_compared_as_both_owners_list_and_no_further() -> None:
+    columns = (
+        Column("a", ColumnType.TEXT, Role.FILTER, operators=frozenset({Operators.EQUAL, Operators.ORDER})),
+        Column("b", ColumnType.TEXT, Role.GROUP, operators=frozenset({Operators.EQUAL, Operators.MISSING})),
+    )
+    assert merged(columns).operators == {Operators.EQUAL}
 
 
 class Room:

@@ -24,7 +24,7 @@ def merged(columns: tuple[Column, ...]) -> Column:
         return Column(first.name, kind, Role.HIDDEN)
     role = next((role for role, within in _ORDER if roles <= within), None)
     if role is not None:
-        return Column(first.name, kind, role)
+        return Column(first.name, kind, role, operators=frozenset.intersection(*(column.operators for column in columns)))
     permitted = frozenset(Aggregate).intersection(*(column.permitted for column in columns))
     if not same_range(columns):
         return Column(first.name, kind, Role.MEASURE, permitted & {Aggregate.COUNT})

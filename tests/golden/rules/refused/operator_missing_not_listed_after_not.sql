@@ -1,0 +1,3 @@
+-- schema: clinic
+-- reason: filter-operator
+SELECT COUNT(*) FROM town.visits WHERE ward = 'north' OR NOT (age IS NULL)
