@@ -39,9 +39,9 @@ from benchmarks.ratios import MEMORY, Terms, beside, load, plain, spent, vetted
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.engine import Spill
 from chengshu.cleanroom.engines.process import open_table
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.refusal import Refused
 
 K = 10

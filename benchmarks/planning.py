@@ -21,7 +21,7 @@ from chengshu.catalog.model import Column, DataContract, LogicalType, Role
 from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.planning.choosing import Choice, Question, choose
 from chengshu.cleanroom.planning.sources import Source, Sources
-from chengshu.cleanroom.vetting import Parsed, read
+from chengshu.cleanroom.vetting.vetter import Parsed, read
 from chengshu.cli import publishing, verbs
 from chengshu.contract.model import Agreement
 from chengshu.kernel.clock import system_clock

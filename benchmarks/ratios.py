@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 
 from chengshu.cleanroom.model import ProductTerms
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.refusal import Refused
 
 MEMORY = "4GB"

@@ -38,8 +38,8 @@ from chengshu.cleanroom.engines.spark.application import Cluster, application
 from chengshu.cleanroom.engines.spark.engine import SparkEngine, viewed
 from chengshu.cleanroom.engines.spark.handing_over import written
 from chengshu.cleanroom.engines.spark.writing import spark_sql
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import release
+from chengshu.cleanroom.gate.release import release
+from chengshu.cleanroom.relation.model import VettedQuery
 
 MEMORY_MIB = 2048
 PATIENCE_S = 60.0

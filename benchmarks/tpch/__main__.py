@@ -24,10 +24,10 @@ from benchmarks.judging import BUILD, machine, record
 from benchmarks.ratios import MEMORY, Terms, beside, load, plain, vetted
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.refusal import Refused
 
 HERE = Path(__file__).parent

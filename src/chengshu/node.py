@@ -12,20 +12,20 @@ from chengshu.anchor.service import ANCHOR_TASK, Anchors
 from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
-from chengshu.cleanroom.budgets import Budgets
 from chengshu.cleanroom.cell.order import MethodLimits, Sealing
-from chengshu.cleanroom.charging import Charging
-from chengshu.cleanroom.countersigning import Countersigner
 from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.engines.spark import application as spark
 from chengshu.cleanroom.holder import Holder
-from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import JobLeave
 from chengshu.cleanroom.local import LocalRuns
 from chengshu.cleanroom.nodes.http import HttpNodes
+from chengshu.cleanroom.noise.budgets import Budgets
+from chengshu.cleanroom.noise.charging import Charging
 from chengshu.cleanroom.planning.service import Queries
 from chengshu.cleanroom.planning.sources import Sources
-from chengshu.cleanroom.receipts import USE_RECEIPT_TASK, Receipts
+from chengshu.cleanroom.receipts.book import USE_RECEIPT_TASK, Receipts
+from chengshu.cleanroom.receipts.countersigning import Countersigner
+from chengshu.cleanroom.receipts.issuing import Issuer
 from chengshu.cleanroom.sealing import Seal
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom
 from chengshu.cleanroom.workplace import Workplace

@@ -15,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 from attack_files import CORPUS, Answer
 
-from chengshu.cleanroom import protected, store
-from chengshu.cleanroom.differencing import Guard
+from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.differencing import Guard
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import ColumnType, Job, JobInput, Privacy, Schema, SqlQuestion
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.noise import protected
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, Privacy, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, Privacy, ProductTerms, Role, Schema
-from chengshu.cleanroom.protected import loss, noised
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.noise.protected import loss, noised
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.clock import from_iso
 from chengshu.privacy.model import Allowance, Spent, loss_of, refusal
 

@@ -21,7 +21,7 @@ from small_space import BY_ROAD, PURPOSE, RAW, agree, ask, hang_up, publish, unt
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
 from chengshu.cleanroom.outcome import refusal_document
-from chengshu.cleanroom.use_receipt import UseReceipt, countersigned_bytes, disputed, issued_bytes
+from chengshu.cleanroom.receipts.use_receipt import UseReceipt, countersigned_bytes, disputed, issued_bytes
 from chengshu.cli import publishing
 from chengshu.evidence.reconciling.reconcile import reconcile
 from chengshu.evidence.reconciling.reconciliation import Reconciliation

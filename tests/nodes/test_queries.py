@@ -33,8 +33,8 @@ from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.planning.choosing import Choice
 from chengshu.cleanroom.planning.service import Asked
 from chengshu.cleanroom.planning.statement import statement_of
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.cli import publishing, verbs
 from chengshu.client.following import follow
 from chengshu.contract.life import Phase

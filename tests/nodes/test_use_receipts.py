@@ -13,7 +13,7 @@ from small_space import BY_ROAD, PURPOSE, Town, agree, ask, born, counts, hang_u
 
 from chengshu.cleanroom.asker import InputChoice
 from chengshu.cleanroom.model import SqlQuestion
-from chengshu.cleanroom.use_receipt import UseReceipt, countersigned_bytes, issued_bytes
+from chengshu.cleanroom.receipts.use_receipt import UseReceipt, countersigned_bytes, issued_bytes
 from chengshu.cli import publishing, verbs
 from chengshu.cli.doctor import examine
 from chengshu.evidence.reconciling.reconcile import reconcile

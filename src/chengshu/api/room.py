@@ -10,9 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from chengshu.api.bodies import Document, json_object, malformed, raw_body, text_of
-from chengshu.cleanroom.countersigning import Countersignature
 from chengshu.cleanroom.holder import Approval, Repeated
 from chengshu.cleanroom.outcome import refusal_document
+from chengshu.cleanroom.receipts.countersigning import Countersignature
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.refusal import Refused
 from chengshu.node import Node

@@ -13,18 +13,18 @@ from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
-from chengshu.cleanroom.charging import Charging, stated_terms
 from chengshu.cleanroom.intake.keeping import check_received
-from chengshu.cleanroom.issuing import Issuer
 from chengshu.cleanroom.leave import OWN, use_of
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
+from chengshu.cleanroom.noise.charging import Charging, stated_terms
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, check_job
 from chengshu.cleanroom.planning.budgets import Budget, of_uses
 from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.receipts.issuing import Issuer
+from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.schemas import schema_of, terms_of
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso

@@ -8,12 +8,12 @@ from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
 from chengshu.cleanroom.asker import submission
 from chengshu.cleanroom.engines.choosing import Engines
+from chengshu.cleanroom.gate.release import release
 from chengshu.cleanroom.model import Job, SqlQuestion
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, sign_receipt
 from chengshu.cleanroom.ports import Evidence
-from chengshu.cleanroom.release import release
 from chengshu.cleanroom.sealing import Seal
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso

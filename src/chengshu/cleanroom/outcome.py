@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from chengshu.cleanroom.answers import ProtectedAnswer
+from chengshu.cleanroom.noise.answers import ProtectedAnswer
 from chengshu.cleanroom.ports import IsSignedBy
 from chengshu.cleanroom.streams import as_stream, from_stream
 from chengshu.kernel.canonical import Digests, canonical

@@ -11,25 +11,26 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from chengshu import plugins
-from chengshu.cleanroom import answers, protected, store
-from chengshu.cleanroom.answers import ProtectedAnswer
+from chengshu.cleanroom import store
 from chengshu.cleanroom.cell.order import Layer
 from chengshu.cleanroom.cell.words import STOPPED
-from chengshu.cleanroom.differencing import Guard
 from chengshu.cleanroom.engines.choosing import Engines
 from chengshu.cleanroom.engines.engine import Engine, Spill
 from chengshu.cleanroom.engines.process import ProcessEngine, open_table
+from chengshu.cleanroom.gate.differencing import Guard
+from chengshu.cleanroom.gate.release import OutputColumn, TableSpec, release, release_table
 from chengshu.cleanroom.intake.collecting import Collecting
 from chengshu.cleanroom.intake.keeping import Kept
 from chengshu.cleanroom.model import ColumnType, Job, MethodQuestion, ProductTerms, SqlQuestion
+from chengshu.cleanroom.noise import answers, protected
+from chengshu.cleanroom.noise.answers import ProtectedAnswer
 from chengshu.cleanroom.outcome import KIND_OF_STATE, UNKNOWN_JOB, Outcome, parse_refusal, sign_receipt
 from chengshu.cleanroom.planning.statement import refuse_statement
 from chengshu.cleanroom.ports import Evidence, IsSignedBy, NewArrival, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import OutputColumn, TableSpec, release, release_table
+from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.sealing import Seal
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso

@@ -11,7 +11,7 @@ from chengshu.anchor.model import State
 from chengshu.anchor.service import ANCHOR_TASK, Place
 from chengshu.catalog.model import Product
 from chengshu.cleanroom.cell.order import Layer
-from chengshu.cleanroom.receipts import ReceiptState
+from chengshu.cleanroom.receipts.book import ReceiptState
 from chengshu.cli import answering
 from chengshu.evidence.verify import verify_log
 from chengshu.kernel.errors import ChengshuError, NotFound

@@ -14,10 +14,10 @@ from chengshu.catalog.model import DataContract, Kind
 from chengshu.catalog.odcs import read_contract
 from chengshu.catalog.quality import take_in
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import release
 from chengshu.cleanroom.model import ProductTerms
-from chengshu.cleanroom.release import release
 from chengshu.cleanroom.schemas import schema_of, terms_of
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.errors import ChengshuError, Invalid, in_words
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Language, Text

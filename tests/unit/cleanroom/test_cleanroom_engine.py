@@ -11,8 +11,8 @@ import pytest
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.engines.engine import Spill
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import Input, VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import Input, VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.errors import Invalid
 
 SCHEMA = Schema(

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pytest
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import ColumnType, ProductTerms, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.rules import RULES
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.rules import RULES
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.refusal import Refused
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "rules"

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chengshu.cleanroom import proof
+from chengshu.cleanroom.engines import proof
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.rendering import ROWS, count_name
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.rendering import ROWS, count_name
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import OutputColumn, Released, TableSpec, release, release_table
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import OutputColumn, Released, TableSpec, release, release_table
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 

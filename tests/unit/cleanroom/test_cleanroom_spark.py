@@ -14,15 +14,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.errors import PySparkException
 from two_engines import DUCKDB, KINDS, LOCAL, NOISY, Spark, Tables, said, spark_in, tables, vetted
 
-from chengshu.cleanroom.differencing import about
 from chengshu.cleanroom.engines.choosing import Engines
 from chengshu.cleanroom.engines.engine import Spill
+from chengshu.cleanroom.engines.rendering import bounded_sql, differences_sql
 from chengshu.cleanroom.engines.spark import application
 from chengshu.cleanroom.engines.spark.application import asked, locked
 from chengshu.cleanroom.engines.spark.engine import SparkEngine
 from chengshu.cleanroom.engines.spark.sizes import bytes_of
+from chengshu.cleanroom.gate.differencing import about
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, Role
-from chengshu.cleanroom.relation import (
+from chengshu.cleanroom.relation.model import (
     Body,
     Bounded,
     Differences,
@@ -36,8 +38,6 @@ from chengshu.cleanroom.relation import (
     Table,
     VettedQuery,
 )
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.rendering import bounded_sql, differences_sql
 from chengshu.kernel.errors import Invalid
 
 TRIED = settings(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import Gate, VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import Gate, VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.refusal import Refused
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "rules"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from chengshu.cleanroom.conditions.cells import cells
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
-from chengshu.cleanroom.implied import implies
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
-from chengshu.cleanroom.normal import normal
-from chengshu.cleanroom.relation import Cell, Condition, VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.implied import implies
+from chengshu.cleanroom.relation.model import Cell, Condition, VettedQuery
+from chengshu.cleanroom.relation.normal import normal
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.refusal import Refused
 
 K = 3

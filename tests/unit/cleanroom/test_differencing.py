@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.cleanroom import store
-from chengshu.cleanroom.differencing import Guard, about
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
-from chengshu.cleanroom.implied import imply
+from chengshu.cleanroom.gate.differencing import Guard, about
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, Job, JobInput, Role, Schema, SqlQuestion
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.implied import imply
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import metadata

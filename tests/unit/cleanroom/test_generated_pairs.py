@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.cleanroom import store
-from chengshu.cleanroom.differencing import Guard
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.differencing import Guard
+from chengshu.cleanroom.gate.release import release
 from chengshu.cleanroom.model import Job, JobInput, SqlQuestion
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import Database, metadata

@@ -25,11 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Privacy, ProductTerms
-from chengshu.cleanroom.protected import loss
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.noise.protected import loss
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.clock import from_iso
 from chengshu.kernel.refusal import Refused
 from chengshu.privacy.model import Allowance, Spent, loss_of, refusal

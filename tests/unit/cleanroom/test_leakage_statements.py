@@ -11,8 +11,8 @@ from chengshu.cleanroom.model import Job, MethodQuestion, ProductTerms, SqlQuest
 from chengshu.cleanroom.outcome import Outcome, check_receipt, sign_receipt
 from chengshu.cleanroom.planning.model import Gap, Part, What
 from chengshu.cleanroom.planning.statement import refuse_statement, signed, stated, statement_of
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.crypto import INTERNATIONAL, NATIONAL
 from chengshu.kernel.errors import Conflict, Invalid, Tampered

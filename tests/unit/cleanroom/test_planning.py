@@ -15,7 +15,7 @@ from chengshu.cleanroom.planning.choosing import Choice, Question, choose
 from chengshu.cleanroom.planning.explaining import explained
 from chengshu.cleanroom.planning.model import Cost
 from chengshu.cleanroom.planning.sources import Held, Source
-from chengshu.cleanroom.vetting import Parsed, read
+from chengshu.cleanroom.vetting.vetter import Parsed, read
 from chengshu.contract.model import Agreement
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chengshu.cleanroom import store
-from chengshu.cleanroom.differencing import Guard
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.gate.differencing import Guard
+from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import (
     Aggregate,
     Column,
@@ -27,10 +28,9 @@ from chengshu.cleanroom.model import (
     SqlQuestion,
 )
 from chengshu.cleanroom.planning.lineage import group_keys, outputs
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released, release
+from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.unions.merging import merged
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
 from chengshu.kernel.database import metadata

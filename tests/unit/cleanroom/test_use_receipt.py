@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chengshu.cleanroom.use_receipt import (
+from chengshu.cleanroom.receipts.use_receipt import (
     Asked,
     Ended,
     UseReceipt,

@@ -20,8 +20,8 @@ from chengshu.cleanroom.engines.spark.engine import viewed
 from chengshu.cleanroom.engines.spark.handing_over import as_duckdb_has_it, written
 from chengshu.cleanroom.engines.spark.writing import spark_sql
 from chengshu.cleanroom.model import Column, ColumnType, Privacy, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 
 DUCKDB = DuckDBEngine("256MB", 1, 60.0)
 LOCAL = Cluster("local[2]", 1024, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")

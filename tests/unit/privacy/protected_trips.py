@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.model import Column, ColumnType, Privacy, ProductTerms, Role, Schema
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 
 ENGINE = DuckDBEngine("256MB", 1, 30.0)
 NUMBER = ColumnType.DOUBLE

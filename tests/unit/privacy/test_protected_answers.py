@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from protected_trips import Row, computed, terms, vetted
 
+from chengshu.cleanroom.gate.release import Released
 from chengshu.cleanroom.model import Privacy
-from chengshu.cleanroom.protected import answer, missing_library, noised
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import Released
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.noise.protected import answer, missing_library, noised
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.privacy import noise

@@ -11,10 +11,10 @@ row can be in it, whatever the data, it is no cell.
 
 from collections.abc import Iterable
 
-from chengshu.cleanroom.implied import implies
 from chengshu.cleanroom.model import Aggregate
-from chengshu.cleanroom.normal import normal
-from chengshu.cleanroom.relation import AllOf, AnyOf, Cell, Condition, Measure, Not
+from chengshu.cleanroom.relation.implied import implies
+from chengshu.cleanroom.relation.model import AllOf, AnyOf, Cell, Condition, Measure, Not
+from chengshu.cleanroom.relation.normal import normal
 
 MOST_CELLS = 40
 """Each costs a count of units: a year by months with its total is 13."""

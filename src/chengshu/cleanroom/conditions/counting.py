@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from chengshu.cleanroom.conditions.cells import Region, cells, regions_of
 from chengshu.cleanroom.model import Aggregate, ProductTerms
-from chengshu.cleanroom.relation import Cell, Condition, Dominance, Measure, Ref, Single, UnitCount
-from chengshu.cleanroom.row_binding import Unit, not_understood
+from chengshu.cleanroom.relation.model import Cell, Condition, Dominance, Measure, Ref, Single, UnitCount
+from chengshu.cleanroom.vetting.row_binding import Unit, not_understood
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from chengshu.cleanroom.buckets import constant
 from chengshu.cleanroom.model import Aggregate, ColumnType
-from chengshu.cleanroom.relation import Constant
-from chengshu.cleanroom.tree import every
+from chengshu.cleanroom.relation.model import Constant
+from chengshu.cleanroom.vetting.buckets import constant
+from chengshu.cleanroom.vetting.tree import every
 
 AGGREGATES: Mapping[type[exp.Expr], Aggregate] = {
     exp.Count: Aggregate.COUNT,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 from chengshu.cleanroom.model import Column, ColumnType
-from chengshu.cleanroom.relation import Input
+from chengshu.cleanroom.relation.model import Input
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
-from chengshu.cleanroom.dialects.duckdb import DUCKDB
 from chengshu.cleanroom.engines.declared import declared
+from chengshu.cleanroom.engines.dialects.duckdb import DUCKDB
 from chengshu.cleanroom.engines.ends import Ended, deadline, too_large
 from chengshu.cleanroom.engines.engine import MOST_ROWS, EngineName, Spill, Stopped, never
 from chengshu.cleanroom.engines.staged import computed
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.kernel.errors import Invalid
 
 STAGED_FROM = 200_000

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 
 EngineName = Literal["duckdb", "spark"]
 MOST_ROWS = 1_000_000

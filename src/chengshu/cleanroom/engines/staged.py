@@ -1,9 +1,9 @@
 """A question computed in stages, so that distinct units are counted only where a small part of the rows does not prove enough of them.
 
 First the groups with everything cheap; then the units that part of one source shows in each; then, exactly, the groups that are still
-open. The hidden columns say the same about every group, held against their gates, as :func:`chengshu.cleanroom.rendering.summary_sql`:
-a count is exact, or a lower bound that is large enough. Nothing that leaves the room depends on which of the two it was; how long the
-stages take does.
+open. The hidden columns say the same about every group, held against their gates, as
+:func:`chengshu.cleanroom.engines.rendering.summary_sql`: a count is exact, or a lower bound that is large enough. Nothing that leaves the
+room depends on which of the two it was; how long the stages take does.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengshu.cleanroom import proof
-from chengshu.cleanroom.dialects.duckdb import DUCKDB
-from chengshu.cleanroom.relation import Body, Summary, Unique, VettedQuery
-from chengshu.cleanroom.rendering import (
+from chengshu.cleanroom.engines import proof
+from chengshu.cleanroom.engines.dialects.duckdb import DUCKDB
+from chengshu.cleanroom.engines.rendering import (
     ROWS,
     count_column,
     count_name,
@@ -35,6 +34,7 @@ from chengshu.cleanroom.rendering import (
     unique_sql,
     unit_column,
 )
+from chengshu.cleanroom.relation.model import Body, Summary, Unique, VettedQuery
 
 Ask = Callable[[str], pa.Table]
 """Runs one generated SELECT and returns all of its rows."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from chengshu.cleanroom import store
+from chengshu.cleanroom.intake.told import checked
 from chengshu.cleanroom.model import JobInput
 from chengshu.cleanroom.outcome import parse_refusal
 from chengshu.cleanroom.ports import Arrival, Nodes
-from chengshu.cleanroom.told import checked
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.errors import Conflict, Unavailable
 from chengshu.kernel.refusal import Refused

@@ -11,10 +11,10 @@ from chengshu.cleanroom.planning.model import Dropped, Plan
 from chengshu.cleanroom.planning.placements import PLACEMENTS, plan_of
 from chengshu.cleanroom.planning.sources import Held, Source
 from chengshu.cleanroom.planning.statement import Document, statement_of
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.schemas import privacy_of
-from chengshu.cleanroom.vetting import Parsed, vet
-from chengshu.cleanroom.vetting import judge as judge_parsed
+from chengshu.cleanroom.vetting.vetter import Parsed, vet
+from chengshu.cleanroom.vetting.vetter import judge as judge_parsed
 from chengshu.contract.model import Agreement
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Invalid

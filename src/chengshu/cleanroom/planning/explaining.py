@@ -5,7 +5,7 @@ from typing import Any
 
 from chengshu.cleanroom.planning.choosing import Candidate, Choice, OwnersTerms
 from chengshu.cleanroom.planning.model import Action, Cost, Dropped, Plan
-from chengshu.cleanroom.rules import RULE_NAMES
+from chengshu.cleanroom.vetting.rules import RULE_NAMES
 
 Document = dict[str, Any]
 

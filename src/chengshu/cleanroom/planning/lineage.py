@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from chengshu.cleanroom.normal import operands
-from chengshu.cleanroom.relation import (
+from chengshu.cleanroom.relation.model import (
     AggregateValue,
     Arithmetic,
     Body,
@@ -23,6 +22,7 @@ from chengshu.cleanroom.relation import (
     Value,
     VettedQuery,
 )
+from chengshu.cleanroom.relation.normal import operands
 
 Origin = tuple[str, str]
 """A product and one of its columns."""

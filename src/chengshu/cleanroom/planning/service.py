@@ -10,7 +10,7 @@ from chengshu.cleanroom.planning.choosing import Candidate, Choice, Question, ch
 from chengshu.cleanroom.planning.placements.local import LOCAL
 from chengshu.cleanroom.planning.sources import Source, Sources
 from chengshu.cleanroom.ports import Nodes
-from chengshu.cleanroom.vetting import Parsed, read
+from chengshu.cleanroom.vetting.vetter import Parsed, read
 from chengshu.contract.model import Agreement
 from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from chengshu.cleanroom.model import Job, JobInput
 from chengshu.cleanroom.planning.lineage import group_keys
 from chengshu.cleanroom.planning.model import Leak, Part, Reading, What
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 
 
 def read_by(vetted: VettedQuery) -> tuple[Reading, ...]:

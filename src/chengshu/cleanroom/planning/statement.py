@@ -7,13 +7,13 @@ products, so that a statement that promises more protection, or less, than the h
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from chengshu.cleanroom.gate.release import DIGITS
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms
 from chengshu.cleanroom.planning.lineage import clipped, group_keys, origins, outputs
 from chengshu.cleanroom.planning.model import Leak, Part, Plan, What
 from chengshu.cleanroom.planning.placements import plan_of
-from chengshu.cleanroom.relation import VettedQuery
-from chengshu.cleanroom.release import DIGITS
-from chengshu.cleanroom.vetting import vet
+from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from chengshu.cleanroom.relation import Body, Derived, Source, Union
+from chengshu.cleanroom.relation.model import Body, Derived, Source, Union
 
 
 def separated(body: Body) -> tuple[Body, ...]:

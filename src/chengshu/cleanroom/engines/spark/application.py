@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chengshu.cleanroom.dialects.spark import FUNCTIONS, is_ours
+from chengshu.cleanroom.engines.dialects.spark import FUNCTIONS, is_ours
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 

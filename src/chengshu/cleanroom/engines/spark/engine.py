@@ -15,15 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from chengshu.cleanroom.dialects.spark import relation_name
 from chengshu.cleanroom.engines.declared import declared
+from chengshu.cleanroom.engines.dialects.spark import relation_name
 from chengshu.cleanroom.engines.ends import Ended, deadline, failed, too_large
 from chengshu.cleanroom.engines.engine import MOST_ROWS, EngineName, Spill, Stopped, never
 from chengshu.cleanroom.engines.spark.application import Cluster, application, asked, kill, locked
 from chengshu.cleanroom.engines.spark.handing_over import Files, as_duckdb_has_it, written
 from chengshu.cleanroom.engines.spark.sizes import bytes_in, bytes_of
 from chengshu.cleanroom.engines.spark.writing import spark_sql
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.kernel.errors import ChengshuError
 
 _PATIENCE_S = 10.0

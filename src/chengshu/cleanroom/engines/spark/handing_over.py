@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from chengshu.cleanroom.engines.declared import drift
 from chengshu.cleanroom.model import Aggregate, ColumnType
 from chengshu.cleanroom.planning.lineage import origins
-from chengshu.cleanroom.relation import Input, Ref, VettedQuery
+from chengshu.cleanroom.relation.model import Input, Ref, VettedQuery
 
 _ROWS_OF_A_GROUP = 1_048_576
 """Rows that one of Spark's tasks reads at least."""

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from chengshu.cleanroom.dialects.spark import SparkDialect
+from chengshu.cleanroom.engines.dialects.spark import SparkDialect
+from chengshu.cleanroom.engines.rendering import bounded_sql, differences_sql, summary_sql
 from chengshu.cleanroom.model import Aggregate, ColumnType
 from chengshu.cleanroom.planning.lineage import Origin, below
-from chengshu.cleanroom.relation import (
+from chengshu.cleanroom.relation.model import (
     Body,
     Bounded,
     Bucket,
@@ -21,7 +22,6 @@ from chengshu.cleanroom.relation import (
     Union,
     VettedQuery,
 )
-from chengshu.cleanroom.rendering import bounded_sql, differences_sql, summary_sql
 
 Types = Mapping[Origin, ColumnType]
 

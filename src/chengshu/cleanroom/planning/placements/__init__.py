@@ -7,7 +7,7 @@ from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.planning.model import Plan
 from chengshu.cleanroom.planning.placements import holder, local, room
 from chengshu.cleanroom.planning.placements.placement import Placement
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 
 PLACEMENTS: tuple[Placement, ...] = (local.LOCAL, holder.HOLDER, room.ROOM)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.planning import sights
 from chengshu.cleanroom.planning.model import Action, Cost, Gap, Plan, Step
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 
 
 @dataclass(frozen=True, slots=True)

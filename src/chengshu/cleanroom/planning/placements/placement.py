@@ -5,7 +5,7 @@ from typing import Protocol
 
 from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.planning.model import Plan
-from chengshu.cleanroom.relation import VettedQuery
+from chengshu.cleanroom.relation.model import VettedQuery
 
 
 class Placement(Protocol):

@@ -1,1 +1,0 @@
-"""What engines write differently, one engine a file; what all of them write alike is in :mod:`chengshu.cleanroom.rendering`."""

@@ -1,0 +1,1 @@
+"""Use receipts: issued by providers, countersigned by consumers, kept in one book."""

@@ -1,0 +1,45 @@
+"""``conditional``: CASE, IF, COALESCE and the like, but for one condition on the rows that an aggregate is about.
+
+Such a condition tells single rows apart inside a group that is large enough, so what it tells apart is held to the size of a group too
+(``chengshu.cleanroom.conditions``); everywhere else nothing would.
+"""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from chengshu.cleanroom.conditions.written import AGGREGATES, written
+from chengshu.cleanroom.model import ProductTerms
+from chengshu.cleanroom.vetting.clauses import refused
+from chengshu.cleanroom.vetting.tree import every
+from chengshu.kernel.refusal import Refused
+from chengshu.kernel.text import Text
+
+RULE = "conditional"
+
+
+def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
+    """Refuse every conditional expression but NULLIF(…, 0) below a division and one plain CASE in COUNT, SUM or AVG."""
+    del terms
+    for node in every(query, exp.Case, exp.If, exp.Coalesce, exp.CountIf):
+        if not _is_in_aggregate(node.parent if isinstance(node, exp.If) and isinstance(node.parent, exp.Case) else node):
+            return refused(
+                RULE,
+                node,
+                why="a condition on single rows escapes the group's size",
+                would_pass=Text(
+                    "COUNT, SUM or AVG of CASE WHEN condition THEN column or number [ELSE number] END, or with FILTER (WHERE condition), "
+                    "with nothing else in the aggregate; the condition in WHERE, or the column in GROUP BY.",
+                    "COUNT、SUM 或 AVG 中仅含 CASE WHEN 条件 THEN 列或数值 [ELSE 数值] END，或使用 FILTER (WHERE 条件)；"
+                    "也可将条件写入 WHERE，或将该列写入 GROUP BY。",
+                ),
+            )
+    return None
+
+
+def _is_in_aggregate(node: exp.Expr | None) -> bool:
+    above = node.parent if isinstance(node, exp.Case) else None
+    while isinstance(above, exp.Paren | exp.Distinct):
+        above = above.parent
+    found = None if above is None or type(above) not in AGGREGATES else written(above)
+    return found is not None and found.condition is not None
