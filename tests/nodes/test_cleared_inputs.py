@@ -16,6 +16,7 @@ from chengshu.cli import publishing
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.node import WORK, Node
 from chengshu.testing import Space
+from chengshu.transfer.sealed.outgoing import SealedSending
 
 JOINED = "SELECT c.road, COUNT(DISTINCT c.vehicle) AS n FROM road.counts c JOIN fleet.trips t ON c.vehicle = t.vehicle GROUP BY c.road"
 CANARY = b"canary-4711"
@@ -118,6 +119,17 @@ def test_nothing_of_what_a_room_was_given_has_a_name_while_its_job_runs_or_is_th
         assert {one["commitment"] for one in record["received"] if one["provider"] == holder.identity.did} == sent
         assert delivered is not None
         assert delivered[1] not in str(said["receipt"])  # a digest of the rows is no business of the other holder's
+
+
+def test_what_a_holder_sends_in_the_clear_is_not_read(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SealedSending, "media_type", "application/vnd.apache.arrow.stream")  # as nodes of before said it
+    sql = "SELECT road, COUNT(DISTINCT vehicle) AS n FROM road.counts GROUP BY road"
+    job = watched.submit(sql, inputs=watched.inputs[:1])
+    until(lambda: watched.standing(job)["outcome"] is not None)
+    ended = watched.standing(job)
+    assert ended["state"] == "FAILED"
+    assert ended["outcome"]["notes"][0].startswith("peer.older: counts: expected application/vnd.chengshu.sealed-stream")
+    assert ended["receipt"]["receipt"]["deleted"]["received"] == []
 
 
 def test_every_job_has_a_key_of_its_own(watched: Watched) -> None:
