@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from chengshu.cleanroom.model import ColumnType
 from chengshu.cleanroom.relation.model import (
@@ -82,7 +83,12 @@ def operands(condition: Condition) -> Iterator[Scalar]:
 
 def said_by(condition: Condition, mapping: Mapping[Operand, Scalar]) -> Condition:
     """Return a condition with every column in it, or bucket of one, replaced by what it is mapped to."""
-    into: Callable[[Condition], Condition] = lambda one: said_by(one, mapping)  # noqa: E731  # the one argument that never changes
+    return _restated(condition, mapping.__getitem__)
+
+
+def _restated(condition: Condition, by: Callable[[Operand], Operand]) -> Condition:
+    """A condition about what ``by`` makes of each value that it is about."""
+    into = partial(_restated, by=by)
     match condition:
         case Not(of=of):
             return Not(into(of))
@@ -91,7 +97,7 @@ def said_by(condition: Condition, mapping: Mapping[Operand, Scalar]) -> Conditio
         case AnyOf(conditions=conditions):
             return AnyOf(tuple(map(into, conditions)))
         case Compare() | Within() | Missing():
-            return replace(condition, left=mapping[condition.left])
+            return replace(condition, left=by(condition.left))
 
 
 def _of(measure: Measure, mapping: Mapping[Operand, Scalar]) -> str | None:
@@ -254,26 +260,13 @@ def inlined(body: Body, scalars: Iterable[Scalar]) -> tuple[Body, tuple[Scalar, 
         given |= {f"r{place}": record for place, record in enumerate(rows.records) if record is not None}
         try:
             said = tuple(_scalar(one, given) for one in found)
-            outer = () if body.where is None else (_said(body.where, given),)
+            outer = () if body.where is None else (_restated(body.where, partial(_operand, given=given)),)
         except KeyError:
             break
         inner = () if rows.body.where is None else (rows.body.where,)
         conditions = (*inner, *outer)
         body, found = replace(rows.body, where=AllOf(conditions) if conditions else None), said
     return body, found
-
-
-def _said(condition: Condition, given: dict[str, Scalar]) -> Condition:
-    into: Callable[[Condition], Condition] = lambda one: _said(one, given)  # noqa: E731  # the one argument that never changes
-    match condition:
-        case Not(of=of):
-            return Not(into(of))
-        case AllOf(conditions=conditions):
-            return AllOf(tuple(map(into, conditions)))
-        case AnyOf(conditions=conditions):
-            return AnyOf(tuple(map(into, conditions)))
-        case Compare() | Within() | Missing():
-            return replace(condition, left=_operand(condition.left, given))
 
 
 def _operand(operand: Operand, given: dict[str, Scalar]) -> Operand:
