@@ -3,7 +3,7 @@
 -- source: https://cwe.mitre.org/data/definitions/400.html
 -- wants: the room's time
 -- succeeds: exhausts
--- stopped-by: sub-query|not-understood|too-complex|join-kind|join-key|ambiguous-name|aggregate-not-permitted
+-- stopped-by: too-complex
 WITH d0 AS (SELECT kind AS k, hour AS h FROM fleet.jobs WHERE kind = 'day'),
 d1 AS (SELECT a.k, a.h + b.h AS h FROM d0 a JOIN d0 b ON a.k = b.k),
 d2 AS (SELECT a.k, a.h + b.h AS h FROM d1 a JOIN d1 b ON a.k = b.k),

@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/400.html
 -- wants: the room's memory
 -- succeeds: returns more than 10000 rows
--- stopped-by: not-understood|raw-rows|function-not-listed|table-function
+-- stopped-by: function-not-listed
 SELECT unnest(range(1000)), zone FROM fleet.jobs

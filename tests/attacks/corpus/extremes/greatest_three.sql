@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/1065167.1065183
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 7331.25
--- stopped-by: aggregate-not-permitted|aggregate-not-listed|not-understood
+-- stopped-by: not-understood
 SELECT MAX(fare, 3) FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/1065167.1065183
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: aggregate-not-listed|not-understood
+-- stopped-by: aggregate-not-listed
 SELECT MAX_BY(driver, fare) FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 -- wants: a password on the room's machine
 -- succeeds: shows hunter2
--- stopped-by: table-function|not-understood
+-- stopped-by: table-function
 SELECT content FROM read_text('{folder}/secret.csv')

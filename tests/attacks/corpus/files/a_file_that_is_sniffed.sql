@@ -3,5 +3,5 @@
 -- source: https://nvd.nist.gov/vuln/detail/CVE-2024-41672
 -- wants: a password on the room's machine
 -- succeeds: shows password
--- stopped-by: table-function|star|not-understood
+-- stopped-by: table-function
 SELECT Columns FROM sniff_csv('{folder}/secret.csv')

@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/configuration/overview
 -- wants: the room's limit of memory
 -- succeeds: shows MiB
--- stopped-by: function-not-listed|not-understood|raw-rows
+-- stopped-by: function-not-listed
 SELECT current_setting('memory_limit') AS m

@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 -- wants: which files there are
 -- succeeds: shows secret.csv
--- stopped-by: table-function|not-understood|star
+-- stopped-by: table-function
 SELECT file FROM glob('{folder}/*')

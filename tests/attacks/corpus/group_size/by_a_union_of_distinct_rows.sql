@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/1217299.1217302
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 7331.25
--- stopped-by: set-operation|sub-query|not-understood|group-too-small
+-- stopped-by: set-operation
 SELECT SUM(fare) AS s FROM (SELECT fare FROM fleet.jobs WHERE kind = 'night' UNION SELECT fare FROM fleet.jobs WHERE hour = 23) AS d

@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/1217299.1217302
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: set-operation|sub-query|not-understood|group-too-small|joined-value|joined-count|no-agreement
+-- stopped-by: group-too-small
 SELECT COUNT(*) AS n FROM (SELECT vehicle FROM fleet.jobs WHERE kind = 'night' UNION ALL SELECT vehicle FROM asker.notes) AS d

@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/1217299.1217302
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: adds up +1 = 7355.25
--- stopped-by: set-operation|sub-query|not-understood|group-too-small|joined-value
+-- stopped-by: set-operation
 SELECT SUM(f) AS s FROM (SELECT DISTINCT fare AS f FROM fleet.jobs WHERE kind = 'night' UNION ALL SELECT 1 AS f FROM asker.notes) AS d

@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1371/journal.pgen.1000167
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: group-too-small|joined-value|joined-count|join-fan-out
+-- stopped-by: group-too-small
 SELECT m.label, COUNT(j.fare) AS n FROM asker.notes m LEFT JOIN fleet.jobs j ON m.vehicle = j.vehicle WHERE m.label = 'it' GROUP BY m.label

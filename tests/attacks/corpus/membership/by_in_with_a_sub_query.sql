@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1371/journal.pgen.1000167
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: sub-query|filter-column
+-- stopped-by: sub-query
 SELECT COUNT(*) AS n FROM fleet.jobs WHERE vehicle IN (SELECT vehicle FROM asker.notes WHERE label = 'it')

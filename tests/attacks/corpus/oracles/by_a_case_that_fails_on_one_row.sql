@@ -3,5 +3,5 @@
 -- source: https://www.usenix.org/conference/usenix-security-11/differential-privacy-under-fire
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: conditional|division|cast|aggregate-not-permitted|function-not-listed
+-- stopped-by: conditional
 SELECT SUM(CASE WHEN kind = 'night' THEN CAST(code AS INTEGER) ELSE 1 END) AS n FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://www.usenix.org/conference/usenix-security-11/differential-privacy-under-fire
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: division|aggregate-not-permitted
+-- stopped-by: aggregate-not-permitted
 SELECT COUNT(*) - COUNT(1 / NULLIF(fare - 7331.25, 0)) AS n FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://www.usenix.org/conference/usenix-security-11/differential-privacy-under-fire
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: function-not-listed|aggregate-not-permitted
+-- stopped-by: function-not-listed
 SELECT SUM(SQRT(7000 - fare)) AS n FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://www.usenix.org/conference/usenix-security-11/differential-privacy-under-fire
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: conditional|function-not-listed|not-understood
+-- stopped-by: conditional
 SELECT COUNT(CASE WHEN fare > 7000 THEN error('x') END) AS n FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://www.usenix.org/conference/usenix-security-11/differential-privacy-under-fire
 -- wants: whether v07 is among the records
 -- succeeds: differs without v07
--- stopped-by: cast|not-understood|filter-form|filter-column|aggregate-not-permitted
+-- stopped-by: cast
 SELECT SUM(CAST(fare AS INTEGER) * 1000000) AS n FROM fleet.jobs

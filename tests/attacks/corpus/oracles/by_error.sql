@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/209.html
 -- wants: the code of v07
 -- succeeds: error shows secret-code
--- stopped-by: function-not-listed|not-understood|conditional
+-- stopped-by: function-not-listed
 SELECT COUNT(error('leak: ' || code)) AS n FROM fleet.jobs WHERE kind = 'night'

@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/sql/query_syntax/prepared_statements
 -- wants: what the place is filled with
 -- succeeds: error shows Values were not provided
--- stopped-by: parameter|filter-column
+-- stopped-by: parameter
 SELECT AVG(fare) FROM fleet.jobs WHERE zone = $zone

@@ -3,5 +3,5 @@
 -- source: https://ec.europa.eu/justice/article-29/documentation/opinion-recommendation/files/2014/wp216_en.pdf
 -- wants: the hidden driver of v07
 -- succeeds: differs without v07
--- stopped-by: pattern|hidden-column
+-- stopped-by: pattern
 SELECT COUNT(*) AS n FROM fleet.jobs WHERE driver LIKE 'driver-07%'

@@ -3,5 +3,5 @@
 -- source: https://ec.europa.eu/justice/article-29/documentation/opinion-recommendation/files/2014/wp216_en.pdf
 -- wants: the code of v07
 -- succeeds: shows code
--- stopped-by: pattern|group-column
+-- stopped-by: pattern
 SELECT regexp_extract(code, '[a-z]+$') AS c, COUNT(*) FROM fleet.jobs GROUP BY 1

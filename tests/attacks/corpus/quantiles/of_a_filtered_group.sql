@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/1250790.1250803
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 7331.25
--- stopped-by: aggregate-filter|aggregate-not-listed
+-- stopped-by: aggregate-filter
 SELECT MEDIAN(fare) FILTER (WHERE hour > 22) FROM fleet.jobs

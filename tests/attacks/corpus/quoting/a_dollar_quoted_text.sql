@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/89.html
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 7331.25
--- stopped-by: filter-column|not-understood|filter-form
+-- stopped-by: not-understood
 SELECT AVG(fare) AS y FROM fleet.jobs WHERE vehicle = $q$v07$q$

@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/89.html
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: unknown-column|hidden-column|not-understood|function-not-listed|raw-rows
+-- stopped-by: not-understood
 SELECT #8, COUNT(*) FROM fleet.jobs GROUP BY 1

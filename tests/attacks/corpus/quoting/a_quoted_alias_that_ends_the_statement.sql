@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/89.html
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: several|one-statement|hidden-column|raw-rows
+-- stopped-by: one-statement
 SELECT COUNT(*) AS "x"" FROM fleet.jobs; --" FROM fleet.jobs; SELECT driver FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/89.html
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: star|not-understood|raw-rows
+-- stopped-by: star
 FROM fleet.jobs

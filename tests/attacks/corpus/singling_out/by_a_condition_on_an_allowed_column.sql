@@ -3,5 +3,5 @@
 -- source: https://ec.europa.eu/justice/article-29/documentation/opinion-recommendation/files/2014/wp216_en.pdf
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 43987.5
--- stopped-by: conditional|group-too-small
+-- stopped-by: group-too-small
 SELECT COUNT(*), SUM(CASE WHEN kind = 'night' THEN fare ELSE 0 END) FROM fleet.jobs

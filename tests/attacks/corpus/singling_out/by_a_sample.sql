@@ -3,5 +3,5 @@
 -- source: https://ec.europa.eu/justice/article-29/documentation/opinion-recommendation/files/2014/wp216_en.pdf
 -- wants: some record of the fleet
 -- succeeds: shows driver-
--- stopped-by: sampling|hidden-column
+-- stopped-by: sampling
 SELECT driver FROM fleet.jobs USING SAMPLE 1 ROWS

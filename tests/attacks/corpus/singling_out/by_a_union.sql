@@ -3,5 +3,5 @@
 -- source: https://ec.europa.eu/justice/article-29/documentation/opinion-recommendation/files/2014/wp216_en.pdf
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 7331.25
--- stopped-by: set-operation|raw-rows
+-- stopped-by: set-operation
 SELECT 0.0, 'x' UNION ALL SELECT fare, driver FROM fleet.jobs

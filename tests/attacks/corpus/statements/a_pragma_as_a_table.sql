@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/configuration/overview
 -- wants: how the room is set up
 -- succeeds: returns more than 20 rows
--- stopped-by: table-function|not-understood
+-- stopped-by: table-function
 SELECT name, value FROM duckdb_settings()

@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/sql/functions/utility
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: table-function|star|not-understood
+-- stopped-by: table-function
 SELECT * FROM query('SELECT driver FROM fleet.jobs')

@@ -3,7 +3,7 @@
 -- source: https://cwe.mitre.org/data/definitions/89.html
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: only-select, no-agreement|star|not-understood
+-- stopped-by: only-select, no-agreement
 CREATE TABLE copied AS FROM fleet.jobs
 -- then
 SELECT driver FROM copied

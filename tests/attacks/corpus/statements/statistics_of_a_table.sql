@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 -- wants: the greatest key
 -- succeeds: shows v23
--- stopped-by: only-select|table-function|not-understood|star
+-- stopped-by: table-function
 SELECT * FROM pragma_storage_info('fleet.jobs')

@@ -3,5 +3,5 @@
 -- source: https://duckdb.org/docs/stable/sql/functions/aggregates
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: group-column|not-understood|hidden-column
+-- stopped-by: not-understood
 SELECT zone || driver AS z, COUNT(*) FROM fleet.jobs GROUP BY zone || driver

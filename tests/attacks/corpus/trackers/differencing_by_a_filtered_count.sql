@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/320064.320068
 -- wants: how many jobs v07 had
 -- succeeds: shows 6
--- stopped-by: aggregate-filter|differencing|group-too-small
+-- stopped-by: group-too-small
 SELECT COUNT(*) - COUNT(*) FILTER (WHERE hour < 23) AS n FROM fleet.jobs

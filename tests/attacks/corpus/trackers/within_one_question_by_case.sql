@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/320064.320068
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 43987.5
--- stopped-by: conditional|differencing|group-too-small|aggregate-not-permitted
+-- stopped-by: group-too-small
 SELECT SUM(fare) - SUM(CASE WHEN kind <> 'night' THEN fare ELSE 0 END) AS s FROM fleet.jobs

@@ -3,5 +3,5 @@
 -- source: https://doi.org/10.1145/320064.320068
 -- wants: the fare of v07, which is only in the fleet's books
 -- succeeds: shows 43987.5
--- stopped-by: aggregate-filter|differencing|group-too-small
+-- stopped-by: group-too-small
 SELECT SUM(fare) - SUM(fare) FILTER (WHERE kind <> 'night') AS s FROM fleet.jobs

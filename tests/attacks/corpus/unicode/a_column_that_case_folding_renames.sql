@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/178.html
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: hidden-column|unknown-column|not-understood|ambiguous-name
+-- stopped-by: not-understood
 SELECT "Kind", COUNT(*) FROM (SELECT driver AS "Kind", kind FROM fleet.jobs) AS d GROUP BY "Kind"

@@ -3,5 +3,5 @@
 -- source: https://www.unicode.org/reports/tr36/
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: hidden-column|not-understood
+-- stopped-by: hidden-column
 SELECT driver AS "‮enoz", COUNT(*) FROM fleet.jobs GROUP BY driver

@@ -3,5 +3,5 @@
 -- source: https://cwe.mitre.org/data/definitions/178.html
 -- wants: the hidden driver of v07
 -- succeeds: shows driver-07
--- stopped-by: hidden-column|ambiguous-name|unknown-column|not-understood|no-agreement
+-- stopped-by: not-understood
 WITH k AS (SELECT zone FROM fleet.jobs), K AS (SELECT driver AS zone FROM fleet.jobs) SELECT zone, COUNT(*) FROM K GROUP BY zone
