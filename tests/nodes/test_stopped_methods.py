@@ -34,7 +34,7 @@ def test_a_method_that_tries_is_refused_and_recorded_and_no_word_of_its_own_is_t
         assert tried.outcome is not None
         assert tried.outcome.refusal is not None
         assert (tried.outcome.refusal.rule, dict(tried.outcome.refusal.facts)) == ("method-files", {"call": "openat"})
-        assert kinds(room, tried.job) == ["job.submitted", "job.vetted", "method.stopped", "job.refused"]
+        assert kinds(room, tried.job) == ["job.submitted", "job.vetted", "method.stopped", "job.cleared", "job.refused"]
         (entry,) = (one for one in room.evidence.entries(0, room.evidence.size()) if one.kind == "method.stopped")
         assert entry.body == {"job": tried.job, "method": "hostile.attack", "rule": "method-files", "call": "openat"}
         until(lambda: "job.refused" in kinds(road, tried.job))

@@ -329,14 +329,14 @@ class Cleanroom:
         receipt = sign_receipt(result, job=dict(document), at=now, signer=self._signer, digests=self._digests, deleted=record)
         kept = self._seal.close({"outcome": result, "receipt": receipt}, job=job.id)
         store.save_room_job(tx, job.id, state=outcome.state, waits_for="", outcome=kept)
-        if record is not None:
-            self._evidence.append(tx, "job.cleared", job.id, {"job": job.id, **record})
         body = {"job": job.id, "receipt_digest": self._digests.of(receipt)}
         if outcome.refusal is not None:
             body["rule"] = outcome.refusal.rule
             if outcome.refusal.rule in STOPPED and isinstance(job.question, MethodQuestion):
                 stopped = {"job": job.id, "method": job.question.method, "rule": outcome.refusal.rule, **outcome.refusal.facts}
                 self._evidence.append(tx, "method.stopped", job.id, stopped)
+        if record is not None:
+            self._evidence.append(tx, "job.cleared", job.id, {"job": job.id, **record})
         if outcome.state == "RELEASED":
             self._evidence.append(tx, "job.run", job.id, body)
         self._evidence.append(tx, KIND_OF_STATE[outcome.state], job.id, body)
