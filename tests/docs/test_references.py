@@ -58,6 +58,13 @@ def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("name", "least"), [("SECURITY.md", 40), ("ARCHITECTURE.md", 5)])
+def test_every_place_in_the_code_that_is_named_is_there(name: str, least: int) -> None:
+    named = re.findall(r"`([a-z_]+/[a-z_]+[a-z_/]*(?:\.py)?)`", text(name))
+    assert len(named) >= least
+    assert [one for one in named if not any((root / one).exists() for root in (ROOT, ROOT / "src" / "chengshu"))] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_relative_link_leads_to_a_file(document: Path) -> None:
     links = [link.partition("#")[0] for link in LINK.findall(document.read_text(encoding="utf-8"))]
