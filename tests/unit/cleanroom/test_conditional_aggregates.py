@@ -197,7 +197,7 @@ EVERY: list[Row] = [{"hour": hour, "wet": wet} for hour, wet in product(range(-1
 @given(some_conditions, st.sampled_from([None, *CONDITIONS]))
 def test_only_parts_that_no_row_can_be_in_are_no_cells(texts: list[str], where: str | None) -> None:
     bound = dict(zip(_conditions(texts), texts, strict=True))
-    found = cells([None, *bound], None if where is None else _conditions([where])[0])
+    found = cells([None, *bound], None if where is None else normal(_conditions([where])[0]))
     assert found is not None
     every = [row for row in EVERY if where is None or CONDITIONS[where](row)]
     listed = [[row for row in every if _is_in(one, row, bound)] for one in found if one is not None]

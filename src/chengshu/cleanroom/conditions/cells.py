@@ -34,16 +34,16 @@ def adds_nothing_else(measure: Measure) -> bool:
     return measure.otherwise is None or (measure.function is Aggregate.SUM and measure.otherwise.value == 0)
 
 
-def cells(regions: Iterable[Region], where: Condition | None) -> tuple[Cell | None, ...] | None:
+def cells(regions: Iterable[Region], given: Condition | None) -> tuple[Cell | None, ...] | None:
     """Return the cells that must each be large enough, the regions themselves among them (None: the whole group).
 
-    ``where`` holds of every row. Nothing is returned where there would be more than :data:`MOST_CELLS`.
+    ``given`` holds of every row, and is in normal form. Nothing is returned where there would be more than :data:`MOST_CELLS`.
     """
     named = {None if one is None else normal(one): one for one in regions}
     conditions = [one for one in named if one is not None]
     found: dict[Cell | None, None] = dict.fromkeys(None if one is None else Cell((one,), ()) for one in named.values())
     parts: list[tuple[tuple[Condition, ...], tuple[Condition, ...]]] = [((), ())]
-    known = () if where is None else (normal(where),)
+    known = () if given is None else (given,)
     for one in conditions:
         parts = [part for each in parts for part in _parted(each, one, known)]
         if len(parts) > MOST_CELLS:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chengshu.cleanroom.conditions.cells import Region, cells, regions_of
 from chengshu.cleanroom.model import Aggregate, ProductTerms
 from chengshu.cleanroom.relation.model import Cell, Condition, Dominance, Measure, Ref, Single, UnitCount
+from chengshu.cleanroom.relation.normal import normal
 from chengshu.cleanroom.vetting.row_binding import Unit, not_understood
 
 
@@ -22,19 +23,24 @@ def weighs(measure: Measure) -> bool:
     return measure.function in {Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG} and not measure.distinct
 
 
-def counts(measures: Sequence[Owned], units: Sequence[Unit], where: Condition | None) -> tuple[UnitCount, ...]:
+def given(measures: Sequence[Owned], where: Condition | None) -> Condition | None:
+    """Return what holds of every row, in normal form, where the measures' conditions make it matter."""
+    return None if where is None or all(one.measure.when is None for one in measures) else normal(where)
+
+
+def counts(measures: Sequence[Owned], units: Sequence[Unit], known: Condition | None) -> tuple[UnitCount, ...]:
     """Return the counts that the gate needs: the units of each product, and those with a value for each measure.
 
-    Where aggregates have conditions, the records and units of each of their cells too.
+    Where aggregates have conditions, the records and units of each of their cells too; ``known`` is what :func:`given` returns.
     """
     wanted = [UnitCount(unit.product, unit.minimum, unit.ref, None) for unit in units]
-    for cell in _cells((region for one in measures for region in regions_of(one.measure)), where):
+    for cell in _cells((region for one in measures for region in regions_of(one.measure)), known):
         if cell is not None:
             wanted.append(UnitCount(units[0].product, max(unit.minimum for unit in units), None, None, cell))
             wanted += [UnitCount(unit.product, unit.minimum, unit.ref, None, cell) for unit in units]
     for of, unit, some in _by_value(measures):
         if of != unit.ref:
-            wanted += [UnitCount(unit.product, unit.minimum, unit.ref, of, cell) for cell in _cells((one.when for one in some), where)]
+            wanted += [UnitCount(unit.product, unit.minimum, unit.ref, of, cell) for cell in _cells((one.when for one in some), known)]
     return tuple(dict.fromkeys(one for one in wanted if one.minimum > 1))
 
 
@@ -49,14 +55,14 @@ def singles(measures: Sequence[Owned]) -> tuple[Single, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def dominances(measures: Sequence[Owned], terms: Mapping[str, ProductTerms], where: Condition | None) -> tuple[Dominance, ...]:
+def dominances(measures: Sequence[Owned], terms: Mapping[str, ProductTerms], known: Condition | None) -> tuple[Dominance, ...]:
     """Return the marks that the gate needs where an owner does not want sums, or means, which are sums, that one unit makes up."""
     added = [one for one in measures if one.measure.function in {Aggregate.SUM, Aggregate.AVG}]
     wanted = []
     for of, unit, some in _by_value(added):
         percent = terms[unit.product].schema.dominance_percent
         if percent is not None:
-            parts, record = _cells((one.when for one in some), where), unit.record if unit.parted else None
+            parts, record = _cells((one.when for one in some), known), unit.record if unit.parted else None
             wanted += [Dominance(unit.product, percent, of, unit.ref, some[0].column, cell, record) for cell in parts]
     return tuple(dict.fromkeys(wanted))
 
@@ -71,8 +77,8 @@ def _by_value(measures: Sequence[Owned]) -> Iterator[tuple[Ref, Unit, list[Measu
     return ((of, unit, some) for (of, unit), some in found.items())
 
 
-def _cells(regions: Iterable[Region], where: Condition | None) -> tuple[Cell | None, ...]:
-    found = cells(regions, where)
+def _cells(regions: Iterable[Region], known: Condition | None) -> tuple[Cell | None, ...]:
+    found = cells(regions, known)
     if found is None:
         raise not_understood("conditions that make fewer cells")
     return found

@@ -71,6 +71,12 @@ def _by_case(function: Aggregate, case: exp.Case, *, distinct: bool) -> Written 
     return Written(function, then, distinct, condition, otherwise)
 
 
+def values_of(node: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the columns whose values an aggregate is of: not those of its condition, but all of a form that is not understood."""
+    found = written(node)
+    yield from (found.of,) if found is not None else node.find_all(exp.Column)
+
+
 def row_conditions(query: exp.Expr) -> Iterator[exp.Expr]:
     """Yield every condition that is put to single rows: those of WHERE and FILTER, and those of CASE in an aggregate."""
     for node in every(query, exp.Where, exp.Case):

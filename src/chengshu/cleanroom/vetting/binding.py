@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from chengshu.cleanroom.conditions.counting import Owned, counts, dominances, singles, weighs
+from chengshu.cleanroom.conditions.counting import Owned, counts, dominances, given, singles, weighs
 from chengshu.cleanroom.conditions.written import Written, number, plain, written
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms
 from chengshu.cleanroom.relation.model import (
@@ -63,8 +63,9 @@ def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary,
     finish = after.finish()
     owned = tuple(after.owned.values())
     unique = uniques(query, terms) if any(weighs(measure) for measure in after.owned) else ()
-    behind = (counts(owned, units, body.where), singles(owned) if rows.numbered else (), unique)
-    return Summary(groups, tuple(after.owned), *behind, body, dominances(owned, terms, body.where)), finish
+    known = given(owned, body.where)
+    behind = (counts(owned, units, known), singles(owned) if rows.numbered else (), unique)
+    return Summary(groups, tuple(after.owned), *behind, body, dominances(owned, terms, known)), finish
 
 
 def alias_or_self(select: exp.Select, expression: exp.Expr) -> exp.Expr:

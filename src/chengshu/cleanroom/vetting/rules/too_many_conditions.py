@@ -7,6 +7,7 @@ from sqlglot import exp
 from chengshu.cleanroom.conditions.cells import MOST_CELLS, cells
 from chengshu.cleanroom.conditions.written import AGGREGATES, written
 from chengshu.cleanroom.model import ProductTerms
+from chengshu.cleanroom.relation.normal import normal
 from chengshu.cleanroom.vetting.clauses import refused
 from chengshu.cleanroom.vetting.row_binding import RowBinder, filter_of
 from chengshu.cleanroom.vetting.tree import every
@@ -37,6 +38,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
 def _are_few(query: exp.Select, conditions: list[exp.Expr], terms: Mapping[str, ProductTerms]) -> bool:
     try:
         body, _ = RowBinder(terms, numbered=False).body(query, {})
-        return cells([None, *(filter_of(one, body) for one in conditions)], body.where) is not None
+        given = None if body.where is None else normal(body.where)
+        return cells([None, *(filter_of(one, body) for one in conditions)], given) is not None
     except Invalid:
         return True  # what is not understood is refused as that
