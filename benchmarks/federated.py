@@ -86,7 +86,8 @@ def town(space: Space, tables: Mapping[str, pa.Table], folder: Path) -> Node:
         file = folder / f"{name}.parquet"
         pq.write_table(table, file)
         for node in (holder, pool):
-            node.catalog.publish(document_of(contract(node, name, table)), source=file, policy=policy)
+            columns = tuple(_column(column) for column in table.column_names)
+            node.catalog.publish(document_of(contract(node, name, columns, unit="person")), source=file, policy=policy)
             wanted.append(verbs.request(firm, node.identity.did, name))
     for outcome in verbs.await_agreements(firm, wanted, timeout_s=120.0):
         if outcome["state"] != "FINALIZED":
@@ -94,9 +95,8 @@ def town(space: Space, tables: Mapping[str, pa.Table], folder: Path) -> Node:
     return firm
 
 
-def contract(node: Node, name: str, table: pa.Table) -> DataContract:
-    """A product's contract: people are protected in groups of five."""
-    columns = tuple(_column(column) for column in table.column_names)
+def contract(node: Node, name: str, columns: tuple[Column, ...], *, unit: str) -> DataContract:
+    """A product's contract: its units are protected in groups of five."""
     return DataContract(
         id=name,
         version="1.0.0",
@@ -105,7 +105,7 @@ def contract(node: Node, name: str, table: pa.Table) -> DataContract:
         owner=node.settings.node.handle,
         description="",
         columns=columns,
-        privacy_unit="person",
+        privacy_unit=unit,
         minimum_group=5,
     )
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from benchmarks.federated import contract
 from benchmarks.judging import BUILD, machine, record
 
-from chengshu.catalog.model import Column, DataContract, LogicalType, Role
+from chengshu.catalog.model import Column, LogicalType, Role
 from chengshu.catalog.odcs import document_of
 from chengshu.cleanroom.planning.choosing import Choice, Question, choose
 from chengshu.cleanroom.planning.sources import Source, Sources
@@ -26,7 +27,6 @@ from chengshu.cli import publishing, verbs
 from chengshu.contract.model import Agreement
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.ids import new_id
-from chengshu.kernel.text import Text
 from chengshu.node import Node
 from chengshu.policy.evaluation import Report
 from chengshu.policy.model import Use
@@ -85,18 +85,7 @@ def publish(node: Node, name: str, *, policy: dict[str, Any]) -> None:
         *(Column(one, LogicalType.STRING, "string", role=Role.GROUP) for one in GROUPS),
         *(Column(one, LogicalType.NUMBER, "float64", role=Role.MEASURE, aggregates=("count", "sum", "avg")) for one in MEASURES),
     )
-    contract = DataContract(
-        id=name,
-        version="1.0.0",
-        table=name,
-        name=Text(name, name),
-        owner=node.settings.node.handle,
-        description="",
-        columns=columns,
-        privacy_unit="vehicle",
-        minimum_group=5,
-    )
-    node.catalog.publish(document_of(contract), source=file, policy=policy)
+    node.catalog.publish(document_of(contract(node, name, columns, unit="vehicle")), source=file, policy=policy)
 
 
 def measured(firm: Node, sql: str, *, rounds: int) -> dict[str, Any]:

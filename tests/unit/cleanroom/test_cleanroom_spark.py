@@ -93,7 +93,7 @@ class TestTheSameAsDuckDB:
     @given(given=tables())
     @pytest.mark.parametrize("column", GROUPS)
     def test_groups_and_counts_of_rows_units_and_values(self, spark: Spark, column: str, given: Tables) -> None:
-        query = vetted(f"SELECT {column}, COUNT(*), COUNT(odd), COUNT(DISTINCT wide) FROM north.rows GROUP BY {column}")  # noqa: S608
+        query = vetted(f"SELECT {column}, COUNT(*), COUNT(odd), COUNT(DISTINCT wide) FROM north.rows GROUP BY {column}")  # noqa: S608  # of this file
         self.check(spark, query, given)
 
     @TRIED
@@ -103,13 +103,13 @@ class TestTheSameAsDuckDB:
     )
     def test_aggregates_of_every_kind_of_number(self, spark: Spark, product: str, function: str, given: Tables) -> None:
         listed = ", ".join(f"{function}({column})" for column in ("small", "whole", "exact", "wide", "number"))
-        self.check(spark, vetted(f"SELECT flag, {listed} FROM north.{product} GROUP BY flag"), given)  # noqa: S608
+        self.check(spark, vetted(f"SELECT flag, {listed} FROM north.{product} GROUP BY flag"), given)  # noqa: S608  # of this file
 
     @TRIED
     @given(given=tables())
     def test_aggregates_of_nothing_and_of_what_is_no_number(self, spark: Spark, given: Tables) -> None:
         listed = "COUNT(*), SUM(whole), AVG(exact), MIN(odd), MAX(odd), MIN(name), MAX(name), MIN(moment), MAX(day)"
-        self.check(spark, vetted(f"SELECT {listed} FROM north.rows WHERE odd <> 1"), given)  # noqa: S608
+        self.check(spark, vetted(f"SELECT {listed} FROM north.rows WHERE odd <> 1"), given)  # noqa: S608  # of this file
         self.check(spark, vetted("SELECT COUNT(*), SUM(odd), AVG(odd) FROM north.rows WHERE odd = 2.5"), given)
 
     @TRIED
@@ -119,7 +119,7 @@ class TestTheSameAsDuckDB:
             cut = [f"DATE_TRUNC('{step}', {column})" for step in TRUNCATIONS]
             parts = [f"EXTRACT({part} FROM {column})" for part in PARTS]
             for some in (cut, parts):
-                self.check(spark, vetted(f"SELECT COUNT(*) FROM north.rows GROUP BY {', '.join(some)}"), given)  # noqa: S608
+                self.check(spark, vetted(f"SELECT COUNT(*) FROM north.rows GROUP BY {', '.join(some)}"), given)  # noqa: S608  # of this file
 
     @TRIED
     @given(given=tables())
@@ -127,20 +127,20 @@ class TestTheSameAsDuckDB:
         steps = [f"TIME_BUCKET(INTERVAL '{step}', moment)" for step in ("7 seconds", "90 minutes", "6 hours", "10 days")]
         numbers = [f"FLOOR({column} / {width}) * {width}" for column, width in (("number", "0.5"), ("whole", "3"), ("exact", "0.1"))]
         for some in (steps, numbers, ["FLOOR(odd / 2) * 2"], ["FLOOR(odd)", "FLOOR(wide)"]):
-            self.check(spark, vetted(f"SELECT COUNT(*) FROM north.rows GROUP BY {', '.join(some)}"), given)  # noqa: S608
+            self.check(spark, vetted(f"SELECT COUNT(*) FROM north.rows GROUP BY {', '.join(some)}"), given)  # noqa: S608  # of this file
 
     @settings(TRIED, max_examples=1)
     @given(given=tables())
     @pytest.mark.parametrize("condition", CONDITIONS)
     def test_conditions(self, spark: Spark, condition: str, given: Tables) -> None:
-        self.check(spark, vetted(f"SELECT COUNT(*), COUNT(DISTINCT unit) FROM north.rows WHERE {condition}"), given)  # noqa: S608
+        self.check(spark, vetted(f"SELECT COUNT(*), COUNT(DISTINCT unit) FROM north.rows WHERE {condition}"), given)  # noqa: S608  # of this file
 
     @TRIED
     @given(given=tables())
     @pytest.mark.parametrize("kind", ["JOIN", "LEFT JOIN"])
     def test_joins_with_the_marks_of_records_and_of_unique_keys(self, spark: Spark, kind: str, given: Tables) -> None:
         joined = f"north.rows AS r {kind} south.names AS s ON r.name = s.name"
-        query = vetted(f"SELECT s.whole, SUM(r.number), COUNT(r.exact) FROM {joined} GROUP BY s.whole")  # noqa: S608
+        query = vetted(f"SELECT s.whole, SUM(r.number), COUNT(r.exact) FROM {joined} GROUP BY s.whole")  # noqa: S608  # of this file
         assert query.summary.singles
         assert query.summary.uniques
         self.check(spark, query, given)
@@ -149,7 +149,7 @@ class TestTheSameAsDuckDB:
     @given(given=tables())
     def test_sub_queries(self, spark: Spark, given: Tables) -> None:
         inside = "SELECT unit, name, whole, DATE_TRUNC('day', moment) AS d FROM north.rows WHERE small < 3"
-        query = vetted(f"WITH x AS ({inside}) SELECT d, SUM(whole), MIN(name) FROM (SELECT unit, name, whole, d FROM x) AS y GROUP BY d")  # noqa: S608
+        query = vetted(f"WITH x AS ({inside}) SELECT d, SUM(whole), MIN(name) FROM (SELECT unit, name, whole, d FROM x) AS y GROUP BY d")  # noqa: S608  # of this file
         self.check(spark, query, given)
 
     @TRIED
@@ -160,7 +160,7 @@ class TestTheSameAsDuckDB:
         cased = ", ".join(f"{one}(CASE WHEN {condition} THEN small ELSE 2 END)" for one in ("SUM", "AVG"))
         counted = f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), AVG(CASE WHEN {condition} THEN 0.5 ELSE 1 END)"
         for listed in (filtered.replace("COUNT(*)", "SUM(small), COUNT(*)"), cased, counted):
-            query = vetted(f"SELECT flag, {listed} FROM north.rows GROUP BY flag")  # noqa: S608
+            query = vetted(f"SELECT flag, {listed} FROM north.rows GROUP BY flag")  # noqa: S608  # of this file
             assert any(one.cell for one in query.summary.counts)
             self.check(spark, query, given)
 
@@ -169,11 +169,11 @@ class TestTheSameAsDuckDB:
     @pytest.mark.parametrize("kind", ["JOIN", "LEFT JOIN"])
     def test_rows_of_two_owners_under_one_another(self, spark: Spark, kind: str, given: Tables) -> None:
         columns = ", ".join(name for name in KINDS if name != "unit")
-        both = f"(SELECT {columns} FROM north.rows WHERE small < 3 UNION ALL SELECT {columns} FROM east.rows) AS d"  # noqa: S608
+        both = f"(SELECT {columns} FROM north.rows WHERE small < 3 UNION ALL SELECT {columns} FROM east.rows) AS d"  # noqa: S608  # of this file
         listed = "COUNT(*), SUM(small), SUM(whole), AVG(exact), SUM(wide), MIN(exact), MIN(whole), MAX(name), MIN(moment), AVG(number)"
         for sql in (
-            f"SELECT flag, whole, {listed} FROM {both} GROUP BY flag, whole",  # noqa: S608
-            f"SELECT s.whole, COUNT(*), SUM(d.number) FROM {both} {kind} south.names AS s ON d.name = s.name GROUP BY s.whole",  # noqa: S608
+            f"SELECT flag, whole, {listed} FROM {both} GROUP BY flag, whole",  # noqa: S608  # of this file
+            f"SELECT s.whole, COUNT(*), SUM(d.number) FROM {both} {kind} south.names AS s ON d.name = s.name GROUP BY s.whole",  # noqa: S608  # of this file
         ):
             query = vetted(sql)
             assert {one.product for one in query.summary.counts} >= {"north.rows", "east.rows"}
@@ -183,7 +183,7 @@ class TestTheSameAsDuckDB:
     @given(given=tables())
     def test_sums_that_one_contributor_makes_up(self, spark: Spark, given: Tables) -> None:
         for grouped in ("GROUP BY flag", ""):
-            query = vetted(f"SELECT SUM(number), SUM(small) FROM north.kept {grouped}")  # noqa: S608
+            query = vetted(f"SELECT SUM(number), SUM(small) FROM north.kept {grouped}")  # noqa: S608  # of this file
             assert query.summary.dominances
             self.check(spark, query, given)
 

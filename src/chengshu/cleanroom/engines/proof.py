@@ -107,7 +107,7 @@ def unnumbered(body: Body) -> Body:
 
 def is_number(body: Body, ref: Ref) -> bool:
     """Say whether what identifies a unit is a generated number, here or in the sub-query that it comes from."""
-    match body.at(int(ref.source.removeprefix("t"))):
+    match body.source_of(ref):
         case Table():
             return ref.column == ROW_NUMBER
         case Derived(rows=rows):
@@ -143,7 +143,7 @@ def _looked_for(body: Body, count: UnitCount, never_missing: Callable[[str, str]
     present = count.present
     if present is None or any(join.kind is not JoinKind.INNER for join in body.joins):
         return present
-    source = body.at(int(present.source.removeprefix("t")))
+    source = body.source_of(present)
     return None if isinstance(source, Table) and never_missing(source.product, present.column) else present
 
 
@@ -176,11 +176,7 @@ def _is_counted_by_number(rows: Rows) -> bool:
 
 def _changed(body: Body, path: Path, product: str) -> Body:
     place, rest = path[0], path[1:]
-    if place == 0:
-        return replace(body, source=_replaced(body.source, rest, product))
-    joins = list(body.joins)
-    joins[place - 1] = replace(joins[place - 1], source=_replaced(joins[place - 1].source, rest, product))
-    return replace(body, joins=tuple(joins))
+    return body.put(place, _replaced(body.at(place), rest, product))
 
 
 def _replaced(source: Source, path: Path, product: str) -> Source:

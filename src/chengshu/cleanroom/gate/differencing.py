@@ -177,17 +177,21 @@ class Guard:
         by_sources: dict[Body, list[About]] = {}
         for question in about(query, own=own):
             by_sources.setdefault(normal_body(question.sources), []).append(question)
-        for questions in by_sources.values():
-            held = self._held(job, questions, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped))
+        for sources, questions in by_sources.items():
+            held = self._held(
+                job, sources, questions, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped)
+            )
             if isinstance(held, Refused):
                 return held
             result = held
         return result
 
-    def _held(self, job: Job, questions: Sequence[About], result: pa.Table, *, own: frozenset[str], run: _Run) -> pa.Table | Refused:
+    def _held(
+        self, job: Job, sources: Body, questions: Sequence[About], result: pa.Table, *, own: frozenset[str], run: _Run
+    ) -> pa.Table | Refused:
         if not questions[0].units:
             return result
-        earlier = self._earlier(job, questions, own=own)
+        earlier = self._earlier(job, sources, questions, own=own)
         compared = [(question, found) for question in questions for one in earlier if (found := pair(question, one)) is not None]
         for question, chunk in _chunks(compared):
             groups = question.groups if chunk[0].is_grouped else ()
@@ -195,20 +199,20 @@ class Guard:
             result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
         return result if result.num_rows or not compared else _refused(max(questions[0].minimums))
 
-    def _earlier(self, job: Job, questions: Sequence[About], *, own: frozenset[str]) -> list[About]:
-        sources = self._digests.of(repr(normal_body(questions[0].sources)))
+    def _earlier(self, job: Job, sources: Body, questions: Sequence[About], *, own: frozenset[str]) -> list[About]:
+        read = self._digests.of(repr(sources))
         said = [repr((sorted(map(repr, one.conditions)), sorted(map(repr, one.groups)))) for one in questions]
         mine = self._digests.of(said[0] if len(said) == 1 else repr(sorted(said)))
         with self._database.write() as tx:
-            values = {"job": job.id, "consumer": job.consumer, "sources": sources, "about": mine}
+            values = {"job": job.id, "consumer": job.consumer, "sources": read, "about": mine}
             add_if_absent(tx, asked_questions, values)
-            jobs = _before(tx, job, sources=sources, mine=mine)
+            jobs = _before(tx, job, sources=read, mine=mine)
         found: list[About] = []
         for earlier in jobs:
             assert isinstance(earlier.question, SqlQuestion)  # noqa: S101  # only these are kept here
             verdict = vet(earlier.question.sql, earlier.terms({}))
             if isinstance(verdict, VettedQuery):
-                found += [one for one in about(verdict, own=own) if normal_body(one.sources) == normal_body(questions[0].sources)]
+                found += [one for one in about(verdict, own=own) if normal_body(one.sources) == sources]
         return found
 
 

@@ -72,10 +72,15 @@ class _Plan:
     summary: Summary
     columns: list[Scalar | Steps] = field(default_factory=list)
     parts: dict[Part, Measure] = field(default_factory=dict)
+    meant: dict[Operand, Scalar] = field(init=False)
+    """What every column in the question's scope is, through sub-queries."""
+
+    def __post_init__(self) -> None:
+        of = (scalar for one in self.summary.measures for scalar in scalars_of(one))
+        self.meant = meanings(self.summary.body, [*self.summary.groups, *of, *([self.unit.ref] if self.unit.ref else [])])[1]
 
     def planned(self) -> tuple[Bounded, Protection] | Refused:
-        meant = self._meant
-        groups = sorted(set(self.summary.groups), key=lambda one: repr(meant[one]))
+        groups = sorted(set(self.summary.groups), key=lambda one: repr(self.meant[one]))
         self.columns += groups
         units = Part(UNITS, self._records if groups else 1)
         self.parts[units] = Measure(Aggregate.COUNT, self._unit_column, distinct=self._unit_column is not None, column=None)
@@ -101,12 +106,6 @@ class _Plan:
         )
         computed = tuple(self.parts[part] for part in order)
         return Bounded(tuple(self.columns), len(groups), computed, self.summary.body, self.unit.ref, self._records), protection
-
-    @property
-    def _meant(self) -> dict[Operand, Scalar]:
-        """What every column in the question's scope is, through sub-queries."""
-        of = (scalar for one in self.summary.measures for scalar in scalars_of(one))
-        return meanings(self.summary.body, [*self.summary.groups, *of, *([self.unit.ref] if self.unit.ref else [])])[1]
 
     @property
     def _privacy(self) -> Privacy:
@@ -140,16 +139,16 @@ class _Plan:
                 return [total, self._count(measure)] if measure.function is Aggregate.AVG else [total]
 
     def _count(self, measure: Measure) -> Part:
-        meant, of = self._meant, measure.of if isinstance(measure.of, Ref) else None
+        of = measure.of if isinstance(measure.of, Ref) else None
         under, when = self._under(measure)
-        is_unit = measure.distinct and of is not None and self.unit.ref is not None and meant[of] == meant[self.unit.ref]
+        is_unit = measure.distinct and of is not None and self.unit.ref is not None and self.meant[of] == self.meant[self.unit.ref]
         if when is None and (is_unit or (of is None and self._records == 1)):
             return next(iter(self.parts))  # where a unit has one record, rows are units
         if of is None:
             return self._keep(
                 Part(f"rows{under}", self._records**2), Measure(Aggregate.COUNT, None, distinct=False, column=None, when=when)
             )
-        part = Part(f"{'distinct' if measure.distinct else 'count'} {meant[of]!r}{under}", self._records**2)
+        part = Part(f"{'distinct' if measure.distinct else 'count'} {self.meant[of]!r}{under}", self._records**2)
         return self._keep(part, Measure(Aggregate.COUNT, self._column(of), measure.distinct, column=None, when=when))
 
     def _sum(self, measure: Measure, column: Column) -> Part:
@@ -157,7 +156,7 @@ class _Plan:
         top = max(abs(column.lower), abs(column.upper))
         steps = _steps(column, top)
         under, when = self._under(measure)
-        part = Part(f"sum {self._meant[measure.of]!r}{under}", (self._records * math.ceil(top * steps)) ** 2, steps)
+        part = Part(f"sum {self.meant[measure.of]!r}{under}", (self._records * math.ceil(top * steps)) ** 2, steps)
         inner = self._column(Steps(measure.of, column, steps))
         return self._keep(part, Measure(Aggregate.SUM, inner, distinct=False, column=None, when=when))
 
@@ -166,7 +165,7 @@ class _Plan:
         if measure.when is None:
             return "", None
         kept: dict[Operand, Scalar] = {one: self._column(one) for one in operands(measure.when)}
-        return f" where {normal(said_by(measure.when, self._meant))!r}", said_by(measure.when, kept)
+        return f" where {normal(said_by(measure.when, self.meant))!r}", said_by(measure.when, kept)
 
     def _column(self, scalar: Scalar | Steps) -> Ref:
         if scalar not in self.columns:

@@ -66,7 +66,7 @@ def clipped(vetted: VettedQuery) -> tuple[str, ...]:
 def origins(scalar: Scalar, body: Body) -> frozenset[Origin]:
     """Return the product and the declared column behind a column of a body, or behind a bucket of one; of a union those of each part."""
     ref = scalar.of if isinstance(scalar, Bucket) else scalar
-    source = body.sources[int(ref.source.removeprefix("t"))]
+    source = body.source_of(ref)
     match source:
         case Table(product=product):
             return frozenset({(product, ref.column)})

@@ -7,7 +7,7 @@ reveal nothing that the released table does not.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -232,6 +232,17 @@ class Body:
     def at(self, place: int) -> Source:
         """Return the source called ``t`` and ``place``."""
         return self.joins[place - 1].source if place else self.source
+
+    def source_of(self, ref: Ref) -> Source:
+        """Return the source that a column in this body's scope is of."""
+        return self.at(int(ref.source.removeprefix("t")))
+
+    def put(self, place: int, source: Source) -> "Body":
+        """Return the body with another source in the place of that called ``t`` and ``place``."""
+        if place == 0:
+            return replace(self, source=source)
+        join = replace(self.joins[place - 1], source=source)
+        return replace(self, joins=(*self.joins[: place - 1], join, *self.joins[place:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ def separated(body: Body) -> tuple[Body, ...]:
     for place, source in enumerate(body.sources):
         found = tuple(_separated(source))
         if found:
-            return tuple(_with(body, place, one) for one in found)
+            return tuple(body.put(place, one) for one in found)
     return (body,)
 
 
@@ -25,11 +25,3 @@ def _separated(source: Source) -> Iterator[Source]:
         case Derived(rows=rows):
             bodies = separated(rows.body)
             yield from (Derived(replace(rows, body=one)) for one in (bodies if bodies != (rows.body,) else ()))
-
-
-def _with(body: Body, place: int, source: Source) -> Body:
-    if place == 0:
-        return replace(body, source=source)
-    joins = list(body.joins)
-    joins[place - 1] = replace(joins[place - 1], source=source)
-    return replace(body, joins=tuple(joins))

@@ -135,7 +135,7 @@ def _merged(origins: tuple[Origin | None, ...]) -> Origin | None:
     known = tuple(one for one in origins if one is not None)
     if len(known) != len(origins) or len({one.type for one in known}) != 1:
         return None
-    column = merged(tuple(replace(one.column, type=one.type) if one.column.type is not one.type else one.column for one in known))
+    column = merged(tuple(replace(one.column, type=one.type) for one in known))
     return Origin(known[0].product, column, column.type, bucketed=any(one.bucketed for one in known), parts=known)
 
 

@@ -57,7 +57,7 @@ def _type(column: Scalar, body: Body, types: Types) -> ColumnType:
     """The type of a column of a body, or of a bucket of one; decimals of a union have been made doubles."""
     if isinstance(column, Bucket):
         return ColumnType.DOUBLE if column.kind is BucketKind.NUMBER_STEP else ColumnType.INTEGER
-    source = body.at(int(column.source.removeprefix("t")))
+    source = body.source_of(column)
     match source:
         case Table(product=product):
             return types[product, column.column]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.conditions.written import AGGREGATES, written
+from chengshu.cleanroom.conditions.written import AGGREGATES, values_of
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.vetting.clauses import refused
 from chengshu.cleanroom.vetting.names import origin_of, sheltered_tables
@@ -25,8 +25,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     if not protected:
         return None
     for node in every(query, *AGGREGATES):
-        found = written(node)
-        for column in (found.of,) if found is not None else node.find_all(exp.Column):
+        for column in values_of(node):
             origin = origin_of(column)
             if origin is not None and not any(terms[one].sheltered for one in origin.products):
                 return refused(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.conditions.written import AGGREGATES, written
+from chengshu.cleanroom.conditions.written import AGGREGATES, values_of
 from chengshu.cleanroom.model import Aggregate, ProductTerms
 from chengshu.cleanroom.unions.merging import same_range
 from chengshu.cleanroom.unions.parts import parts_of
@@ -27,14 +27,13 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     union = first(query, exp.Union)
     if union is None:
         return None
-    parts = list(parts_of(next(node for node in every(query, exp.Union) if not isinstance(node.parent, exp.Union))))
+    parts = list(parts_of(union))
     for place in zip(*(part.expressions for part in parts), strict=True):
         kinds = {filtered_type(one.unalias()) for one in place if not _is_unknown(one)}
         if len(kinds) > 1 or None in kinds:
             return _of_types(place[0])
     for node in every(query, *AGGREGATES):
-        found = written(node)
-        for column in (found.of,) if found is not None else node.find_all(exp.Column):
+        for column in values_of(node):
             origin = origin_of(column)
             refusal = None if origin is None or not origin.parts else _compared(node, origin)
             if refusal is not None:
