@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from benchmarks.federated import federated_price
-from benchmarks.judging import BUILD, machine, record
+from benchmarks.judging import BUILD, ROOT, machine, record
 from benchmarks.ratios import MEMORY, Terms, beside, load, plain, spent, vetted
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
@@ -129,8 +129,8 @@ def memory_price(folder: Path) -> dict[str, Any]:
             numbers = np.arange(part, part + count)
             columns = {"grp": (numbers * 7919 % 800_000).astype(np.int32), "person": numbers.astype(np.int32), "fare": numbers * 0.5}
             writer.write_table(pa.table(columns))
-    words = [sys.executable, str(Path(__file__)), "--watch", str(file), "--out", str(folder / "memory.json")]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    words = [sys.executable, "-m", "benchmarks.cleanroom", "--watch", str(file), "--out", str(folder / "memory.json")]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
     told = json.loads((folder / "memory.json").read_text(encoding="utf-8"))
     return {"file_mib": file.stat().st_size // 2**20, "limit_mib": LIMIT_MIB, **told}
 
