@@ -165,7 +165,7 @@ def main() -> None:
         master = stack.enter_context(stand_alone(folder / "workers")) if chosen.cluster else f"local[{chosen.threads}]"
         told = measured(Cluster(master, MEMORY_MIB), rows=chosen.rows, rounds=chosen.rounds, folder=folder)
     where = "a master and two workers" if chosen.cluster else master
-    record(chosen.out, {"machine": machine(), "spark": pyspark.__version__, "where": where, "trips": chosen.rows, "groups": GROUPS, **told})
+    record(chosen.out, {"where": where, "trips": chosen.rows, "groups": GROUPS, **told, **machine("pyspark", "pyarrow")})
 
 
 if __name__ == "__main__":
