@@ -1,4 +1,4 @@
-"""What is done with released groups: arithmetic, HAVING, ORDER BY and LIMIT, over released values and nothing else."""
+"""What is done with released groups: arithmetic, HAVING, windows, ORDER BY and LIMIT, over released values and nothing else."""
 
 from decimal import Decimal
 from typing import Any, assert_never
@@ -6,6 +6,7 @@ from typing import Any, assert_never
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengshu.cleanroom.gate.windows import windowed
 from chengshu.cleanroom.relation.model import (
     AggregateValue,
     AllOf,
@@ -22,6 +23,7 @@ from chengshu.cleanroom.relation.model import (
     NullIf,
     Rounded,
     Value,
+    Windowed,
     Within,
 )
 
@@ -74,6 +76,8 @@ def _value(value: Value, released: pa.Table) -> pa.ChunkedArray:
             return pc.if_else(pc.equal(number, _double(unless)), pa.scalar(None, pa.float64()), number)
         case Rounded(of=of, decimals=decimals):
             return pc.round(_number(of, released), ndigits=decimals)
+        case Windowed():
+            return windowed(value, released, lambda one: _value(one, released))
         case _:
             assert_never(value)
 

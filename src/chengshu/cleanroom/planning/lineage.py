@@ -21,6 +21,7 @@ from chengshu.cleanroom.relation.model import (
     Union,
     Value,
     VettedQuery,
+    Windowed,
 )
 from chengshu.cleanroom.relation.normal import operands
 
@@ -103,6 +104,9 @@ def _leaves(value: Value) -> Iterator[GroupValue | AggregateValue]:
             yield from _leaves(right)
         case NullIf(of=of) | Rounded(of=of):
             yield from _leaves(of)
+        case Windowed(of=of, partition=partition, order=order):
+            for one in (*(() if of is None else (of,)), *partition, *(key.value for key in order)):
+                yield from _leaves(one)
         case Constant():
             return
         case _:

@@ -116,7 +116,45 @@ class Rounded:
     decimals: int
 
 
-Value = GroupValue | AggregateValue | Constant | Arithmetic | NullIf | Rounded
+class WindowFunction(StrEnum):
+    """What may be said of a released group beside the others: where it stands among them, and what they come to together."""
+
+    ROW_NUMBER = "row_number"
+    RANK = "rank"
+    DENSE_RANK = "dense_rank"
+    LAG = "lag"
+    LEAD = "lead"
+    COUNT = "count"
+    SUM = "sum"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The released groups from so many before one to so many after it; None: all of that side."""
+
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """A function over released groups: those alike in ``partition``, in ``order``, within ``frame`` (None: as SQL has it by itself).
+
+    ``of`` is nothing for functions of places and for the number of groups; ``steps`` counts for LAG and LEAD alone.
+    """
+
+    function: WindowFunction
+    of: "Value | None"
+    partition: tuple["Value", ...]
+    order: tuple["OrderKey", ...]
+    frame: Frame | None = None
+    steps: int = 1
+
+
+Value = GroupValue | AggregateValue | Constant | Arithmetic | NullIf | Rounded | Windowed
 Operand = Scalar | Value
 
 

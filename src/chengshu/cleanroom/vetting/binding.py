@@ -32,6 +32,8 @@ from chengshu.cleanroom.relation.model import (
     Scalar,
     Summary,
     Value,
+    Windowed,
+    WindowFunction,
 )
 from chengshu.cleanroom.vetting.buckets import coarser, whole_number
 from chengshu.cleanroom.vetting.fan_out import uniques
@@ -49,7 +51,9 @@ from chengshu.cleanroom.vetting.row_binding import (
     scalar_of,
 )
 from chengshu.cleanroom.vetting.tree import first
+from chengshu.cleanroom.vetting.windows import Over
 
+_COUNTING = frozenset({WindowFunction.COUNT, WindowFunction.SUM, WindowFunction.AVG})
 OPERATORS: Mapping[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 
 
@@ -115,16 +119,48 @@ class _After:
             case exp.Count() | exp.Sum() | exp.Avg() | exp.Min() | exp.Max() | exp.Filter():
                 return self._aggregate(plain(node))
             case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
-                return Arithmetic(OPERATORS[type(node)], self.value(node.this), self.value(node.expression))
+                return Arithmetic(OPERATORS[type(node)], self._number_of(node.this), self._number_of(node.expression))
+            case Over():
+                return self._windowed(node)
             case exp.Nullif():
-                return NullIf(self.value(node.this), _number(node.expression))
+                return NullIf(self._number_of(node.this), _number(node.expression))
             case exp.Round():
                 decimals = whole_number(node.args["decimals"]) if node.args.get("decimals") else 0
                 if decimals is None or decimals > 12 or node.args.get("truncate"):
                     raise not_understood("a number of decimals up to 12")
-                return Rounded(self.value(node.this), decimals)
+                return Rounded(self._number_of(node.this), decimals)
             case _:
                 return _number(node)
+
+    def _windowed(self, node: Over) -> Windowed:
+        if any(isinstance(one, Over) for one in node.walk() if one is not node):
+            raise not_understood("a window over groups and aggregates")
+        function, of = node.args["function"], node.args.get("this")
+        value = None if of is None else self.value(of)
+        if of is not None and function in {WindowFunction.SUM, WindowFunction.AVG}:
+            value = self._number_of(of)
+        order = node.args.get("order")
+        keys = tuple(OrderKey(self.value(key.this), bool(key.args.get("desc"))) for key in (order.expressions if order else ()))
+        partition = tuple(self.value(one) for one in node.args["partition_by"])
+        return Windowed(function, value, partition, keys, node.args.get("frame"), node.args["steps"])
+
+    def _number_of(self, expression: exp.Expr) -> Value:
+        if not self._is_number(expression):
+            raise not_understood("a number to compute with")
+        return self.value(expression)
+
+    def _is_number(self, expression: exp.Expr) -> bool:
+        """Whether what is said of a group is a number whatever its values are: to compute with a text would fail, and quote it."""
+        node = plain(expression.unnest())
+        if coarser(node) is not None:
+            return scalar_of(node, self.body)[1].is_number
+        match node:
+            case exp.Min() | exp.Max():
+                return found_of(node.this).origin.type.is_number
+            case Over() if node.args.get("this") is not None and node.args["function"] not in _COUNTING:
+                return self._is_number(node.this)
+            case _:
+                return True
 
     def _group(self, node: exp.Expr) -> GroupValue | None:
         if coarser(node) is None:
@@ -154,7 +190,7 @@ class _After:
 
     def _named(self, expression: exp.Expr) -> Value:
         node = expression.unnest()
-        return self.value(alias_or_self(self.select, node) if isinstance(node, exp.Column) else node)
+        return self._number_of(alias_or_self(self.select, node) if isinstance(node, exp.Column) else node)
 
     def _bound(self, clause: str) -> int | None:
         node = self.select.args.get(clause)
@@ -198,11 +234,15 @@ def _clip(origin: Origin) -> Column | None:
     return origin.column if origin.column.lower is not None or origin.column.upper is not None else None
 
 
+def _kind(node: exp.Expr) -> str:
+    return str(node.args["function"].value) if isinstance(node, Over) else node.key
+
+
 def _names(expressions: Iterable[exp.Expr]) -> list[str]:
     """Return a name for every output column, each once: the asker's, or the column's, or the aggregate's."""
     names: list[str] = []
     for one in expressions:
-        own = one.alias or (one.name if isinstance(one, exp.Column) else plain(one.unalias().unnest()).key)
+        own = one.alias or (one.name if isinstance(one, exp.Column) else _kind(plain(one.unalias().unnest())))
         name, again = own, 2
         while name.lower() in {taken.lower() for taken in names}:
             name, again = f"{own}_{again}", again + 1

@@ -21,6 +21,7 @@ from chengshu.cleanroom.vetting.binding import bind
 from chengshu.cleanroom.vetting.names import annotate, origin_of, table_name
 from chengshu.cleanroom.vetting.rules import MEANING, SHAPE
 from chengshu.cleanroom.vetting.tree import every
+from chengshu.cleanroom.vetting.windows import lifted
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -56,7 +57,7 @@ def vet(sql: str, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
 def read(sql: str) -> Parsed | Refused:
     """Return the question as one statement, before anybody's terms are known; or why it is none."""
     query = _parse(sql)
-    return query if isinstance(query, Refused) else Parsed(query)
+    return query if isinstance(query, Refused) else Parsed(lifted(query))
 
 
 def judge(parsed: Parsed, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:

@@ -1,4 +1,7 @@
-"""``window``: OVER (…), whose frames can be drawn around one row."""
+"""``window``: OVER (…) over rows, whose frames can be drawn around one, and every form that is not on the list.
+
+Over groups it is arithmetic with what has been released, as ORDER BY is: groups that were left out are in no frame.
+"""
 
 from collections.abc import Mapping
 
@@ -6,19 +9,41 @@ from sqlglot import exp
 
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.vetting.clauses import refused
-from chengshu.cleanroom.vetting.tree import first
+from chengshu.cleanroom.vetting.tree import every, first, own_nodes
+from chengshu.cleanroom.vetting.windows import Over
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
 RULE = "window"
+_WOULD_PASS = Text(
+    "In the outermost SELECT or ORDER BY, beside GROUP BY: ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, COUNT, SUM, AVG, MIN, MAX over groups "
+    "and aggregates, OVER ([PARTITION BY …] [ORDER BY …] [ROWS BETWEEN n PRECEDING AND n FOLLOWING]).",
+    "在最外层 SELECT 或 ORDER BY 中并配合 GROUP BY：对分组与聚合使用 ROW_NUMBER、RANK、DENSE_RANK、LAG、LEAD、COUNT、SUM、AVG、MIN、MAX，"
+    "OVER ([PARTITION BY …] [ORDER BY …] [ROWS BETWEEN n PRECEDING AND n FOLLOWING])。",
+)
 
 
 def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
-    """Refuse window functions and QUALIFY."""
+    """Refuse window functions anywhere but over released groups, and QUALIFY."""
     del terms
     node = first(query, exp.Window, exp.Qualify)
-    if node is None:
-        return None
-    return refused(
-        RULE, node, why="window functions are not vetted", would_pass=Text("Aggregates with GROUP BY.", "配合 GROUP BY 的聚合函数。")
-    )
+    if node is not None:
+        return refused(RULE, node, why="this form of a window is not vetted", would_pass=_WOULD_PASS)
+    for over in every(query, Over):
+        if not isinstance(query, exp.Select) or not _is_grouped(query) or not _is_in_place(over, query):
+            return refused(RULE, over, why="a window over rows can be drawn around one of them", would_pass=_WOULD_PASS)
+    return None
+
+
+def _is_grouped(query: exp.Select) -> bool:
+    return bool(query.args.get("group")) or any(isinstance(one, exp.AggFunc) for one in own_nodes(query))
+
+
+def _is_in_place(over: Over, query: exp.Select) -> bool:
+    """Whether it is in the outermost SELECT's own columns or order, and neither in an aggregate nor in another window."""
+    if over.find_ancestor(exp.AggFunc, Over, exp.Filter, exp.Case) is not None or over.find_ancestor(exp.Select) is not query:
+        return False
+    below: exp.Expr = over
+    while below.parent is not None and below.parent is not query:
+        below = below.parent
+    return below.arg_key in {"expressions", "order"}

@@ -1,0 +1,3 @@
+-- schema: trade
+-- reason: window
+SELECT n, COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY firm) AS n FROM town.shops) AS d GROUP BY n

@@ -1,0 +1,3 @@
+-- schema: trade
+-- reason: window
+SELECT COUNT(*) FROM town.shops GROUP BY RANK() OVER (ORDER BY zone)

@@ -1,0 +1,3 @@
+-- schema: trade
+-- reason: not-understood
+SELECT zone, SUM(zone) OVER () FROM town.shops GROUP BY zone

@@ -1,0 +1,3 @@
+-- schema: trade
+-- reason: window
+SELECT zone, SUM(COUNT(*)) OVER (ORDER BY zone ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW) FROM town.shops GROUP BY zone

@@ -1,0 +1,3 @@
+-- schema: trade
+-- reason: window
+SELECT ROW_NUMBER() OVER (ORDER BY zone) FROM town.shops
