@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from chengshu.cleanroom.model import Aggregate, ColumnType
-from chengshu.cleanroom.relation.model import Constant
+from chengshu.cleanroom.relation.released import Constant
 from chengshu.cleanroom.vetting.buckets import constant
 from chengshu.cleanroom.vetting.tree import every
 

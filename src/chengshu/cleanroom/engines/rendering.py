@@ -20,7 +20,6 @@ from chengshu.cleanroom.relation.model import (
     Cell,
     Compare,
     Condition,
-    Constant,
     Derived,
     Differences,
     Join,
@@ -41,6 +40,7 @@ from chengshu.cleanroom.relation.model import (
     UnitCount,
     Within,
 )
+from chengshu.cleanroom.relation.released import Constant
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 

@@ -7,25 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengshu.cleanroom.gate.windows import windowed
-from chengshu.cleanroom.relation.model import (
-    AggregateValue,
-    AllOf,
-    AnyOf,
-    Arithmetic,
-    Compare,
-    Comparison,
-    Condition,
-    Constant,
-    Finish,
-    GroupValue,
-    Missing,
-    Not,
-    NullIf,
-    Rounded,
-    Value,
-    Windowed,
-    Within,
-)
+from chengshu.cleanroom.relation.model import AllOf, AnyOf, Compare, Comparison, Condition, Finish, Missing, Not, Within
+from chengshu.cleanroom.relation.released import AggregateValue, Arithmetic, Constant, GroupValue, NullIf, Rounded, Value, Windowed
 
 _COMPARE = {
     Comparison.EQ: pc.equal,

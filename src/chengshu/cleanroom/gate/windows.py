@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengshu.cleanroom.relation.model import Frame, Value, Windowed, WindowFunction
+from chengshu.cleanroom.relation.released import Frame, Value, Windowed, WindowFunction
 
 _Column = Callable[[Value], pa.ChunkedArray]
 _PEERS_ARE_ALIKE = frozenset({WindowFunction.RANK, WindowFunction.DENSE_RANK})

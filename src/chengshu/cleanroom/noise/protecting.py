@@ -15,8 +15,9 @@ from sqlglot import exp
 from chengshu.cleanroom.conditions.cells import adds_nothing_else
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, Privacy, ProductTerms
 from chengshu.cleanroom.noise.protection import Mean, Part, Plain, Protection
-from chengshu.cleanroom.relation.model import Bounded, Condition, Constant, Measure, Operand, Ref, Scalar, Steps, Summary, products
+from chengshu.cleanroom.relation.model import Bounded, Condition, Measure, Operand, Ref, Scalar, Steps, Summary, products
 from chengshu.cleanroom.relation.normal import meanings, normal, operands, said_by, scalars_of
+from chengshu.cleanroom.relation.released import Constant
 from chengshu.cleanroom.vetting.row_binding import RowBinder, Unit
 from chengshu.cleanroom.vetting.tree import first
 from chengshu.kernel.refusal import Refused

@@ -3,27 +3,9 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from chengshu.cleanroom.relation.model import (
-    AggregateValue,
-    Arithmetic,
-    Body,
-    Bucket,
-    Constant,
-    Derived,
-    GroupValue,
-    Measure,
-    NullIf,
-    Ref,
-    Rounded,
-    Rows,
-    Scalar,
-    Table,
-    Union,
-    Value,
-    VettedQuery,
-    Windowed,
-)
+from chengshu.cleanroom.relation.model import Body, Bucket, Derived, Measure, Ref, Rows, Scalar, Table, Union, VettedQuery
 from chengshu.cleanroom.relation.normal import operands
+from chengshu.cleanroom.relation.released import AggregateValue, Arithmetic, Constant, GroupValue, NullIf, Rounded, Value, Windowed
 
 Origin = tuple[str, str]
 """A product and one of its columns."""

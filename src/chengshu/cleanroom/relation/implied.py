@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable
 
 from chengshu.cleanroom.model import ColumnType
-from chengshu.cleanroom.relation.model import AllOf, AnyOf, Compare, Comparison, Condition, Constant, Missing, Not, Within
+from chengshu.cleanroom.relation.model import AllOf, AnyOf, Compare, Comparison, Condition, Missing, Not, Within
+from chengshu.cleanroom.relation.released import Constant
 
 _UPPER = frozenset({Comparison.LT, Comparison.LE})
 _LOWER = frozenset({Comparison.GT, Comparison.GE})

@@ -19,7 +19,6 @@ from chengshu.cleanroom.relation.model import (
     Compare,
     Comparison,
     Condition,
-    Constant,
     Derived,
     Measure,
     Missing,
@@ -33,6 +32,7 @@ from chengshu.cleanroom.relation.model import (
     Union,
     Within,
 )
+from chengshu.cleanroom.relation.released import Constant
 
 _CONTRARY = {
     Comparison.EQ: Comparison.NE,

@@ -13,24 +13,26 @@ from chengshu.cleanroom.conditions.counting import Owned, counts, dominances, gi
 from chengshu.cleanroom.conditions.written import Written, number, plain, written
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms
 from chengshu.cleanroom.relation.model import (
-    AggregateValue,
     AllOf,
-    Arithmetic,
     Body,
     Compare,
     Comparison,
     Condition,
-    Constant,
     Finish,
-    GroupValue,
     Measure,
     Missing,
-    NullIf,
-    OrderKey,
     OutputValue,
-    Rounded,
     Scalar,
     Summary,
+)
+from chengshu.cleanroom.relation.released import (
+    AggregateValue,
+    Arithmetic,
+    Constant,
+    GroupValue,
+    NullIf,
+    OrderKey,
+    Rounded,
     Value,
     Windowed,
     WindowFunction,

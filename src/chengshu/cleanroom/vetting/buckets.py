@@ -6,7 +6,8 @@ from decimal import Decimal, InvalidOperation
 from sqlglot import exp
 
 from chengshu.cleanroom.model import ColumnType
-from chengshu.cleanroom.relation.model import BucketKind, Constant
+from chengshu.cleanroom.relation.model import BucketKind
+from chengshu.cleanroom.relation.released import Constant
 
 TRUNCATIONS = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 PARTS = frozenset({"minute", "hour", "day", "dow", "isodow", "doy", "week", "month", "quarter", "year"})

@@ -18,7 +18,6 @@ from chengshu.cleanroom.relation.model import (
     Compare,
     Comparison,
     Condition,
-    Constant,
     Derived,
     Join,
     JoinKind,
@@ -32,6 +31,7 @@ from chengshu.cleanroom.relation.model import (
     Union,
     Within,
 )
+from chengshu.cleanroom.relation.released import Constant
 from chengshu.cleanroom.unions.parts import parts_of
 from chengshu.cleanroom.vetting.buckets import coarser, constant, takes, type_after
 from chengshu.cleanroom.vetting.names import Found, found, table_name

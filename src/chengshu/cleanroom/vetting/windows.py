@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from chengshu.cleanroom.relation.model import Frame, WindowFunction
+from chengshu.cleanroom.relation.released import Frame, WindowFunction
 from chengshu.cleanroom.vetting.buckets import whole_number
 
 FUNCTIONS: Mapping[type[exp.Expr], WindowFunction] = {

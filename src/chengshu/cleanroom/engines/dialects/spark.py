@@ -14,7 +14,8 @@ from typing import assert_never
 
 from chengshu.cleanroom.engines.dialects.dialect import double
 from chengshu.cleanroom.model import ColumnType
-from chengshu.cleanroom.relation.model import BucketKind, Constant, Measure, Ref
+from chengshu.cleanroom.relation.model import BucketKind, Measure, Ref
+from chengshu.cleanroom.relation.released import Constant
 
 FUNCTIONS = (
     "abs",
