@@ -12,8 +12,6 @@ from chengshu.anchor.service import ANCHOR_TASK, Anchors
 from chengshu.catalog.listings import Listings
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom.asker import OUTCOME_TASK, Asker
-from chengshu.cleanroom.cell.order import MethodLimits, Sealing
-from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.engines.spark import application as spark
 from chengshu.cleanroom.holder import Holder
 from chengshu.cleanroom.leave import JobLeave
@@ -27,6 +25,8 @@ from chengshu.cleanroom.receipts.book import USE_RECEIPT_TASK, Receipts
 from chengshu.cleanroom.receipts.countersigning import Countersigner
 from chengshu.cleanroom.receipts.issuing import Issuer
 from chengshu.cleanroom.sealing import Seal
+from chengshu.cleanroom.secure_aggregation.computing import Computing
+from chengshu.cleanroom.secure_aggregation.member import Members
 from chengshu.cleanroom.service import RECEIPT_TASK, RUN_TASK, Cleanroom
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.contract.agreements import TELL, Agreements
@@ -75,7 +75,7 @@ from chengshu.transfer.moving import Given, Moving, assemble
 from chengshu.transfer.sealed.arrival import Arrival
 from chengshu.transfer.service import Transfers
 from chengshu.transfer.signaling.registry import read_control_planes
-from chengshu.wiring import Places, anchoring, claims_of, is_signed_by_party, known_rooms, outgoing_by, policy_at, rows_in_place, witnessing
+from chengshu.wiring import Places, anchoring, claims_of, is_signed_by_party, known_rooms, policy_at, rows_in_place, witnessing
 from chengshu.witness.cosignatures import Cosignatures
 from chengshu.witness.gossip import Gossip
 from chengshu.witness.service import Witness
@@ -136,6 +136,7 @@ class Node:
     queries: Queries
     nodes: HttpNodes
     room: Cleanroom
+    members: Members
     receipts: Receipts
     issuer: Issuer
     countersigner: Countersigner
@@ -222,14 +223,7 @@ def _wired(
     tasks = Tasks(clock)
     digests = Digests(seal.suite)
     evidence = Evidence(database, signer, f"{settings.node.handle}/log", folder / LOG, clock)
-    identity = Identity(
-        database,
-        signer=signer,
-        address=settings.serve.address + PROTOCOL_PATH,
-        evidence=evidence,
-        clock=clock,
-        outgoing=outgoing_by(folder, settings),
-    )
+    identity = wiring.identity_of(folder, settings, database=database, signer=signer, path=PROTOCOL_PATH, evidence=evidence, clock=clock)
     alerts = Alerts(database, evidence=evidence, own_id=identity.did, clock=clock)
     proving = assemble_proving(identity, folder / KEYS, claims=claims_of(settings.identity), digests=digests, clock=clock, new_id=new_id)
     credentials = plug(identity, proving.credentials)
@@ -367,11 +361,7 @@ def _wired(
         signer=signer,
         nodes=nodes,
         engines=engines,
-        methods=ProcessEngine(
-            limits=MethodLimits(limits.method_cpu_s, limits.method_memory_mib * 2**20, limits.timeout_s),
-            sealing=Sealing(limits.method_seal),
-            hidden=folder,
-        ),
+        methods=wiring.methods_by(limits, hidden=folder),
         new_arrival=lambda place, key: Arrival(place, key=key, digests=digests, limit_bytes=MAX_PRODUCT_BYTES),
         input_wait=timedelta(seconds=limits.input_wait_s),
         tasks=tasks,
@@ -483,6 +473,16 @@ def _wired(
         ),
         nodes=nodes,
         room=room,
+        members=Members(
+            database,
+            who=wiring.member_of(identity, signer),
+            holder=holder,
+            computing=Computing(database, at, catalog=catalog, engines=engines, digests=digests),
+            leave=JobLeave(contracts=contracts, clock=clock),
+            uses=transfers,
+            evidence=evidence,
+            digests=digests,
+        ),
         receipts=receipts,
         issuer=issuer,
         countersigner=countersigner,

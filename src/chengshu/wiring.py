@@ -10,10 +10,13 @@ from chengshu.anchor.chains.chosen import account_of, chain_at, host_of
 from chengshu.anchor.service import Anchors, Place
 from chengshu.catalog.sources.access import FILE_NAME as SOURCES
 from chengshu.catalog.sources.opening import PlacesOfRows
+from chengshu.cleanroom.cell.order import MethodLimits, Sealing
 from chengshu.cleanroom.engines.choosing import Engines
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.process import ProcessEngine
 from chengshu.cleanroom.engines.spark.application import Cluster
 from chengshu.cleanroom.engines.spark.engine import SparkEngine
+from chengshu.cleanroom.secure_aggregation.round import Identity as Member
 from chengshu.evidence.checkpoint import VerifierKey, parse_vkey
 from chengshu.evidence.service import Evidence
 from chengshu.evidence.storage.files import FileTiles
@@ -25,7 +28,7 @@ from chengshu.identity.proving import Claims
 from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
-from chengshu.kernel.crypto import is_signed_by
+from chengshu.kernel.crypto import Signer, is_signed_by
 from chengshu.kernel.database import Database
 from chengshu.kernel.outgoing import Outgoing, is_loopback, networks_of, outgoing_of
 from chengshu.kernel.tasks import Tasks
@@ -115,6 +118,11 @@ def is_signed_by_party(party: str, signature: bytes, message: bytes) -> bool:
     return signs(party) and is_signed_by(public_key_of(party), signature=signature, message=message)
 
 
+def member_of(identity: Identity, signer: Signer) -> Member:
+    """Return who this node is in a sum of several holders' rows, and whom it knows."""
+    return Member(identity.did, signer, is_signed_by_party, lambda party: any(one.did == party for one in identity.list()))
+
+
 def claims_of(chosen: config.IdentitySection) -> Claims | None:
     """Return whose claims this node requires and believes, None where the protocol is switched off."""
     if chosen.did is None:
@@ -140,6 +148,14 @@ def outgoing_by(folder: Path, settings: config.Settings) -> Outgoing:
     )
 
 
+def identity_of(
+    folder: Path, settings: config.Settings, *, database: Database, signer: Signer, path: str, evidence: Evidence, clock: Clock
+) -> Identity:
+    """Return a node's identity and its trust list; others reach it at ``path`` below its address."""
+    address, outgoing = settings.serve.address + path, outgoing_by(folder, settings)
+    return Identity(database, signer=signer, address=address, evidence=evidence, clock=clock, outgoing=outgoing)
+
+
 def engines_by(chosen: config.CleanroomSection) -> Engines:
     """Return the engines of a node, and which of them its operator lets compute what; Spark's starts nothing before it is asked."""
     return Engines(
@@ -162,3 +178,9 @@ def _log_of(party: Party, places: Places) -> KnownLog | None:
 def policy_at(path: Path) -> QuorumPolicy | None:
     """Return the policy in a file, None where there is none."""
     return read_policy(path) if path.exists() else None
+
+
+def methods_by(chosen: config.CleanroomSection, *, hidden: Path) -> ProcessEngine:
+    """Return what runs sealed methods within the operator's limits; they see nothing below ``hidden``."""
+    limits = MethodLimits(chosen.method_cpu_s, chosen.method_memory_mib * 2**20, chosen.timeout_s)
+    return ProcessEngine(limits=limits, sealing=Sealing(chosen.method_seal), hidden=hidden)

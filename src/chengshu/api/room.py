@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -13,6 +13,8 @@ from chengshu.api.bodies import Document, json_object, malformed, raw_body, text
 from chengshu.cleanroom.holder import Approval, Repeated
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.cleanroom.receipts.countersigning import Countersignature
+from chengshu.cleanroom.secure_aggregation.packing import packed, packed_all, packed_table, unpacked_all, unpacked_table
+from chengshu.cleanroom.secure_aggregation.roster import Card
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.refusal import Refused
 from chengshu.node import Node
@@ -26,6 +28,7 @@ def room_router(node: Node) -> APIRouter:
     router = APIRouter(prefix="/room")
     _holder_routes(router, node)
     _told_routes(router, node)
+    _sum_routes(router, node)
     _budget_routes(router, node)
     if node.settings.cleanroom.enabled:
         _job_routes(router, node)
@@ -48,6 +51,13 @@ class Letter:
         value = self._body.get(name)
         if not isinstance(value, list) or len(value) > 100 or not all(isinstance(one, str) for one in value):
             raise malformed(f"expected {name} to be a list of at most 100 strings, got another value")
+        return value
+
+    def documents(self, name: str) -> list[object]:
+        """Return a member that must be a list of at most 100 values, which the reader looks into."""
+        value = self._body.get(name)
+        if not isinstance(value, list) or len(value) > 100:
+            raise malformed(f"expected {name} to be a list of at most 100 objects, got another value")
         return value
 
     def text_if_any(self, name: str) -> str | None:
@@ -211,13 +221,49 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
         return ProductResponse(node.transfers.deliver(token, recipient=message.sender, key=key, after=_position(message)))
 
 
+def _sum_routes(router: APIRouter, node: Node) -> None:
+    """The steps of a sum over the rows of several holders, in their order (:mod:`chengshu.cleanroom.secure_aggregation`)."""
+    letter = Depends(opened(node))
+
+    @router.post("/sums/join")
+    def join(message: Letter = letter) -> Document:
+        joined = node.members.join(message.document("job"), signature=message.signature(), room=message.sender)
+        if isinstance(joined, Refused):
+            return {"refused": refusal_document(joined)}
+        return {"card": joined.card.as_document(), "groups": packed_table(joined.groups)}
+
+    @router.post("/sums/share")
+    def share(message: Letter = letter) -> Document:
+        cards = [Card.parse(one, f"cards[{place}]") for place, one in enumerate(message.documents("cards"))]
+        groups = unpacked_table(message.text("groups"), "groups")
+        return {"sealed": packed_all(node.members.share(message.text("job"), cards, groups, room=message.sender))}
+
+    @router.post("/sums/contribute")
+    def contribute(message: Letter = letter) -> Response:
+        sealed = unpacked_all(message.document("sealed"), "sealed")
+        masked = node.members.contribute(message.text("job"), sealed, room=message.sender)
+        return Response(masked, media_type="application/octet-stream")
+
+    @router.post("/sums/confirm")
+    def confirm(message: Letter = letter) -> Document:
+        return {"signature": packed(node.members.confirm(message.text("job"), message.texts("survivors"), room=message.sender))}
+
+    @router.post("/sums/open")
+    def open_(message: Letter = letter) -> Document:
+        signatures = unpacked_all(message.document("signatures"), "signatures")
+        opening = node.members.open(message.text("job"), signatures, room=message.sender)
+        return {"secret": packed(opening.secret), "secrets": packed_all(opening.secrets), "keys": packed_all(opening.keys)}
+
+
 def _told_routes(router: APIRouter, node: Node) -> None:
     """What a node is told of jobs that have ended."""
     letter = Depends(opened(node))
 
     @router.post("/receipts")
     def receipt(message: Letter = letter) -> Document:
-        node.holder.take_receipt(message.signed("receipt", texts=("job", "job_digest", "state", "room")), room=message.sender)
+        signed = message.signed("receipt", texts=("job", "job_digest", "state", "room"))
+        node.holder.take_receipt(signed, room=message.sender)
+        node.members.forget(signed["receipt"]["job"])
         return {}
 
     @router.post("/uses")

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
+from chengshu.cleanroom.gate.differencing import note
 from chengshu.cleanroom.intake.keeping import check_received
 from chengshu.cleanroom.leave import OWN, use_of
 from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, ProductTerms, Schema, SqlQuestion
@@ -24,6 +25,7 @@ from chengshu.cleanroom.ports import Evidence, Grants, IsSignedBy
 from chengshu.cleanroom.receipts.issuing import Issuer
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.schemas import schema_of, terms_of
+from chengshu.cleanroom.secure_aggregation.fitting import misfit, rows_stay
 from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests, canonical
@@ -46,6 +48,14 @@ class Approval:
 @dataclass(frozen=True, slots=True)
 class Repeated:
     """The holder's word that a job asks again what it approved before: the room's kept answer may go out, and no data do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What may be done: the question as it was vetted (None: a method), and whether it repeats an earlier one."""
+
+    vetted: VettedQuery | None
+    is_repeat: bool
 
 
 class Holder:
@@ -120,35 +130,70 @@ class Holder:
         job's own, Conflict for another job under the id of one that was approved.
         """
         job = Job.parse(document)
+        if job.sums_up:
+            return rows_stay()
+        with self._database.write() as tx:
+            allowed = self._allowed(tx, job, document, signature=signature, product=product, room=room, repeats=repeats)
+            if isinstance(allowed, Refused):
+                return allowed
+            if allowed.is_repeat:
+                return Repeated()
+            part = self._part(job, product)
+            columns = part.schema.askable if isinstance(job.question, SqlQuestion) else None
+            return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room, columns=columns))
+
+    def permit(self, document: Mapping[str, Any], *, signature: str, product: str, room: str) -> VettedQuery | Refused:
+        """Judge a job of which this node adds up its own rows and hands over a masked sum; return the question as it may be computed.
+
+        It is judged and counted as by :meth:`approve`, and nothing is granted. Raises as that does.
+        """
+        job = Job.parse(document)
+        with self._database.write() as tx:
+            allowed = self._allowed(tx, job, document, signature=signature, product=product, room=room)
+        if isinstance(allowed, Refused):
+            return allowed
+        assert allowed.vetted is not None  # noqa: S101  # a method is a misfit, and was refused
+        return allowed.vetted
+
+    def _allowed(
+        self,
+        tx: Connection,
+        job: Job,
+        document: Mapping[str, Any],
+        *,
+        signature: str,
+        product: str,
+        room: str,
+        repeats: str | None = None,
+    ) -> "_Allowed | Refused":
+        """Judge a job over one product, count the use and reserve what it costs."""
         self._check_sender(job, document, signature=signature, room=room)
         part = self._part(job, product)
         data = self._catalog.get(product).data_digest
         fingerprint = self._digests.of(document)
-        with self._database.write() as tx:
-            known = self._known(tx, job, fingerprint=fingerprint)
-            verdict = _over(known.get(product), data=data) or self._graded(tx, job) or self._judge(tx, job, counted=known.keys())
-            vetted = verdict if isinstance(verdict, VettedQuery) else None
-            is_repeat = repeats is not None and self._charging.is_repeat(tx, job, part, vetted, of=repeats, data=data)
-            refusal = verdict if isinstance(verdict, Refused) else None
-            if refusal is None and not is_repeat:
-                refusal = self._charging.reserve(tx, job, part, vetted)
-            body = {
-                "job": job.id,
-                "product": product,
-                "agreement": part.agreement,
-                "consumer": job.consumer,
-                "job_digest": fingerprint,
-            }
-            if refusal is not None:
-                self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
-                return refusal
-            if product not in known:
-                kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint}
-                self._keep(tx, job, document, part, body, **kept)
-            if is_repeat:
-                return Repeated()
-            columns = part.schema.askable if isinstance(job.question, SqlQuestion) else None
-            return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room, columns=columns))
+        known = self._known(tx, job, fingerprint=fingerprint)
+        verdict = _over(known.get(product), data=data) or self._graded(tx, job) or self._judge(tx, job, counted=known.keys())
+        vetted = verdict if isinstance(verdict, VettedQuery) else None
+        is_repeat = repeats is not None and self._charging.is_repeat(tx, job, part, vetted, of=repeats, data=data)
+        refusal = verdict if isinstance(verdict, Refused) else None
+        if refusal is None and not is_repeat:
+            refusal = self._charging.reserve(tx, job, part, vetted)
+        body = {
+            "job": job.id,
+            "product": product,
+            "agreement": part.agreement,
+            "consumer": job.consumer,
+            "job_digest": fingerprint,
+        }
+        if refusal is not None:
+            self._evidence.append(tx, "job.refused", job.id, {**body, "rule": refusal.rule})
+            return refusal
+        if product not in known:
+            kept = {"signature": signature, "data_digest": data, "job_digest": fingerprint}
+            self._keep(tx, job, document, part, body, **kept)
+            if vetted is not None and vetted.protection is None:
+                note(tx, job, vetted, digests=self._digests)
+        return _Allowed(vetted, is_repeat)
 
     def _keep(
         self, tx: Connection, job: Job, document: Mapping[str, Any], part: JobInput, body: Mapping[str, Any], **kept: str | int | None
@@ -251,11 +296,11 @@ class Holder:
                 terms[part.alias] = judged
         known = job.terms(terms)
         if isinstance(job.question, MethodQuestion):  # the policy's list of methods has already been held against the name
-            return refuse_statement(job, None, known, digests=self._digests)
+            return misfit(job, None) or refuse_statement(job, None, known, digests=self._digests)
         verdict = vet(job.question.sql, known)
         if isinstance(verdict, Refused):
             return verdict
-        return refuse_statement(job, verdict, known, digests=self._digests) or verdict
+        return misfit(job, verdict) or refuse_statement(job, verdict, known, digests=self._digests) or verdict
 
     def _agreed(self, tx: Connection, job: Job, part: JobInput, *, counted: bool) -> ProductTerms | Refused:
         """Return the terms of one own product for this job: its published schema under the policy of the agreement that it names."""

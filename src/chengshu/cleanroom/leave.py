@@ -40,7 +40,9 @@ def use_of(job: Job, part: JobInput, *, at: datetime) -> Use:
         case SqlQuestion():
             # the group of this very product: another input's, perhaps of a product that is not even read, guarantees nothing here
             noise = part.privacy
-            return query_use(job.consumer, at, purpose=job.purpose, room=job.room, smallest_group=part.smallest_group, noise=noise)
+            return query_use(
+                job.consumer, at, purpose=job.purpose, room=job.environment_of(part), smallest_group=part.smallest_group, noise=noise
+            )
         case MethodQuestion(method=name):
             return Use(job.consumer, at, job.purpose, job.room, name, None, Form.AGGREGATE, None)
 

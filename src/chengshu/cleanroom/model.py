@@ -20,6 +20,8 @@ _PRODUCT = r"[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}"
 _ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _DID = r"did:[a-z0-9]+:\S+"
 _DIGEST = r"[a-z0-9]+:[0-9a-f]{64}"
+SECURE_AGGREGATION = "secure-aggregation"
+"""The placement of a job in which no row leaves its holder, and no holder's sum either: only the masked ones, which add up to the total."""
 
 
 class Role(StrEnum):
@@ -353,6 +355,8 @@ class Job:
     ``price_fen`` is what the asker pays for the answer, to be shared by contribution; without one nothing can be settled. Because
     it stands in the signed job, the room and every holder know it before anything is computed. ``leakage`` is the digest of the
     statement of who comes to know what, which room and holders hold against what they compute by themselves; a question in SQL has one.
+    ``placement`` is :data:`SECURE_AGGREGATION` where holders add up their own rows and hand over masked sums; else it follows from who
+    computes.
     ``as_document`` is what is signed (its canonical bytes); ``parse`` reads it back to an equal value.
     """
 
@@ -364,6 +368,7 @@ class Job:
     inputs: tuple[JobInput, ...]
     price_fen: Fen | None = None
     leakage: str | None = None
+    placement: str | None = None
 
     def __post_init__(self) -> None:
         text(self.id, "job.id", pattern=_ID, expected="1 to 64 letters, digits and the marks . _ : -")
@@ -375,6 +380,15 @@ class Job:
         if len({(one.provider, one.product) for one in self.inputs}) != len(self.inputs):
             # under a second name a product would be judged by whatever schema the job gives that name
             raise wrong("job.inputs", expected="each product of a holder once", got="one of them under two names")
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether every holder adds up its own rows, so that none of them leaves it."""
+        return self.placement == SECURE_AGGREGATION
+
+    def environment_of(self, part: JobInput) -> str:
+        """Return the node whose environment an input is used in: its holder's own where that adds it up, else the room."""
+        return part.provider if self.sums_up else self.room
 
     @property
     def by_name(self) -> tuple[JobInput, ...]:
@@ -401,13 +415,14 @@ class Job:
             "inputs": [one.as_document() for one in self.inputs],
             **({} if self.price_fen is None else {"price_fen": self.price_fen}),
             **({} if self.leakage is None else {"leakage": self.leakage}),
+            **({} if self.placement is None else {"placement": self.placement}),
         }
 
     @classmethod
     def parse(cls, document: object) -> "Job":
         """Return the job that ``document`` describes; raise Invalid naming the field."""
         required = ("id", "consumer", "room", "purpose", "question", "inputs")
-        found = mapping(document, "job", required=required, optional=("price_fen", "leakage"))
+        found = mapping(document, "job", required=required, optional=("price_fen", "leakage", "placement"))
         inputs = sequence(found["inputs"], "job.inputs")
         return cls(
             text(found["id"], "job.id"),
@@ -418,6 +433,9 @@ class Job:
             tuple(JobInput.parse(one, f"job.inputs[{place}]") for place, one in enumerate(inputs)),
             Fen(whole(found["price_fen"], "job.price_fen", least=0)) if "price_fen" in found else None,
             text(found["leakage"], "job.leakage", pattern=_DIGEST, expected="a digest") if "leakage" in found else None,
+            text(found["placement"], "job.placement", pattern=SECURE_AGGREGATION, expected=SECURE_AGGREGATION)
+            if "placement" in found
+            else None,
         )
 
 

@@ -47,6 +47,14 @@ class Deliveries(Protocol):
         ...
 
 
+class InPlace(Deliveries, Protocol):
+    """The same record, for uses of products that were computed with where they lie."""
+
+    def used_in_place(self, tx: Connection, *, job: str, product: str, agreement: str, recipient: str, rows: int, data_digest: str) -> None:
+        """Meter such a use: of so many rows of the product that has this digest."""
+        ...
+
+
 class Arrival(Protocol):
     """One product of one job on its way in: encrypted to the job's key, kept where only this process can open it (the transfer room's)."""
 
@@ -97,8 +105,12 @@ class Arrival(Protocol):
 class Nodes(Protocol):
     """The other nodes of the space, over the network."""
 
-    def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a message to a party's node and return its answer; raise Unavailable when it does not answer."""
+    def post(self, party: str, path: str, message: Mapping[str, Any], *, patience_s: float = 0.0) -> dict[str, Any]:
+        """Send a message to a party's node, which may be silent so long, and return its answer; raise Unavailable where none comes."""
+        ...
+
+    def fetch(self, party: str, path: str, message: Mapping[str, Any], *, most: int) -> bytes:
+        """Send a message to a party's node and return the bytes that it answers with, ``most`` of them; raise as :meth:`post`."""
         ...
 
     def pull(self, party: str, token: str, into: Arrival, *, job: str, product: str, patience_s: float = 0.0) -> None:

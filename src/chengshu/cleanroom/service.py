@@ -1,4 +1,7 @@
-"""The clean room: takes signed jobs, vets them, collects what every holder approves, runs, and lets out only what passes the gate."""
+"""The clean room: takes signed jobs, vets them, collects what every holder approves, runs, and lets out only what passes the gate.
+
+Of jobs whose holders add up their own rows it collects masked sums instead (:mod:`chengshu.cleanroom.secure_aggregation`).
+"""
 
 import base64
 from collections.abc import Mapping
@@ -30,6 +33,8 @@ from chengshu.cleanroom.ports import Evidence, IsSignedBy, NewArrival, Nodes
 from chengshu.cleanroom.provenance import SOURCES, sources
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.sealing import Seal
+from chengshu.cleanroom.secure_aggregation.fitting import misfit
+from chengshu.cleanroom.secure_aggregation.gathering import Gathering
 from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests, canonical
@@ -82,6 +87,7 @@ class Cleanroom:
         self._place = place
         self._new_arrival = new_arrival
         self._collecting = Collecting(nodes, standing=self, wait=input_wait, clock=clock)
+        self._gathering = Gathering(nodes, standing=self, wait=input_wait, is_signed_by=is_signed_by, digests=digests, clock=clock)
         self._tasks = tasks
         self._evidence = evidence
         self._is_signed_by = is_signed_by
@@ -222,21 +228,26 @@ class Cleanroom:
                 if isinstance(verdict, Refused):
                     return verdict
                 missing = None if verdict.protection is None else protected.missing_library()
-                return missing or refuse_statement(job, verdict, _terms(job), digests=self._digests)
+                return missing or misfit(job, verdict) or refuse_statement(job, verdict, _terms(job), digests=self._digests)
             case MethodQuestion(method=name):
-                return _method_verdict(name, job) or refuse_statement(job, None, _terms(job), digests=self._digests)
+                return _method_verdict(name, job) or misfit(job, None) or refuse_statement(job, None, _terms(job), digests=self._digests)
 
     def _ran(self, job: Job, found: store.RoomJob) -> tuple[Outcome, Mapping[str, Any]]:
         """Return how a job ended, and the record of what it was given and that nothing of it is left."""
         kept, folder = Kept(self._new_arrival, digests=self._digests), None
         try:
             with self._place.folder() as folder:
-                outcome = self._outcome(job, found, kept, folder)
+                outcome = self._summed(job, found) if job.sums_up else self._outcome(job, found, kept, folder)
         except ChengshuError as error:
             outcome = Outcome("FAILED", {}, (f"{error.code}: {error.message}",), None)
         finally:
             record = kept.end(folder)
         return outcome, record
+
+    def _summed(self, job: Job, found: store.RoomJob) -> Outcome:
+        assert isinstance(job.question, SqlQuestion)  # noqa: S101  # a method is a misfit, and was refused
+        vetted = vet(job.question.sql, _terms(job))
+        return Outcome("REFUSED", {}, (), vetted) if isinstance(vetted, Refused) else self._gathering.gather(job, vetted, found)
 
     def _outcome(self, job: Job, found: store.RoomJob, kept: Kept, folder: Path) -> Outcome:
         vetted = vet(job.question.sql, _terms(job)) if isinstance(job.question, SqlQuestion) else None

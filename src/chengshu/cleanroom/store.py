@@ -124,6 +124,13 @@ def find_room_job(tx: Connection, job: str) -> RoomJob | None:
     return RoomJob(**fields)
 
 
+def find_told(tx: Connection, job: str) -> Mapping[str, Any] | None:
+    """Return a job that this node's room was given, or whose use of its products it approved, unless it ended without an answer."""
+    kept = find_room_job(tx, job)
+    found = [(kept.state, kept.document)] if kept is not None else [(one["state"], one["document"]) for one in approvals_of(tx, job)]
+    return next((document for state, document in found if document and state not in {"REFUSED", "FAILED"}), None)
+
+
 def save_room_job(tx: Connection, job: str, **values: Any) -> None:
     """Change what is kept of a room's job."""
     tx.execute(update(room_jobs).where(room_jobs.c.id == job).values(**values))

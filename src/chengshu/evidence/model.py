@@ -66,6 +66,7 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "delivery.terminated": Text("Delivery terminated", "交付终止"),
         "delivery.received": Text("Delivery received", "交付接收"),
         "delivery.renewed": Text("Access of a delivery renewed", "交付访问续期"),
+        "sum.contributed": Text("Masked sums of own rows handed over", "本方数据的掩码合计已提交"),
         "use.metered": Text("Use metered", "使用计量"),
         "use.revoked": Text("Use no longer allowed", "使用许可失效"),
         "budget.spent": Text("Budget spent", "额度消耗"),

@@ -175,6 +175,13 @@ class Transfers:
         if not repeated:
             self._evidence.append(tx, "use.metered", grant.job, {**_body(grant), "uses": 1})
 
+    def used_in_place(self, tx: Connection, *, job: str, product: str, agreement: str, recipient: str, rows: int, data_digest: str) -> None:
+        """Meter a use of a product whose rows were computed with here, so that none went out, in the caller's transaction."""
+        ends = self._clock()
+        grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.COMPLETED, ends)
+        store.add(tx, grant, token_digest=f"in-place:{grant.id}")
+        self._meter(tx, grant, Delivery(rows, data_digest))
+
     def delivered(self, tx: Connection, *, job: str, product: str) -> tuple[int, str] | None:
         """Return rows and digest of what went out for a job over one product, in the caller's transaction; None if nothing did."""
         return store.find_delivery(tx, job=job, product=product)

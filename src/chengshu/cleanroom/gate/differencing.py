@@ -150,7 +150,7 @@ def pair(question: About, earlier: About) -> Pair | None:
 
 
 class Guard:
-    """Keeps what each consumer asked in this room, and holds each new question against it."""
+    """Keeps what each consumer asked at this node, in its room or of its products, and holds each new question against it."""
 
     def __init__(self, database: Database, *, engine: Engine, digests: Digests) -> None:
         self._database = database
@@ -173,11 +173,8 @@ class Guard:
         """
         if result.num_rows == 0:
             return result
-        own = frozenset(one.alias for one in job.inputs if one.provider == job.consumer)
-        by_sources: dict[Body, list[About]] = {}
-        for question in about(query, own=own):
-            by_sources.setdefault(normal_body(question.sources), []).append(question)
-        for sources, questions in by_sources.items():
+        own = _own(job)
+        for sources, questions in _by_sources(query, own=own).items():
             held = self._held(
                 job, sources, questions, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped)
             )
@@ -200,12 +197,8 @@ class Guard:
         return result if result.num_rows or not compared else _refused(max(questions[0].minimums))
 
     def _earlier(self, job: Job, sources: Body, questions: Sequence[About], *, own: frozenset[str]) -> list[About]:
-        read = self._digests.of(repr(sources))
-        said = [repr((sorted(map(repr, one.conditions)), sorted(map(repr, one.groups)))) for one in questions]
-        mine = self._digests.of(said[0] if len(said) == 1 else repr(sorted(said)))
         with self._database.write() as tx:
-            values = {"job": job.id, "consumer": job.consumer, "sources": read, "about": mine}
-            add_if_absent(tx, asked_questions, values)
+            read, mine = _note(tx, job, sources, questions, digests=self._digests)
             jobs = _before(tx, job, sources=read, mine=mine)
         found: list[About] = []
         for earlier in jobs:
@@ -214,6 +207,33 @@ class Guard:
             if isinstance(verdict, VettedQuery):
                 found += [one for one in about(verdict, own=own) if normal_body(one.sources) == sources]
         return found
+
+
+def note(tx: Connection, job: Job, query: VettedQuery, *, digests: Digests) -> None:
+    """Keep what a job asks, in the caller's transaction, for :class:`Guard` to hold later questions against; a repeat changes nothing."""
+    for sources, questions in _by_sources(query, own=_own(job)).items():
+        if questions[0].units:
+            _note(tx, job, sources, questions, digests=digests)
+
+
+def _note(tx: Connection, job: Job, sources: Body, questions: Sequence[About], *, digests: Digests) -> tuple[str, str]:
+    """Keep it, and return the digests of its sources and of what it is about."""
+    read = digests.of(repr(sources))
+    said = [repr((sorted(map(repr, one.conditions)), sorted(map(repr, one.groups)))) for one in questions]
+    mine = digests.of(said[0] if len(said) == 1 else repr(sorted(said)))
+    add_if_absent(tx, asked_questions, {"job": job.id, "consumer": job.consumer, "sources": read, "about": mine})
+    return read, mine
+
+
+def _own(job: Job) -> frozenset[str]:
+    return frozenset(one.alias for one in job.inputs if one.provider == job.consumer)
+
+
+def _by_sources(query: VettedQuery, *, own: frozenset[str]) -> dict[Body, list[About]]:
+    found: dict[Body, list[About]] = {}
+    for question in about(query, own=own):
+        found.setdefault(normal_body(question.sources), []).append(question)
+    return found
 
 
 def _chunks(compared: Sequence[tuple[About, Pair]]) -> Iterator[tuple[About, list[Pair]]]:
@@ -232,9 +252,9 @@ def _before(tx: Connection, job: Job, *, sources: str, mine: str) -> list[Job]:
     rows = tx.execute(select(asked_questions.c.job, asked_questions.c.about).where(*same, asked_questions.c.seq < place))
     found: dict[str, Job] = {}
     for row in rows.mappings():
-        kept = None if row["about"] in found else store.find_room_job(tx, row["job"])
-        if kept is not None and kept.state not in {"REFUSED", "FAILED"}:
-            found[row["about"]] = Job.parse(kept.document)
+        kept = None if row["about"] in found else store.find_told(tx, row["job"])
+        if kept is not None:
+            found[row["about"]] = Job.parse(kept)
     return list(found.values())
 
 

@@ -69,6 +69,12 @@ def release(result: pa.Table, *, query: VettedQuery, digits: int = DIGITS) -> Re
     are too small, are refused alike: to tell them apart would tell whether one record exists. Raises Invalid where ``result``
     lacks a column that the gate must read.
     """
+    passed = passing(result, query=query)
+    return passed if isinstance(passed, Refused) else let_out(passed, query=query, digits=digits)
+
+
+def passing(result: pa.Table, *, query: VettedQuery) -> pa.Table | Refused:
+    """Return the groups of ``result`` that may leave, exact and without hidden counts, or the refusal. Raises as :func:`release`."""
     missing = [gate.column for gate in query.gates if gate.column not in result.column_names]
     if missing or not query.gates:
         raise Invalid(
@@ -83,8 +89,12 @@ def release(result: pa.Table, *, query: VettedQuery, digits: int = DIGITS) -> Re
     if not keep.any():
         return _fan_out()
     visible = [name for name in result.column_names if name not in {gate.column for gate in query.gates}]
-    passed = result.select(visible).filter(pa.array(keep))
-    rounded = pa.table({name: _safe(passed.column(name), digits if name.startswith("a") else None) for name in visible})
+    return result.select(visible).filter(pa.array(keep))
+
+
+def let_out(passed: pa.Table, *, query: VettedQuery, digits: int = DIGITS) -> Released | Refused:
+    """Return the answer of ``query`` from groups that have passed the gate: rounded first, and only then computed with."""
+    rounded = pa.table({name: _safe(passed.column(name), digits if name.startswith("a") else None) for name in passed.column_names})
     table = finished(rounded, query.finish)
     table = pa.table({name: _safe(table.column(name), None) for name in table.column_names})
     return too_many(MOST_ROWS) if table.num_rows > MOST_ROWS else Released(table)

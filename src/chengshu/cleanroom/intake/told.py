@@ -19,7 +19,7 @@ def checked(answer: Mapping[str, Any], *, of: str, may_repeat: bool) -> dict[str
     """
     try:
         if "refused" in answer:
-            _check_refusal(answer["refused"])
+            check_refusal(answer["refused"])
         elif not (may_repeat and answer.get("repeated") is True):
             text(answer.get("token"), "token", expected="a token, or a refusal")
     except Invalid as error:
@@ -27,7 +27,8 @@ def checked(answer: Mapping[str, Any], *, of: str, may_repeat: bool) -> dict[str
     return dict(answer)
 
 
-def _check_refusal(document: object) -> None:
+def check_refusal(document: object) -> None:
+    """Raise Invalid unless a document is a refusal of a holder's, whose texts are not too long."""
     refusal = mapping(document, "refused", required=("rule", "message", "would_pass", "facts"))
     if text(refusal["rule"], "refused.rule", pattern=_RULE, expected="the name of a rule") in STOPPED:
         raise wrong(

@@ -33,16 +33,21 @@ class HttpNodes:
         self._timeout_s = timeout_s
         self._client = identity.outgoing.client(timeout_s=timeout_s, accept="*/*")
 
-    def post(self, party: str, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send JSON to a party's node and return its JSON answer.
+    def post(self, party: str, path: str, message: Mapping[str, Any], *, patience_s: float = 0.0) -> dict[str, Any]:
+        """Send JSON to a party's node and return its JSON answer; ``patience_s`` is how long it may be silent, who computes meanwhile.
 
         Raises Unavailable where trying again may help, and the peer's own kind of error, with its code and reason, otherwise.
         """
-        with self._sent(party, path, message) as response:
+        with self._sent(party, path, message, patience_s=patience_s) as response:
             answer = json.loads(b"".join(_bounded(response, MAX_ANSWER_BYTES)) or b"{}")
         if not isinstance(answer, dict):
             raise Invalid("peer.answer", "expected a JSON object as answer, got another kind", hint=_THEIR_WORDS)
         return answer
+
+    def fetch(self, party: str, path: str, message: Mapping[str, Any], *, most: int) -> bytes:
+        """Send JSON to a party's node and return the bytes of its answer, at most ``most``; raises as :meth:`post`."""
+        with self._sent(party, path, message) as response:
+            return b"".join(_bounded(response, most))
 
     def close(self) -> None:
         """Close the lines to other nodes; the next message opens them again."""

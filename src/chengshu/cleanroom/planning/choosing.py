@@ -9,10 +9,12 @@ from chengshu.cleanroom.model import Job, JobInput, Privacy, ProductTerms, SqlQu
 from chengshu.cleanroom.planning.budgets import USES, Budget
 from chengshu.cleanroom.planning.model import Dropped, Plan
 from chengshu.cleanroom.planning.placements import PLACEMENTS, plan_of
+from chengshu.cleanroom.planning.placements.sums import SUMS
 from chengshu.cleanroom.planning.sources import Held, Source
 from chengshu.cleanroom.planning.statement import Document, statement_of
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.schemas import privacy_of
+from chengshu.cleanroom.secure_aggregation.fitting import misfit
 from chengshu.cleanroom.vetting.vetter import Parsed, vet
 from chengshu.cleanroom.vetting.vetter import judge as judge_parsed
 from chengshu.contract.model import Agreement
@@ -96,7 +98,9 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
         if isinstance(terms, Dropped):
             dropped.append(terms)
             continue
-        job = Job(new_id(), question.asker, place, question.purpose, SqlQuestion(question.sql), tuple(one.part for one in terms))
+        named = placement if placement == SUMS.name else None
+        parts = tuple(one.part for one in terms)
+        job = Job(new_id(), question.asker, place, question.purpose, SqlQuestion(question.sql), parts, placement=named)
         known = job.terms({})
         key = tuple((one.smallest_group, one.privacy) for one in job.inputs)
         if key not in vetted:
@@ -104,6 +108,8 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
         verdict = vetted[key]
         if isinstance(verdict, Refused):
             return verdict
+        if misfit(job, verdict) is not None:
+            continue
         candidates.append(_candidate(job, verdict, known, terms=terms, digests=digests))
     if not candidates:
         return _nearest(dropped) if dropped else _nowhere()
@@ -112,14 +118,18 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
 
 
 def _places(question: Question) -> list[tuple[str, str]]:
-    """Every placement with every node at which it could compute; a node that could do it in two is named in the first."""
+    """Every placement with every node at which it could compute; a node that could do it in two is named in the first.
+
+    Beside these, for rows of several owners under one another, the rooms that could add up masked sums.
+    """
     holders = [one.holder for one in question.sources]
     found: dict[str, str] = {}
     for placement in PLACEMENTS:
         for place in placement.places(question.asker, holders=holders, rooms=question.rooms):
             if question.only in {None, place}:
                 found.setdefault(place, placement.name)
-    return [(name, place) for place, name in found.items()]
+    summed = SUMS.places(question.asker, holders=holders, rooms=question.rooms) if question.parsed.unites else ()
+    return [(name, place) for place, name in found.items()] + [(SUMS.name, one) for one in summed if question.only in {None, one}]
 
 
 def _candidate(
@@ -133,7 +143,8 @@ def _terms_at(question: Question, place: str, *, placement: str, judge: Judge) -
     """What every owner says to the question at one place; the first that is against it drops the plan."""
     found: list[OwnersTerms] = []
     for source in question.sources:
-        terms = _own(source, question) if source.holder == question.asker else _agreed(question, source, place=place, judge=judge)
+        where = source.holder if placement == SUMS.name else place  # there each owner's rows are used at its own node
+        terms = _own(source, question) if source.holder == question.asker else _agreed(question, source, place=where, judge=judge)
         if isinstance(terms, _Against):
             why, product = terms.refusal, source.schema.product
             about = {"owner": source.holder, "product": product, "place": place}

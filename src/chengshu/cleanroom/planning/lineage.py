@@ -1,14 +1,17 @@
 """Which declared columns stand behind what a vetted question groups by and lets out, read off our own representation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from chengshu.cleanroom.relation.model import Body, Bucket, Derived, Measure, Ref, Rows, Scalar, Table, Union, VettedQuery
+from chengshu.cleanroom.model import ColumnType
+from chengshu.cleanroom.relation.model import Body, Bucket, BucketKind, Derived, Measure, Ref, Rows, Scalar, Table, Union, VettedQuery
 from chengshu.cleanroom.relation.normal import operands
 from chengshu.cleanroom.relation.released import AggregateValue, Arithmetic, Constant, GroupValue, NullIf, Rounded, Value, Windowed
 
 Origin = tuple[str, str]
 """A product and one of its columns."""
+
+Types = Mapping[Origin, ColumnType]
 
 Shown = tuple[str, str | None]
 """As what something is shown (``group-key``, an aggregate's name, or ``condition`` of one),
@@ -93,3 +96,25 @@ def _leaves(value: Value) -> Iterator[GroupValue | AggregateValue]:
             return
         case _:
             assert_never(value)
+
+
+def types_of(query: VettedQuery) -> Types:
+    """Return the types of the columns that a question reads, as their owners declare them."""
+    return {(one.product, column.name): column.type for one in query.inputs for column in one.columns}
+
+
+def type_of(column: Scalar, body: Body, types: Types) -> ColumnType:
+    """Return the type of a column of a body, or of a bucket of one; decimals of a union have been made doubles."""
+    if isinstance(column, Bucket):
+        return ColumnType.DOUBLE if column.kind is BucketKind.NUMBER_STEP else ColumnType.INTEGER
+    source = body.source_of(column)
+    match source:
+        case Table(product=product):
+            return types[product, column.column]
+        case Derived(rows=rows):
+            return type_of(below(column, rows), rows.body, types)
+        case Union(types=kinds):
+            kind = kinds[int(column.column.removeprefix("c"))]
+            return ColumnType.DOUBLE if kind is ColumnType.DECIMAL else kind
+        case _:
+            assert_never(source)

@@ -39,6 +39,8 @@ class What(StrEnum):
     """The values that groups are named by: for the room those of every group, for the asker those of the released ones."""
     UNRELEASED = "unreleased-values"
     """What was computed for groups that do not leave."""
+    TOTALS = "exact-totals"
+    """What is computed for groups that leave, before it is rounded; of no holder alone."""
     RELEASED = "released-values"
     REFUSAL = "refusal"
     """That no group was large enough, or by which rule else the answer was kept back."""
@@ -56,6 +58,7 @@ class Step(StrEnum):
 
     SEND = "approve-and-send"
     READ = "read-in-place"
+    SUM = "add-up-and-mask"
     COMPUTE = "compute"
     RELEASE = "release"
 
@@ -67,6 +70,7 @@ class Gap(StrEnum):
     INFERENCE = "inference"
     ROOM_OPERATOR = "room-operator"
     COLLUSION = "collusion"
+    HOLDERS_TOGETHER = "holders-together"
     UNENCRYPTED_LINES = "unencrypted-lines"
     DURATION = "duration"
 
@@ -92,6 +96,10 @@ _GAPS = {
     Gap.COLLUSION: Text(
         "The room, or another holder, may tell the asker what it knows.",
         "净室或其他持有方可能把所知内容告诉使用方。",
+    ),
+    Gap.HOLDERS_TOGETHER: Text(
+        "All other holders together know a holder's sums from the total; so does a third of them that helps a lying room.",
+        "其余全部持有方联合即可由总和得知某一持有方的合计；三分之一的持有方与作伪的净室串通亦然。",
     ),
     Gap.UNENCRYPTED_LINES: Text(
         "Where nodes speak without TLS, whoever watches the line reads all that is sent.",

@@ -39,6 +39,11 @@ class Parsed:
     tree: exp.Expr
 
     @property
+    def unites(self) -> bool:
+        """Whether rows are put under one another somewhere in it."""
+        return self.tree.find(exp.Union) is not None
+
+    @property
     def products(self) -> tuple[str, ...]:
         """Every ``party.product`` that the question reads, in the order of their names."""
         return tuple(sorted({table_name(table) for table in every(self.tree, exp.Table) if table.db}))
@@ -97,13 +102,18 @@ def _vetted(query: exp.Select, terms: Mapping[str, ProductTerms], *, summary: Su
         said = asked(summary.body, summary.groups, summary.measures)
         return VettedQuery(bounded_sql(engine), summary, finish, (), inputs, protection, said, engine)
     strictest = max(terms[one.product].smallest_group for one in inputs)
-    gates = [Gate(ROWS, strictest)]
+    return VettedQuery(summary_sql(summary), summary, finish, gates_of(summary, least=strictest), inputs)
+
+
+def gates_of(summary: Summary, *, least: int) -> tuple[Gate, ...]:
+    """Return what holds back groups of a summary: fewer than ``least`` records, and whatever it counts and marks for the gate."""
+    gates = [Gate(ROWS, least)]
     gates += [Gate(count_name(place), count.minimum) for place, count in enumerate(summary.counts)]
     gates += [Gate(single_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.singles)]
     gates += [Gate(unique_name(place), 1, "join-fan-out") for place, _ in enumerate(summary.uniques)]
     # by the same word as a small group: which of the two it was would say that a large group has one large contributor
     gates += [Gate(dominance_name(place), 1) for place, _ in enumerate(summary.dominances)]
-    return VettedQuery(summary_sql(summary), summary, finish, tuple(gates), inputs)
+    return tuple(gates)
 
 
 def _inputs(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Input, ...]:

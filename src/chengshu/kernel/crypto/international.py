@@ -7,9 +7,11 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM
 from cryptography.hazmat.primitives.hpke import Suite as Hpke
 
+from chengshu.kernel.crypto.counting import counted
 from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
 from chengshu.kernel.text import Text
@@ -98,6 +100,18 @@ class International:
             return _HPKE.decrypt(wrapped, X25519PrivateKey.from_private_bytes(private), context)
         except (InvalidTag, ValueError) as error:
             raise not_opened() from error
+
+    def agree(self, private: bytes, public: bytes) -> bytes:
+        """Return the SHA-256 of what X25519 comes to (RFC 7748 section 6.1)."""
+        try:
+            shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError as error:  # another length, or a point of small order
+            raise no_exchange_key() from error
+        return self.hash(shared)
+
+    def keystream(self, secret: bytes, length: int) -> bytes:
+        """Return AES-256 in counter mode from zero on (NIST SP 800-38A section 6.5)."""
+        return counted(AES(secret), length)
 
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return nonce, ciphertext and tag of AES-256-GCM with ``context`` as associated data."""

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import SM4
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from chengshu.kernel.crypto import sm2
+from chengshu.kernel.crypto.counting import counted
 from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.crypto.sm3 import new_sm3, sm3
 from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
@@ -96,6 +97,18 @@ class National:
         if not hmac.compare_digest(opened[: len(about)], about):
             raise not_opened()
         return opened[len(about) :]
+
+    def agree(self, private: bytes, public: bytes) -> bytes:
+        """Return the SM3 of the point that both come to on the SM2 curve, in Diffie and Hellman's way: this is not GB/T 32918.3."""
+        try:
+            point = sm2.decompress(public)
+        except (ValueError, IndexError) as error:
+            raise no_exchange_key() from error
+        return self.hash(sm2.shared(int.from_bytes(private, "big"), point))
+
+    def keystream(self, secret: bytes, length: int) -> bytes:
+        """Return SM4 in counter mode from zero on, under the first half of ``secret`` (GB/T 17964-2021)."""
+        return counted(SM4(secret[:_KEY_BYTES]), length)
 
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return nonce, ciphertext and tag of SM4-GCM with ``context`` as associated data (RFC 8998 section 2.1.1 and appendix A.1)."""

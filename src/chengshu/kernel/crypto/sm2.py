@@ -119,6 +119,11 @@ def decrypt(private_key: int, sealed: bytes) -> bytes:
     return message
 
 
+def shared(private_key: int, public: Point) -> bytes:
+    """Return the 64 bytes of the point that a key and another's public point come to: the curve has no points of small order."""
+    return _wide(*_affine(_times(private_key, public)))
+
+
 _C2_AT = 1 + 64 + 32
 
 

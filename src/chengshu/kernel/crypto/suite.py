@@ -125,6 +125,20 @@ class Suite(Protocol):
         """Return what :meth:`wrap` wrapped to this key in the same context; raise Tampered where anything differs."""
         ...
 
+    def agree(self, private: bytes, public: bytes) -> bytes:
+        """Return the 32 bytes that the owner of ``private`` and that of ``public`` both come to and nobody else does.
+
+        Raises Invalid for what is no public key.
+        """
+        ...
+
+    def keystream(self, secret: bytes, length: int) -> bytes:
+        """Return ``length`` bytes that follow from 32 secret bytes and that nobody who lacks these can tell from random ones.
+
+        One secret MUST be asked for one stream: two of them begin alike.
+        """
+        ...
+
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return ``plaintext`` encrypted under ``key``, bound to ``context``, which is not part of what is returned."""
         ...

@@ -1,0 +1,270 @@
+"""A question whose owners let no row leave: each adds up its own, and the room, which sees masked numbers, has nothing but the total."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from small_space import PURPOSE, agree, counts, hang_up, hasty_room, kinds, publish, sign, until, wire
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chengshu.cleanroom import store
+from chengshu.cleanroom.model import SECURE_AGGREGATION
+from chengshu.cleanroom.outcome import Outcome
+from chengshu.cleanroom.planning.choosing import Choice
+from chengshu.cleanroom.planning.explaining import explained
+from chengshu.cleanroom.planning.service import Asked
+from chengshu.cli import publishing
+from chengshu.client.following import follow
+from chengshu.kernel.errors import Conflict, Denied, NotFound
+from chengshu.kernel.refusal import Refused
+from chengshu.node import Node
+from chengshu.testing import Space
+
+HOLDERS = {"north": range(40), "south": range(30, 60), "east": range(100, 130), "west": range(200, 260)}
+WAIT_S = 2.0
+
+
+def rows_of(name: str) -> pa.Table:
+    """A holder's rows; in the west two vehicles were seen in a lane where nobody else was."""
+    seen = counts(vehicles=HOLDERS[name])
+    lane = [{"road": "lane", "vehicle": f"w{one}", "speed": 3.0} for one in range(2)]
+    return pa.concat_tables([seen, pa.Table.from_pylist(lane, schema=seen.schema)]) if name == "west" else seen
+
+
+def question(*names: str, select: str = "COUNT(*) AS n, SUM(speed) AS total, AVG(speed) AS mean", where: str = "") -> str:
+    union = " UNION ALL ".join(f"SELECT road, speed FROM {name}.counts" for name in names or HOLDERS)  # noqa: S608  # of this file
+    return f"SELECT road, {select} FROM ({union}) AS d {where} GROUP BY road ORDER BY road"  # noqa: S608  # of this file
+
+
+def answer(*names: str) -> list[tuple[Any, ...]]:
+    rows = [row for name in names or HOLDERS for row in counts(vehicles=HOLDERS[name]).to_pylist()]
+    by_road = {road: [row["speed"] for row in rows if row["road"] == road] for road in ("gate", "ring")}
+    return [(road, len(some), float(f"{sum(some):.6g}"), float(f"{sum(some) / len(some):.6g}")) for road, some in by_road.items()]
+
+
+class Silence:
+    """Stands before a node that says nothing at some of the steps."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+
+    @contextmanager
+    def at(self, step: str) -> Iterator[None]:
+        """Say nothing at a step for the time of the context."""
+        self._paths = {f"/room/sums/{step}"}
+        try:
+            yield
+        finally:
+            self._paths = set()
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """Return the application with its silence."""
+
+        async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] in self._paths:
+                await Response(status_code=503)(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return answering
+
+
+@dataclass(frozen=True)
+class League:
+    """Four holders that let no row leave, who asks, a room, and the silence of the last holder."""
+
+    space: Space
+    holders: dict[str, Node]
+    firm: Node
+    room: Node
+    silence: "Silence"
+
+    def ask(self, sql: str) -> Asked:
+        asked = self.firm.queries.ask(sql, purpose=PURPOSE)
+        assert isinstance(asked, Asked), asked
+        return asked
+
+    def outcome(self, asked: Asked) -> Outcome:
+        standing = follow(lambda: self.firm.asker.standing(asked.job), timeout_s=120.0)
+        assert standing.outcome is not None
+        return standing.outcome
+
+    def job(self, asked: Asked) -> tuple[dict[str, Any], str]:
+        """A job as its asker signed it."""
+        with self.room.database.read() as tx:
+            found = store.find_room_job(tx, asked.job)
+        assert found is not None
+        return dict(found.document), found.signature
+
+    def say(self, holder: str, step: str, message: dict[str, Any]) -> dict[str, Any]:
+        """What the room's own credentials get for a step from a holder."""
+        return wire(self.room).post(self.holders[holder].identity.did, f"/room/sums/{step}", message)
+
+
+@pytest.fixture(scope="module")
+def league(tmp_path_factory: pytest.TempPathFactory) -> Iterator[League]:
+    folder = tmp_path_factory.mktemp("league")
+    silence = Silence()
+    with Space(folder) as space:
+        holders = {name: space.add(name) for name in HOLDERS}
+        firm = space.add("firm")
+        room = hasty_room(space, folder / "hasty", input_wait_s=WAIT_S)
+        for name, node in holders.items():
+            at_home = publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE]))
+            publish(node, "counts", policy=at_home, table=rows_of(name))
+            agree(firm, node, "counts")
+        space.stop("west")
+        space.start("west", before=silence.before)
+        yield League(space, holders, firm, room, silence)
+    hang_up(*space.nodes.values())
+
+
+def test_four_holders_are_one_answer_and_no_row_leaves_any_of_them(league: League) -> None:
+    asked = league.ask(question())
+    outcome = league.outcome(asked)
+    assert (outcome.state, outcome.notes) == ("RELEASED", ())
+    assert [tuple(row.values()) for row in outcome.tables["answer"].to_pylist()] == answer()
+    for name, node in league.holders.items():
+        until(lambda node=node: any(row["job"] == asked.job for row in node.receipts.every()))  # type: ignore[misc]  # bound at once
+        (receipt,) = node.receipts.show(asked.job, product="counts")
+        assert receipt["receipt"]["rows"] == rows_of(name).num_rows
+        written = kinds(node, asked.job)
+        assert [kind for kind in written if kind in {"sum.contributed", "use.metered"}] == ["sum.contributed", "use.metered"]
+        assert not [kind for kind in written if kind.startswith("transfer.")]
+    assert list((league.room.folder / "work").iterdir()) == []
+
+
+def test_the_plan_says_before_anything_runs_that_no_rows_move_and_who_learns_what(league: League) -> None:
+    choice = league.firm.queries.plan(question(), purpose=PURPOSE)
+    assert isinstance(choice, Choice), choice
+    shown = explained(choice)
+    assert (shown["plan"]["placement"], shown["plan"]["cost"]["products_moved"]) == (SECURE_AGGREGATION, 0)
+    assert [step["does"] for step in shown["plan"]["steps"]] == ["add-up-and-mask"] * 4 + ["compute", "release"]
+    learned = {one["what"] for party in shown["statement"]["parties"] for one in party["learns"]}
+    assert "rows" not in learned
+    room = next(party for party in shown["statement"]["parties"] if party["part"] == "room")
+    assert {one["what"] for one in room["learns"]} >= {"exact-totals", "group-keys"}
+    assert "unreleased-values" not in {one["what"] for one in room["learns"]}
+    assert {one["placement"] for one in shown["dropped_plans"]} == {"room"}
+    assert {one["rule"] for one in shown["dropped_plans"]} == {"environment"}
+
+
+def test_of_two_holders_none_is_summed_up(league: League) -> None:
+    refused = league.firm.queries.plan(question("north", "south"), purpose=PURPOSE)
+    assert isinstance(refused, Refused)
+    assert refused.rule == "environment"
+
+
+@pytest.mark.parametrize("select", ["MIN(speed) AS least", "COUNT(speed) AS n, MAX(speed) AS most"])
+def test_what_is_no_sum_is_not_summed_up(league: League, select: str) -> None:
+    refused = league.firm.queries.plan(question(select=select), purpose=PURPOSE)
+    assert isinstance(refused, Refused), refused
+
+
+def test_a_room_that_asks_for_the_rows_of_such_a_job_gets_none(league: League) -> None:
+    asked = league.ask(question(where="WHERE road <> 'gate'"))
+    league.outcome(asked)
+    document, signature = league.job(asked)
+    message = {"job": document, "signature": signature, "product": "counts"}
+    said = wire(league.room).post(league.holders["north"].identity.did, "/room/inputs", message)
+    assert said["refused"]["rule"] == SECURE_AGGREGATION
+
+
+def test_a_holder_hands_over_one_sum_for_one_job(league: League) -> None:
+    asked = league.ask(question(where="WHERE road <> 'ring'"))
+    league.outcome(asked)
+    document, signature = league.job(asked)
+    until(lambda: "job.released" in kinds(league.holders["north"], asked.job))
+    said = league.say("north", "join", {"job": document, "signature": signature})
+    assert said["refused"]["rule"] in {"summed-once", "job-ended"}
+    with pytest.raises(NotFound, match="a job that this node has joined"):
+        league.say("north", "open", {"job": asked.job, "signatures": {}})
+
+
+@pytest.mark.parametrize("step", ["join", "share", "contribute", "confirm", "open"])
+def test_an_answer_comes_without_a_holder_that_drops_out_and_says_so(league: League, step: str) -> None:
+    with league.silence.at(step):
+        outcome = league.outcome(league.ask(question()))
+    assert outcome.state == "RELEASED", outcome.notes
+    rows = [tuple(row.values()) for row in outcome.tables["answer"].to_pylist()]
+    if step in {"confirm", "open"}:  # its sums had come, and it is not needed to take the masks away
+        assert (rows, outcome.notes) == (answer(), ())
+        return
+    assert rows == answer("north", "south", "east")
+    (note,) = outcome.notes
+    assert note.startswith("without west.counts: its holder dropped out")
+
+
+def test_without_two_of_four_holders_there_is_no_answer_and_both_are_named(league: League) -> None:
+    choice = league.firm.queries.plan(question(), purpose=PURPOSE)
+    assert isinstance(choice, Choice)
+    candidate = choice.candidates[0]
+    league.space.stop("east")
+    try:
+        with league.silence.at("contribute"):
+            outcome = league.outcome(Asked(league.firm.asker.send(candidate.job), candidate))
+    finally:
+        league.space.start("east")
+    assert (outcome.state, dict(outcome.tables)) == ("FAILED", {})
+    (note,) = outcome.notes
+    assert note.startswith("secure-aggregation.too-few")
+    assert league.holders["west"].identity.did in note
+
+
+def test_a_waiting_job_names_the_holders_that_it_waits_for(league: League) -> None:
+    with league.silence.at("share"):
+        asked = league.ask(question())
+        west = league.holders["west"].identity.did
+        until(lambda: league.firm.asker.standing(asked.job).waits_for == f"its sealed shares from {west}")
+        league.outcome(asked)
+
+
+def test_a_cancelled_job_hands_nothing_on(league: League) -> None:
+    with league.silence.at("contribute"):
+        asked = league.ask(question())
+        until(lambda: "its masked sums" in league.firm.asker.standing(asked.job).waits_for)
+        stopped = league.firm.asker.cancel(asked.job)
+    assert stopped.state == "FAILED"
+    until(lambda: kinds(league.room, asked.job)[-1] == "job.cleared")
+
+
+def test_who_subtracts_a_small_group_from_an_earlier_answer_is_refused_by_its_holder(league: League) -> None:
+    whole = [f"SELECT speed FROM {name}.counts" for name in HOLDERS]  # noqa: S608  # of this file
+    some = [*whole[:-1], f"{whole[-1]} WHERE road <> 'lane'"]
+    first, second = (
+        league.outcome(league.ask(f"SELECT COUNT(speed) AS n FROM ({' UNION ALL '.join(parts)}) AS d"))  # noqa: S608  # of this file
+        for parts in (whole, some)
+    )
+    assert first.tables["answer"].to_pylist() == [{"n": sum(rows_of(name).num_rows for name in HOLDERS)}]
+    assert second.state == "REFUSED"
+    assert second.refusal is not None
+    assert second.refusal.rule == "differencing"
+
+
+def test_a_room_that_lies_about_who_is_there_is_not_told_both_secrets_of_anybody(league: League) -> None:
+    """It has everybody's masked sums, tells three that the fourth dropped out, and the fourth that all are there."""
+    choice = league.firm.queries.plan(question(), purpose=PURPOSE)
+    assert isinstance(choice, Choice)
+    job = choice.candidates[0].job.as_document()
+    signature = sign(league.firm, job)
+    dids = {name: node.identity.did for name, node in league.holders.items()}
+    joined = {name: league.say(name, "join", {"job": job, "signature": signature}) for name in HOLDERS}
+    cards, groups = [one["card"] for one in joined.values()], joined["north"]["groups"]
+    named = {"job": job["id"]}
+    dealt = {name: league.say(name, "share", {**named, "cards": cards, "groups": groups})["sealed"] for name in HOLDERS}
+    for name in HOLDERS:
+        sealed = {dids[giver]: dealt[giver][dids[name]] for giver in HOLDERS if giver != name}
+        wire(league.room).fetch(dids[name], "/room/sums/contribute", {**named, "sealed": sealed}, most=10_000)
+    few, everybody = sorted(did for name, did in dids.items() if name != "west"), sorted(dids.values())
+    said = {name: league.say(name, "confirm", {**named, "survivors": few})["signature"] for name in HOLDERS if name != "west"}
+    west = league.say("west", "confirm", {**named, "survivors": everybody})["signature"]
+    opened = league.say("north", "open", {**named, "signatures": {dids[name]: one for name, one in said.items()}})
+    assert set(opened["keys"]) == {dids["west"]}
+    with pytest.raises(Denied, match="over the list that this one signed"):
+        league.say("west", "open", {**named, "signatures": {**{dids[name]: one for name, one in said.items()}, dids["west"]: west}})
+    with pytest.raises(Conflict, match=r"secure-aggregation.order|expected the step"):
+        league.say("north", "confirm", {**named, "survivors": everybody})
