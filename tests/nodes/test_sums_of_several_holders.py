@@ -17,6 +17,7 @@ from chengshu.cleanroom.outcome import Outcome
 from chengshu.cleanroom.planning.choosing import Choice
 from chengshu.cleanroom.planning.explaining import explained
 from chengshu.cleanroom.planning.service import Asked
+from chengshu.cleanroom.secure_aggregation.packing import packed, packed_bits
 from chengshu.cli import publishing
 from chengshu.client.following import follow
 from chengshu.kernel.errors import Conflict, Denied, NotFound
@@ -253,9 +254,9 @@ def test_a_room_that_lies_about_who_is_there_is_not_told_both_secrets_of_anybody
     signature = sign(league.firm, job)
     dids = {name: node.identity.did for name, node in league.holders.items()}
     joined = {name: league.say(name, "join", {"job": job, "signature": signature}) for name in HOLDERS}
-    cards, groups = [one["card"] for one in joined.values()], joined["north"]["groups"]
+    cards, common = [one["card"] for one in joined.values()], packed(packed_bits([True, True]))  # gate and ring
     named = {"job": job["id"]}
-    dealt = {name: league.say(name, "share", {**named, "cards": cards, "groups": groups})["sealed"] for name in HOLDERS}
+    dealt = {name: league.say(name, "share", {**named, "cards": cards, "common": common})["sealed"] for name in HOLDERS}
     for name in HOLDERS:
         sealed = {dids[giver]: dealt[giver][dids[name]] for giver in HOLDERS if giver != name}
         wire(league.room).fetch(dids[name], "/room/sums/contribute", {**named, "sealed": sealed}, most=10_000)

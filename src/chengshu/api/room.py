@@ -13,7 +13,7 @@ from chengshu.api.bodies import Document, json_object, malformed, raw_body, text
 from chengshu.cleanroom.holder import Approval, Repeated
 from chengshu.cleanroom.outcome import refusal_document
 from chengshu.cleanroom.receipts.countersigning import Countersignature
-from chengshu.cleanroom.secure_aggregation.packing import packed, packed_all, packed_table, unpacked_all, unpacked_table
+from chengshu.cleanroom.secure_aggregation.packing import packed, packed_all, packed_table, unpacked_all
 from chengshu.cleanroom.secure_aggregation.roster import Card
 from chengshu.identity.credentials.request import SignedRequest
 from chengshu.kernel.refusal import Refused
@@ -235,8 +235,7 @@ def _sum_routes(router: APIRouter, node: Node) -> None:
     @router.post("/sums/share")
     def share(message: Letter = letter) -> Document:
         cards = [Card.parse(one, f"cards[{place}]") for place, one in enumerate(message.documents("cards"))]
-        groups = unpacked_table(message.text("groups"), "groups")
-        return {"sealed": packed_all(node.members.share(message.text("job"), cards, groups, room=message.sender))}
+        return {"sealed": packed_all(node.members.share(message.text("job"), cards, message.bytes("common"), room=message.sender))}
 
     @router.post("/sums/contribute")
     def contribute(message: Letter = letter) -> Response:

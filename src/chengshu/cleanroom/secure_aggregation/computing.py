@@ -1,8 +1,8 @@
 """What a holder's own rows come to for a masked sum: each product in place, under its own gates and guard, as if it were asked alone."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import compress
+from functools import partial, reduce
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ from chengshu.cleanroom.gate.differencing import Guard
 from chengshu.cleanroom.gate.release import passing
 from chengshu.cleanroom.model import Job, JobInput
 from chengshu.cleanroom.relation.model import VettedQuery, products
-from chengshu.cleanroom.secure_aggregation.form import Form, Key, keys_of
+from chengshu.cleanroom.secure_aggregation.form import Form, Own
 from chengshu.cleanroom.unions.separating import separated
 from chengshu.cleanroom.workplace import Workplace
 from chengshu.kernel.canonical import Digests
@@ -21,12 +21,11 @@ from chengshu.kernel.refusal import Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What a node has for a question: figures by group, the groups, and how many rows of each of its products were read."""
+class Computed:
+    """What a node has for a question, in which form, and how many rows of each of its products were read for it."""
 
     form: Form
-    figures: Mapping[Key, Sequence[int]]
-    groups: pa.Table
+    own: Own
     rows: Mapping[str, int]
 
 
@@ -40,10 +39,10 @@ class Computing:
         self._engines = engines
         self._digests = digests
 
-    def figures(self, job: Job, vetted: VettedQuery, mine: Collection[JobInput]) -> Own | Refused:
+    def figures(self, job: Job, vetted: VettedQuery, mine: Collection[JobInput]) -> Computed | Refused:
         """Return what ``mine`` come to, or the refusal of the guard; raises as the catalog and an engine do."""
         form = Form.of(vetted)
-        found: list[tuple[pa.Table, dict[Key, list[int]]]] = []
+        found: list[Own] = []
         rows: dict[str, int] = {}
         by_alias = {one.alias: one.product for one in mine}
         for body in separated(vetted.summary.body):
@@ -54,12 +53,8 @@ class Computing:
                 passed = self._passing(job, form.part(vetted, body), tables)
                 if isinstance(passed, Refused):
                     return passed
-                found.append((form.groups_of(passed), form.figures_of(passed)))
-        groups, _ = found[0]
-        keys = keys_of(groups, form.groups)
-        are_common = [all(key in each for _, each in found) for key in keys]
-        figures = {key: [sum(one) for one in zip(*(each[key] for _, each in found), strict=True)] for key in compress(keys, are_common)}
-        return Own(form, figures, groups.filter(pa.array(are_common, pa.bool_())), rows)
+                found.append(form.own(passed))
+        return Computed(form, reduce(partial(Own.plus, groups=form.groups), found), rows)
 
     def _passing(self, job: Job, part: VettedQuery, tables: Mapping[str, pa.Table]) -> pa.Table | Refused:
         """The groups of one product that may leave; none are none, as they are for who asks: the total has no such group then."""

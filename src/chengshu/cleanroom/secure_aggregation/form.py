@@ -1,23 +1,26 @@
-"""Which numbers are added up for a question: for each of its measures a count and, but for counts, a sum, as whole numbers.
+"""Which numbers are added up for a question: for each of its measures a count, a sum or both, as whole numbers.
 
-Sums of whole numbers that are clipped to a small range have 64 bits; all others 128, the last 52 of them behind the point, so that a sum of
-doubles is exact to 2**-52 for each holder. A group whose sum does not fit, or is no number, is left out at its holder as a small one is.
+A sum needs its count for a mean, and where a group might have no value at all, which the gate mostly rules out.
+
+Sums of whole numbers that are clipped to a small range have 64 bits; all others 128. A group whose sum does not fit, or is no number, is
+left out at its holder as a small one is.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chengshu.cleanroom.engines.rendering import summary_sql
 from chengshu.cleanroom.model import Aggregate, ColumnType
 from chengshu.cleanroom.planning.lineage import Types, type_of, types_of
 from chengshu.cleanroom.relation.model import Body, Finish, Input, Measure, Ref, VettedQuery, products
 from chengshu.cleanroom.relation.released import Constant
+from chengshu.cleanroom.secure_aggregation.fixed import Numbers, fitting, numbers_of, words_of
 from chengshu.cleanroom.secure_aggregation.words import Size, Words
 from chengshu.cleanroom.vetting.vetter import gates_of
 from chengshu.kernel.errors import Tampered
@@ -26,11 +29,7 @@ from chengshu.kernel.text import Text
 Key = tuple[Any, ...]
 """The values that a group is named by."""
 
-_FRACTION_BITS = 52
 _NARROW_BOUND = 2**20
-_LARGEST_NARROW = 2**56
-_LARGEST_WIDE = 2**120
-"""64 holders' numbers below these fit with a sign."""
 _LARGEST_COUNT = 2**62
 _WHOLE = pa.decimal128(38, 0)
 """The type that an engine has for sums of whole numbers."""
@@ -49,10 +48,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The figures of a question, and for each of its measures the places of its count and of its sum (None: it is a count)."""
+    """The figures of a question, and for each of its measures the places of its count and of its sum, where it is made of such."""
 
     figures: tuple[Figure, ...]
-    measures: tuple[tuple[Measure, int, int | None], ...]
+    measures: tuple[tuple[Measure, int | None, int | None], ...]
     groups: int
 
     @classmethod
@@ -62,7 +61,7 @@ class Form:
         figures: dict[Figure, int] = {}
         measures = []
         for measure in vetted.summary.measures:
-            count = figures.setdefault(_count(measure), len(figures))
+            count = None if _has_a_value(measure, vetted) else figures.setdefault(_count(measure), len(figures))
             total = None if measure.function is Aggregate.COUNT else figures.setdefault(_sum(measure, vetted, types), len(figures))
             measures.append((measure, count, total))
         return cls(tuple(figures), tuple(measures), len(vetted.summary.groups))
@@ -86,68 +85,92 @@ class Form:
         wide = sum(one.is_wide for one in self.figures)
         return Size(groups * (len(self.figures) - wide), groups * wide)
 
-    def groups_of(self, result: pa.Table) -> pa.Table:
-        """Return the names of the groups of a part's result, ``g0…``; where nothing is grouped by, one column that says nothing.
+    def own(self, result: pa.Table) -> "Own":
+        """Return the figures of a part's result, group by group, without groups whose figures do not fit.
 
-        Whole numbers are of 64 bits and others doubles, whatever a holder keeps them in: so they are where rows lie under one another.
+        Names of groups are whole numbers of 64 bits and doubles, whatever a holder keeps them in: so they are where rows lie under one
+        another. Groups are in the order of their names, which is one for all holders.
         """
-        if self.groups == 0:
-            return pa.table({"all": pa.array([True] * result.num_rows, pa.bool_())})
-        names = [f"g{place}" for place in range(self.groups)]
-        return pa.table({name: _wide(result.column(name)) for name in names})
-
-    def figures_of(self, result: pa.Table) -> dict[Key, list[int]]:
-        """Return the figures of each group of a part's result, without those that do not fit."""
-        columns = [result.column(f"a{place}").to_pylist() for place in range(len(self.figures))]
-        found = {}
-        for key, values in zip(keys_of(result, self.groups), zip(*columns, strict=True), strict=True):
-            numbers = [_number(one, value) for one, value in zip(self.figures, values, strict=True)]
-            if None not in numbers:
-                found[key] = [one for one in numbers if one is not None]
-        return found
-
-    def vector(self, numbers: Mapping[Key, Sequence[int]], keys: Sequence[Key]) -> Words:
-        """Return the figures of the groups ``keys``, in that order."""
-        narrow, wide = (
-            [numbers[key][place] for place, one in enumerate(self.figures) if one.is_wide is is_wide for key in keys]
-            for is_wide in (False, True)
-        )
-        return Words.of(narrow, wide)
+        groups = self._groups_of(result)
+        order = pc.sort_indices(groups, [(name, "ascending") for name in groups.column_names])
+        columns = [result.column(f"a{place}").take(order) for place in range(len(self.figures))]
+        fit = np.ones(result.num_rows, dtype=np.bool_)
+        for one, column in zip(self.figures, columns, strict=True):
+            fit &= fitting(column, is_wide=one.is_wide)
+        keep = pa.array(fit, pa.bool_())
+        words = [words_of(column.filter(keep), is_wide=one.is_wide) for one, column in zip(self.figures, columns, strict=True)]
+        return Own(groups.take(order).filter(keep), tuple(words))
 
     def totals(self, words: Words, groups: pa.Table) -> pa.Table:
         """Return what the question's engine would have returned for these groups: ``g0…`` and ``a0…``.
 
         Raises Tampered for counts that no groups have: somebody has masked with other secrets than were opened.
         """
-        narrow, wide = (iter(one) for one in words.numbers())
-        columns = [[next(wide if one.is_wide else narrow) for _ in range(groups.num_rows)] for one in self.figures]
-        for figure, numbers in zip(self.figures, columns, strict=True):
-            if figure.measure.function is Aggregate.COUNT and not all(0 <= one < _LARGEST_COUNT for one in numbers):
+        columns = list(self._columns(words, groups.num_rows))
+        for figure, column in zip(self.figures, columns, strict=True):
+            if figure.measure.function is Aggregate.COUNT and not bool(np.all((column >= 0) & (column < _LARGEST_COUNT))):
                 raise Tampered("secure-aggregation.total", "expected counts that groups can have, got others", hint=_ASK)
         found = {name: groups.column(name) for name in groups.column_names if name.startswith("g")}
         for place, (measure, count, total) in enumerate(self.measures):
-            found[f"a{place}"] = self._column(measure, columns[count], total, None if total is None else columns[total])
+            counts = None if count is None else columns[count]
+            found[f"a{place}"] = pa.array(counts, pa.int64()) if total is None else _total(measure, columns[total], counts)
         return pa.table(found)
 
-    def _column(self, measure: Measure, counts: Sequence[int], place: int | None, sums: Sequence[int] | None) -> pa.Array:
-        if place is None or sums is None:
-            return pa.array(counts, pa.int64())
-        figure = self.figures[place]
-        exact = [
-            Fraction(one, 2**_FRACTION_BITS if figure.is_wide else 1) if count else None for one, count in zip(sums, counts, strict=True)
-        ]
-        if measure.function is Aggregate.AVG:
-            means = [None if one is None else float(one / count) for one, count in zip(exact, counts, strict=True)]
-            return pa.array(means, pa.float64())
-        if figure.is_whole:
-            return pa.array([None if one is None else Decimal(int(one)) for one in exact], _WHOLE)
-        return pa.array([None if one is None else float(one) for one in exact], pa.float64())
+    def _columns(self, words: Words, rows: int) -> Iterator[Numbers]:
+        """The total of each figure for each group."""
+        narrow, wide = 0, 0
+        for one in self.figures:
+            if one.is_wide:
+                yield numbers_of(words.lower[wide : wide + rows], words.upper[wide : wide + rows], is_whole=one.is_whole)
+                wide += rows
+            else:
+                yield words.narrow[narrow : narrow + rows].view(np.int64)
+                narrow += rows
+
+    def _groups_of(self, result: pa.Table) -> pa.Table:
+        """The names of groups, ``g0…``; where nothing is grouped by, one column that says nothing."""
+        if self.groups == 0:
+            return pa.table({"all": pa.array([True] * result.num_rows, pa.bool_())})
+        return pa.table({f"g{place}": _alike(result.column(f"g{place}")) for place in range(self.groups)})
 
 
-def _wide(values: pa.ChunkedArray) -> pa.ChunkedArray:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a holder has: the names of its groups, and each figure for all of them."""
+
+    groups: pa.Table
+    figures: tuple[Words, ...]
+
+    def vector(self, some: Sequence[bool]) -> Words:
+        """Return the figures of the groups that are in ``some``."""
+        return Words.joined([one.picked(some) for one in self.figures])
+
+    def plus(self, other: "Own", *, groups: int) -> "Own":
+        """Return both added up, for the groups that both have."""
+        mine, theirs = keys_of(self.groups, groups), keys_of(other.groups, groups)
+        shared = set(mine) & set(theirs)
+        ours, others = ([key in shared for key in each] for each in (mine, theirs))
+        added = (left.picked(ours).plus(right.picked(others)) for left, right in zip(self.figures, other.figures, strict=True))
+        return Own(self.groups.filter(pa.array(ours, pa.bool_())), tuple(added))
+
+
+def _alike(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(values.type):
         return values.cast(pa.int64())
     return values.cast(pa.float64(), safe=False) if pa.types.is_decimal(values.type) or pa.types.is_floating(values.type) else values
+
+
+def _total(measure: Measure, sums: Numbers, counts: Numbers | None) -> pa.Array:
+    """Sums or means, nothing where there is no value."""
+    nothing = np.zeros(len(sums), dtype=np.bool_) if counts is None else counts == 0
+    if measure.function is not Aggregate.AVG:
+        return pa.array(sums, mask=nothing) if sums.dtype != np.object_ else pa.array(_decimals(sums, nothing), _WHOLE)
+    means = sums.astype(np.float64) / np.where(nothing, 1, 1 if counts is None else counts)
+    return pa.array(means, pa.float64(), mask=nothing)
+
+
+def _decimals(sums: Numbers, nothing: Numbers) -> list[Decimal | None]:
+    return [None if empty else Decimal(one) for one, empty in zip(sums.tolist(), nothing.tolist(), strict=True)]
 
 
 def keys_of(table: pa.Table, groups: int) -> list[Key]:
@@ -159,6 +182,14 @@ def keys_of(table: pa.Table, groups: int) -> list[Key]:
 
 def _count(measure: Measure) -> Figure:
     return Figure(replace(measure, function=Aggregate.COUNT, column=None), is_wide=False, is_whole=True)
+
+
+def _has_a_value(measure: Measure, vetted: VettedQuery) -> bool:
+    """Whether a sum has a value in every group that leaves, because the gate asks it of each product."""
+    if measure.function is not Aggregate.SUM or measure.when is not None:
+        return False
+    sure = {one.product for one in vetted.summary.counts if one.present == measure.of and one.cell is None}
+    return isinstance(measure.of, Ref) and sure == set(products(vetted.summary.body))
 
 
 def _sum(measure: Measure, vetted: VettedQuery, types: Types) -> Figure:
@@ -181,15 +212,3 @@ def _is_small(measure: Measure) -> bool:
     written = [one.value for one in (measure.of, measure.otherwise) if isinstance(one, Constant)]
     numbers = [Decimal(one) for one in (*bounds, *written) if isinstance(one, int | Decimal)]
     return all(abs(one) <= _NARROW_BOUND for one in numbers)
-
-
-def _number(figure: Figure, value: float | Decimal | None) -> int | None:
-    """The value as a whole number; None where it does not fit."""
-    if value is None:
-        return 0
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if not figure.is_wide:
-        return int(value) if -_LARGEST_NARROW < value < _LARGEST_NARROW else None
-    fixed = round(Fraction(value) * 2**_FRACTION_BITS)
-    return fixed if abs(fixed) < _LARGEST_WIDE else None

@@ -23,7 +23,7 @@ from chengshu.cleanroom.ports import IsSignedBy, Nodes
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.secure_aggregation.adding import added, signatures_of
 from chengshu.cleanroom.secure_aggregation.form import Form, keys_of
-from chengshu.cleanroom.secure_aggregation.packing import packed_all, packed_table, unpacked, unpacked_all, unpacked_table
+from chengshu.cleanroom.secure_aggregation.packing import packed, packed_all, packed_bits, unpacked, unpacked_all, unpacked_table
 from chengshu.cleanroom.secure_aggregation.roster import Card, Roster
 from chengshu.cleanroom.secure_aggregation.round import Opening
 from chengshu.cleanroom.secure_aggregation.words import Size, Words
@@ -82,10 +82,10 @@ class Gathering:
             return Outcome("REFUSED", {}, (), refused)
         told = {one: said for one, said in joined.answers.items() if not isinstance(said, Refused)}
         roster = self._roster(job, found, [card for card, _ in told.values()], joined.gone)
-        groups = _common([told[one][1] for one in roster.members], form)
+        common, groups = _common({one: told[one][1] for one in roster.members}, form)
         if not 0 < groups.num_rows <= MOST_ROWS:
             return Outcome("REFUSED", {}, (), too_many(MOST_ROWS) if groups.num_rows else too_small(vetted.minimum_group))
-        words, gone = self._summed(roster, form, groups, found)
+        words, gone = self._summed(roster, form.size(groups.num_rows), common, found)
         verdict = let_out(form.totals(words, groups), query=vetted)
         if isinstance(verdict, Refused):
             return Outcome("REFUSED", {}, (), verdict)
@@ -121,19 +121,20 @@ class Gathering:
             raise wrong
         return asked
 
-    def _summed(self, roster: Roster, form: Form, groups: pa.Table, found: store.RoomJob) -> tuple[Words, dict[str, ChengshuError]]:
+    def _summed(
+        self, roster: Roster, size: Size, common: Mapping[str, bytes], found: store.RoomJob
+    ) -> tuple[Words, dict[str, ChengshuError]]:
         """The sum of what the members have, and who dropped out on the way."""
         gone: dict[str, ChengshuError] = {}
         cards = [one.as_document() for one in roster.cards]
         named = {"job": found.id}
 
         def share(member: str) -> dict[str, bytes]:
-            answer = self._nodes.post(member, f"{PATH}/share", {**named, "cards": cards, "groups": packed_table(groups)})
+            answer = self._nodes.post(member, f"{PATH}/share", {**named, "cards": cards, "common": packed(common[member])})
             return unpacked_all(answer.get("sealed"), "answer.sealed")
 
         dealt = self._kept(roster, self._step("its sealed shares", roster.members, found, share), gone)
         dealers = sorted(dealt)
-        size = form.size(groups.num_rows)
 
         def contribute(member: str) -> Words:
             sealed = {giver: dealt[giver][member] for giver in dealers if giver != member and member in dealt[giver]}
@@ -194,14 +195,19 @@ class Gathering:
                     raise
 
 
-def _common(tables: Sequence[pa.Table], form: Form) -> pa.Table:
-    """The groups that every member has, in the order of the first; the others' names for them must be of the same kinds."""
-    first, *others = tables
+def _common(named: Mapping[str, pa.Table], form: Form) -> tuple[dict[str, bytes], pa.Table]:
+    """The groups that every member has: as bits, one for each group that the member named, and as they are named.
+
+    Raises Invalid where members name them by other kinds of values, or in another order: their sums could not be added up.
+    """
     expected = [f"g{place}" for place in range(form.groups)] or ["all"]
-    if any(one.schema != first.schema or one.column_names != expected for one in tables):
-        raise Invalid("peer.answer", "expected the groups that the question makes, got others", hint=_THEIRS)
-    known = [set(keys_of(one, form.groups)) for one in others]
-    return first.filter(pa.array([all(key in one for one in known) for key in keys_of(first, form.groups)], pa.bool_()))
+    keys = {member: keys_of(table, form.groups) for member, table in named.items() if table.column_names == expected}
+    shared = set.intersection(*map(set, keys.values())) if keys else set()
+    bits = {member: [key in shared for key in some] for member, some in keys.items()}
+    tables = [named[member].filter(pa.array(some, pa.bool_())) for member, some in bits.items()]
+    if len(tables) != len(named) or not all(one.equals(tables[0]) for one in tables):
+        raise Invalid("peer.answer", "expected the groups that the question makes, in order, got others", hint=_THEIRS)
+    return {member: packed_bits(some) for member, some in bits.items()}, tables[0]
 
 
 def _words(raw: bytes, size: Size) -> Words:

@@ -20,8 +20,8 @@ from chengshu.cleanroom.leave import JobLeave
 from chengshu.cleanroom.model import Job, JobInput
 from chengshu.cleanroom.ports import Evidence, InPlace
 from chengshu.cleanroom.relation.model import VettedQuery
-from chengshu.cleanroom.secure_aggregation.computing import Computing, Own
-from chengshu.cleanroom.secure_aggregation.form import keys_of
+from chengshu.cleanroom.secure_aggregation.computing import Computed, Computing
+from chengshu.cleanroom.secure_aggregation.packing import unpacked_bits
 from chengshu.cleanroom.secure_aggregation.roster import Card
 from chengshu.cleanroom.secure_aggregation.round import Identity, Opening, Round
 from chengshu.kernel.canonical import Digests
@@ -49,7 +49,9 @@ class _Kept:
 
     job: Job
     round: Round
-    own: Own
+    computed: Computed
+    common: list[bool] = field(default_factory=list)
+    """Which of this node's groups all members have, once the room has said so."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     answers: dict[str, tuple[object, Any]] = field(default_factory=dict)
 
@@ -102,13 +104,16 @@ class Members:
             found = self._computing.figures(job, vetted, mine)
         if isinstance(found, Refused):
             return found
-        return Joined(self._begin(job, document, found).round.card, found.groups)
+        return Joined(self._begin(job, document, found).round.card, found.own.groups)
 
-    def share(self, job: str, cards: Sequence[Card], groups: pa.Table, *, room: str) -> dict[str, bytes]:
-        """Return this member's sealed shares for the others; raises as :meth:`Round.share`."""
+    def share(self, job: str, cards: Sequence[Card], common: bytes, *, room: str) -> dict[str, bytes]:
+        """Return this member's sealed shares for the others; ``common`` is a bit for each group that this one named: whether all have it.
+
+        Raises as :meth:`Round.share`, and Invalid for bits that are of other groups.
+        """
         kept = self._find(job, room=room)
-        keys = keys_of(groups, kept.own.form.groups)
-        return self._once(kept, "share", (tuple(cards), tuple(keys)), lambda: kept.round.share(cards, keys, own=kept.own.figures))
+        bits = unpacked_bits(common, kept.computed.own.groups.num_rows, "common")
+        return self._once(kept, "share", (tuple(cards), tuple(bits)), lambda: self._shared(kept, cards, bits))
 
     def contribute(self, job: str, sealed: Mapping[str, bytes], *, room: str) -> bytes:
         """Return this member's masked figures; the use is metered before they go out. Raises as :meth:`Round.contribute`.
@@ -142,10 +147,10 @@ class Members:
                 return vetted
         return self._holder.permit(document, signature=signature, product=last, room=room)
 
-    def _begin(self, job: Job, document: Mapping[str, Any], own: Own) -> _Kept:
+    def _begin(self, job: Job, document: Mapping[str, Any], computed: Computed) -> _Kept:
         holders, outside = {one.provider for one in job.inputs}, {job.consumer, job.room}
-        begun = Round(self._who, job=self._digests.of(document), holders=holders, outside=outside, form=own.form, digests=self._digests)
-        kept = _Kept(job, begun, own)
+        begun = Round(self._who, job=self._digests.of(document), holders=holders, outside=outside, digests=self._digests)
+        kept = _Kept(job, begun, computed)
         with self._lock:
             self._kept.pop(job.id, None)
             self._kept[job.id] = kept
@@ -153,10 +158,15 @@ class Members:
                 self._kept.popitem(last=False)
         return kept
 
+    def _shared(self, kept: _Kept, cards: Sequence[Card], common: list[bool]) -> dict[str, bytes]:
+        sealed = kept.round.share(cards)
+        kept.common = common
+        return sealed
+
     def _contributed(self, kept: _Kept, sealed: Mapping[str, bytes]) -> bytes:
-        words = kept.round.contribute(sealed, kept.own.figures).as_bytes()
+        words = kept.round.contribute(sealed, kept.computed.own.vector(kept.common)).as_bytes()
         with self._database.write() as tx:
-            for product, rows in kept.own.rows.items():
+            for product, rows in kept.computed.rows.items():
                 self._meter(tx, kept, product, rows)
         return words
 

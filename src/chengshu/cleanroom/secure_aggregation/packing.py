@@ -1,8 +1,9 @@
 """Bytes and tables inside JSON messages: in base64, read back with the field's name and never its content in an error."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from chengshu.cleanroom.reading import kind, text, wrong
@@ -32,6 +33,19 @@ def unpacked_all(value: object, path: str) -> dict[str, bytes]:
     if not isinstance(value, Mapping):
         raise wrong(path, expected="an object", got=kind(value))
     return {str(name): unpacked(one, f"{path}.{name}") for name, one in value.items()}
+
+
+def packed_bits(bits: Sequence[bool]) -> bytes:
+    """Return eight bits to a byte, the first one uppermost, the last byte filled up with zeros."""
+    return np.packbits(np.array(bits, dtype=np.bool_)).tobytes()
+
+
+def unpacked_bits(raw: bytes, length: int, path: str) -> list[bool]:
+    """Return so many bits; raise Invalid for bytes that are more or fewer, and where none is set."""
+    found: list[bool] = np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=length).astype(np.bool_).tolist()
+    if len(raw) != -(-length // 8) or not any(found):
+        raise wrong(path, expected=f"{length} bits, one of them set", got="others")
+    return found
 
 
 def packed_table(table: pa.Table) -> str:

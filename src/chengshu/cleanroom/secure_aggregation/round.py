@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chengshu.cleanroom.ports import IsSignedBy
-from chengshu.cleanroom.reading import wrong
-from chengshu.cleanroom.secure_aggregation.form import Form, Key
 from chengshu.cleanroom.secure_aggregation.masks import SECRET_BYTES, own_mask, shared_mask, shares
 from chengshu.cleanroom.secure_aggregation.roster import Card, Roster
 from chengshu.cleanroom.secure_aggregation.words import Words
@@ -49,17 +47,14 @@ class Opening:
 
 
 class Round:
-    """A member's figures, and the secrets of one round; each step is taken once, in its order."""
+    """A member's secrets for one round; each step is taken once, in its order."""
 
-    def __init__(
-        self, who: Identity, *, job: str, holders: Collection[str], outside: Collection[str], form: Form, digests: Digests
-    ) -> None:
+    def __init__(self, who: Identity, *, job: str, holders: Collection[str], outside: Collection[str], digests: Digests) -> None:
         """``job`` is the digest of the signed job, ``holders`` those that it names, ``outside`` its asker and room."""
         self._who = who
         self._job = job
         self._holders = frozenset(holders)
         self._outside = frozenset(outside)
-        self._form = form
         self._digests = digests
         self._suite = digests.suite
         self._pair_key = self._suite.new_exchange_key()
@@ -69,21 +64,17 @@ class Round:
         self.card = card.signed_by(who.signer, job=job)
         self._stage = Stage.JOINED
         self._roster: Roster | None = None
-        self._keys: tuple[Key, ...] = ()
         self._dealt: dict[str, bytes] = {}
         self._survivors: frozenset[str] = frozenset()
 
-    def share(self, cards: Sequence[Card], keys: Sequence[Key], *, own: Collection[Key]) -> dict[str, bytes]:
+    def share(self, cards: Sequence[Card]) -> dict[str, bytes]:
         """Return this member's secrets in shares, each sealed to the member that it is for.
 
-        ``keys`` are the groups that every member has; ``own`` are those that this one has. Raises Denied for members that the job does not
-        name, that are not known here, or whose keys they did not sign, and Invalid for groups that are not this member's.
+        Raises Denied for members that the job does not name, that are not known here, or whose keys they did not sign.
         """
         self._expect(Stage.JOINED)
         roster = Roster.of(cards, job=self._job, outside=self._outside)
         self._check(roster)
-        if not keys or len(set(keys)) != len(keys) or not set(keys) <= set(own):
-            raise wrong("groups", expected="groups that this holder named, each once", got="others")
         dealt = shares(self._pair_key, least=roster.least, among=len(roster.cards))
         told = shares(self._secret, least=roster.least, among=len(roster.cards))
         found = {
@@ -91,11 +82,11 @@ class Round:
             for card, key, secret in zip(roster.cards, dealt, told, strict=True)
             if card.provider != self._who.party
         }
-        self._roster, self._keys, self._stage = roster, tuple(keys), Stage.SHARED
+        self._roster, self._stage = roster, Stage.SHARED
         return found
 
-    def contribute(self, sealed: Mapping[str, bytes], figures: Mapping[Key, Sequence[int]]) -> Words:
-        """Return this member's figures under its own mask and one with each member whose shares are in ``sealed``.
+    def contribute(self, sealed: Mapping[str, bytes], words: Words) -> Words:
+        """Return this member's figures, ``words``, under its own mask and one with each member whose shares are in ``sealed``.
 
         Raises Tampered for shares that were not sealed to this member by those whose names they bear, Denied where there are too few.
         """
@@ -109,7 +100,6 @@ class Round:
         }
         if any(len(one) != 2 * SECRET_BYTES for one in opened.values()):
             raise Tampered("secure-aggregation.share", "expected a share of two secrets, got another length", hint=_NOTHING_OUT)
-        words = self._form.vector(figures, self._keys)
         masked = words.plus(own_mask(self._suite, self._secret, words.size))
         for other in sealed:
             mask = self._mask_with(roster, other, words)

@@ -44,9 +44,14 @@ class Words:
         return cls(_array(narrow), _array(wide), _array([one >> _WORD_BITS for one in wide]))
 
     @classmethod
-    def nothing(cls, size: Size) -> "Words":
-        """Return a vector of zeros."""
-        return cls.of([0] * size.narrow, [0] * size.wide)
+    def joined(cls, parts: Sequence["Words"]) -> "Words":
+        """Return one vector of all the numbers of ``parts``, in their order."""
+        return cls(*(np.concatenate([getattr(one, half) for one in parts]) for half in ("narrow", "lower", "upper")))
+
+    def picked(self, some: Sequence[bool]) -> "Words":
+        """Return the numbers whose place is in ``some``; of a vector that has numbers of one width alone."""
+        keep = np.array(some, dtype=np.bool_)
+        return Words(*(one[keep] if len(one) else one for one in (self.narrow, self.lower, self.upper)))
 
     @classmethod
     def parse(cls, raw: bytes, size: Size) -> "Words":

@@ -10,7 +10,7 @@ from chengshu.cleanroom.gate.release import passing
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation.model import VettedQuery, products
 from chengshu.cleanroom.secure_aggregation.adding import added, signatures_of
-from chengshu.cleanroom.secure_aggregation.form import Form, Key
+from chengshu.cleanroom.secure_aggregation.form import Form, Own, keys_of
 from chengshu.cleanroom.secure_aggregation.roster import Card, Roster
 from chengshu.cleanroom.secure_aggregation.round import Identity, Opening, Round
 from chengshu.cleanroom.secure_aggregation.words import Words
@@ -29,14 +29,14 @@ ASKER, ROOM = "did:key:zasker", "did:key:zroom"
 K = 2
 
 
-def schema(product: str, kind: ColumnType, *, dominance: int | None = None, **bounds: int) -> Schema:
+def schema(product: str, kind: ColumnType, *, dominance: int | None = None, least: int = K, **bounds: int) -> Schema:
     """The schema of one holder's product: vehicles, zones, and fares of a kind."""
     columns = (
         Column("vehicle", ColumnType.TEXT, Role.KEY),
         Column("zone", ColumnType.TEXT, Role.GROUP),
         Column("fare", kind, Role.MEASURE, frozenset(Aggregate), **bounds),
     )
-    return Schema(product, columns, "vehicle", K, dominance)
+    return Schema(product, columns, "vehicle", least, dominance)
 
 
 def asked(select: str, names: Sequence[str], known: Mapping[str, ProductTerms]) -> VettedQuery:
@@ -47,15 +47,25 @@ def asked(select: str, names: Sequence[str], known: Mapping[str, ProductTerms]) 
     return query
 
 
-def figures(query: VettedQuery, tables: Mapping[str, pa.Table]) -> dict[str, dict[Key, list[int]]]:
+def figures(query: VettedQuery, tables: Mapping[str, pa.Table]) -> dict[str, Own]:
     """What each product comes to under its own gates."""
     form, found = Form.of(query), {}
     for body in separated(query.summary.body):
         (name,) = products(body)
         part = form.part(query, body)
-        passed = passing(ENGINE.run(part, {name: tables[name]}), query=part)
-        found[name] = {} if isinstance(passed, Refused) else form.figures_of(passed)
+        result = ENGINE.run(part, {name: tables[name]})
+        passed = passing(result, query=part)
+        found[name] = form.own(result.slice(0, 0) if isinstance(passed, Refused) else passed)
     return found
+
+
+def vectors(form: Form, own: Mapping[str, Own]) -> tuple[list[Words], pa.Table]:
+    """The figures of the groups that all products have, product by product, and the names of these groups."""
+    keys = {name: keys_of(one.groups, form.groups) for name, one in own.items()}
+    shared = set.intersection(*map(set, keys.values()))
+    some = {name: [key in shared for key in each] for name, each in keys.items()}
+    first = next(iter(own))
+    return [one.vector(some[name]) for name, one in own.items()], own[first].groups.filter(pa.array(some[first], pa.bool_()))
 
 
 @dataclass
@@ -66,10 +76,10 @@ class Party:
     did: str
     known: set[str] | None = None
 
-    def round(self, form: Form, holders: Collection[str], digests: Digests, kind: type[Round] = Round) -> Round:
+    def round(self, holders: Collection[str], digests: Digests) -> Round:
         """A new round of it."""
         who = Identity(self.did, self.signer, is_signed_by_party, lambda one: self.known is None or one in self.known)
-        return kind(who, job=JOB, holders=holders, outside={ASKER, ROOM}, form=form, digests=digests)
+        return Round(who, job=JOB, holders=holders, outside={ASKER, ROOM}, digests=digests)
 
 
 def party(suite: object = INTERNATIONAL) -> Party:
@@ -82,12 +92,10 @@ def party(suite: object = INTERNATIONAL) -> Party:
 class Table:
     """All holders round one table: each step asks those who are still there."""
 
-    form: Form
-    own: Mapping[str, Mapping[Key, Sequence[int]]]
+    own: Mapping[str, Words]
     """What each holder has, by its id."""
     rounds: dict[str, Round]
     digests: Digests
-    keys: list[Key]
     roster: Roster = field(init=False)
     dealt: dict[str, dict[str, bytes]] = field(default_factory=dict)
     masked: dict[str, Words] = field(default_factory=dict)
@@ -109,7 +117,7 @@ class Table:
         """Have everybody share its secrets but those who are gone."""
         for one in self.members:
             if one not in without:
-                self.dealt[one] = self.rounds[one].share(self.cards, self.keys, own=self.own[one])
+                self.dealt[one] = self.rounds[one].share(self.cards)
 
     def sealed_for(self, member: str) -> dict[str, bytes]:
         """The shares that came for a member."""
@@ -137,10 +145,9 @@ class Table:
         return added(self.roster, self.masked, openings, dealers=sorted(self.dealt), digests=self.digests)
 
 
-def seated(form: Form, own: Sequence[Mapping[Key, Sequence[int]]], *, suite: object = INTERNATIONAL, kind: type[Round] = Round) -> Table:
-    """A holder for each of ``own``, all of whom have the same groups."""
+def seated(own: Sequence[Words], *, suite: object = INTERNATIONAL) -> Table:
+    """A holder for each of ``own``."""
     digests = Digests(suite)  # type: ignore[arg-type]  # one of the two suites
     parties = [party(suite) for _ in own]
     dids = [one.did for one in parties]
-    rounds = {one.did: one.round(form, dids, digests, kind) for one in parties}
-    return Table(form, dict(zip(dids, own, strict=True)), rounds, digests, list(own[0]))
+    return Table(dict(zip(dids, own, strict=True)), {one.did: one.round(dids, digests) for one in parties}, digests)
