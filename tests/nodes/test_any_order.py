@@ -217,7 +217,7 @@ SAYS = {
     "completion": "TransferCompletionMessage",
     "termination": "TransferTerminationMessage",
 }
-LAST = {"suspension": "SUSPENDED", "completion": "COMPLETED", "termination": "TERMINATED"}
+LAST = {"start": "STARTED", "suspension": "SUSPENDED", "completion": "COMPLETED", "termination": "TERMINATED"}
 
 
 class Transfers(RuleBasedStateMachine):
