@@ -83,6 +83,7 @@ class Column:
     role: Role = Role.HIDDEN
     aggregates: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
     semantic: Semantic | None = None
 
 

@@ -72,7 +72,7 @@ _CONTRACT_KEYS = (
     "x-synthetic-en",
     "x-synthetic-zh",
 )
-_COLUMN_KEYS = ("x-unit", "x-role", "x-aggregates", "x-operators", "x-sentinels", "x-semantic")
+_COLUMN_KEYS = ("x-unit", "x-role", "x-aggregates", "x-operators", "x-join-partners", "x-sentinels", "x-semantic")
 _AS_DOCUMENTED = Text(
     "Correct the data contract at the path named; docs/reference lists every field that is understood.",
     "请在所示路径处更正数据合同；docs/reference 列出全部可识别字段。",
@@ -167,6 +167,7 @@ def _property_of(column: Column) -> dict[str, Any]:
         "x-role": column.role.value,
         "x-aggregates": list(column.aggregates) or None,
         "x-operators": list(column.operators) or None,
+        "x-join-partners": list(column.partners) or None,
         "x-sentinels": list(column.sentinels) or None,
         "x-semantic": column.semantic and column.semantic.value,
     }
@@ -257,6 +258,7 @@ class _Reader:
         logical = self._one_of(LogicalType, one.logicalType, f"{at}.logicalType")
         options = one.logicalTypeOptions or {}
         rules = self._rules(one, at)
+        role = self._one_of(Role, custom.get("x-role", Role.HIDDEN.value), f"{at}.customProperties.x-role")
         return Column(
             name=self._text(one.name, f"{at}.name"),
             logical_type=logical,
@@ -270,11 +272,23 @@ class _Reader:
             maximum=self._number(options.get("maximum", rules.get("maximum")), f"{at}.logicalTypeOptions.maximum"),
             allowed=tuple(str(value) for value in rules.get("validValues", [])),
             sentinels=tuple(self._each_number(custom.get("x-sentinels", []), f"{at}.customProperties.x-sentinels")),
-            role=self._one_of(Role, custom.get("x-role", Role.HIDDEN.value), f"{at}.customProperties.x-role"),
+            role=role,
             aggregates=self._some_of(AGGREGATES, custom.get("x-aggregates", []), f"{at}.customProperties.x-aggregates"),
             operators=self._some_of(OPERATORS, custom.get("x-operators", []), f"{at}.customProperties.x-operators"),
+            partners=self._partners(custom, role, f"{at}.customProperties.x-join-partners"),
             semantic=self._optional(custom.get("x-semantic"), Semantic, f"{at}.customProperties.x-semantic"),
         )
+
+    def _partners(self, custom: Mapping[str, Any], role: Role, at: str) -> tuple[str, ...]:
+        """The parties with whose products a key may be joined; an empty list would be one that nobody reads as none."""
+        value = custom.get("x-join-partners")
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one.startswith("did:") for one in value):
+            raise self._fault(at, "a list of party ids, each beginning with did:", "another value")
+        if role is not Role.KEY:
+            raise self._fault(at, "no such list, or a column of role key", "one of a column of another role")
+        return tuple(dict.fromkeys(value))
 
     def _rules(self, one: SchemaProperty, at: str) -> dict[str, Any]:
         """The quality rules we enforce: nullValues, duplicateValues and invalidValues that must be 0; free text is documentation."""

@@ -88,7 +88,8 @@ class Column:
     """One column of a product as its owner declares it.
 
     ``aggregates`` counts for measures only. ``lower`` and ``upper`` are the range to which a measure is clipped before
-    anything is computed with it, in the column's own unit. ``operators`` counts where conditions are allowed.
+    anything is computed with it, in the column's own unit. ``operators`` counts where conditions are allowed. ``partners`` are the parties
+    with whose products alone a key may join its own, None where there is no such list.
     """
 
     name: str
@@ -98,8 +99,11 @@ class Column:
     lower: Decimal | None = None
     upper: Decimal | None = None
     operators: frozenset[Operators] = EVERY_OPERATOR
+    partners: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
+        if self.partners is not None and self.role is not Role.KEY:
+            raise wrong("column.partners", expected="a list of partners of a key", got="one of a column of another role")
         if not self.name.isidentifier() or self.name.startswith("__") or len(self.name) > 63:
             raise wrong("column.name", expected="an identifier of at most 63 characters that does not start with __", got="another text")
         _check_bounds(self)
@@ -125,6 +129,8 @@ class Column:
             document["aggregates"] = sorted(self.aggregates)
         if self.operators != EVERY_OPERATOR:
             document["operators"] = sorted(self.operators)
+        if self.partners is not None:
+            document["partners"] = sorted(self.partners)
         if self.lower is not None:
             document["lower"] = format(self.lower, "f")
         if self.upper is not None:
@@ -134,7 +140,9 @@ class Column:
     @classmethod
     def parse(cls, document: object, path: str = "column") -> "Column":
         """Return the column that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(document, path, required=("name", "type", "role"), optional=("aggregates", "lower", "operators", "upper"))
+        found = mapping(
+            document, path, required=("name", "type", "role"), optional=("aggregates", "lower", "operators", "partners", "upper")
+        )
         listed = MEASURE_AGGREGATES
         if "aggregates" in found:
             listed = frozenset(choice(one, f"{path}.aggregates", among=Aggregate) for one in sequence(found["aggregates"], path))
@@ -149,6 +157,11 @@ class Column:
             decimal(found["lower"], f"{path}.lower") if "lower" in found else None,
             decimal(found["upper"], f"{path}.upper") if "upper" in found else None,
             operators,
+            frozenset(
+                text(one, f"{path}.partners", pattern=_DID, expected="a DID") for one in sequence(found["partners"], f"{path}.partners")
+            )
+            if "partners" in found
+            else None,
         )
 
 
@@ -243,13 +256,14 @@ class ProductTerms:
     """What an agreement makes of a product's schema.
 
     ``minimum_group`` may raise the schema's, never lower it. ``of_asker`` says that the one who asks holds the product itself, and
-    so chose what stands in it. With ``privacy``, an answer over the product carries noise.
+    so chose what stands in it. With ``privacy``, an answer over the product carries noise. ``provider`` is the party that holds it.
     """
 
     schema: Schema
     minimum_group: int = 1
     of_asker: bool = False
     privacy: Privacy | None = None
+    provider: str = ""
 
     @property
     def smallest_group(self) -> int:
@@ -402,7 +416,7 @@ class Job:
         For every other product the schema and the smallest group in the job stand, whose truth is that holder's to check.
         """
         found = {one.alias: own.get(one.alias) or ProductTerms(one.schema, one.minimum_group, privacy=one.privacy) for one in self.inputs}
-        return {one.alias: replace(found[one.alias], of_asker=one.provider == self.consumer) for one in self.inputs}
+        return {one.alias: replace(found[one.alias], of_asker=one.provider == self.consumer, provider=one.provider) for one in self.inputs}
 
     def as_document(self) -> dict[str, Any]:
         """Return the job as JSON values, ready for canonical bytes and a signature."""

@@ -70,6 +70,7 @@ def _column(column: ContractColumn) -> Column:
         lower=_bound(column.minimum, type_) if measured else None,
         upper=_bound(column.maximum, type_) if measured else None,
         operators=frozenset(Operators(name) for name in column.operators) or EVERY_OPERATOR,
+        partners=frozenset(column.partners) if column.partners else None,
     )
 
 

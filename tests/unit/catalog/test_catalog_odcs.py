@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from chengshu.catalog.model import Box, Column, Crs, DataContract, Kind, LogicalType, Role, Semantic
 from chengshu.catalog.odcs import OPERATORS, PHYSICAL, contract_of, document_of, read_contract, write_contract
+from chengshu.cleanroom.model import Column as SchemaColumn
+from chengshu.cleanroom.schemas import schema_of
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
+from chengshu.policy.model import Policy
 
 PACK = Path(__file__).parents[3] / "src" / "chengshu_packs" / "transport" / "av_pilot" / "data"
 PRODUCTS = [
@@ -122,11 +125,43 @@ def test_a_property_of_ours_with_a_wrong_value_is_named(document, name, value):
     assert refused(document).facts["path"] == f"customProperties.{name}"
 
 
-@pytest.mark.parametrize(("name", "value"), [("x-operators", ["between"]), ("x-operators", "equal"), ("x-aggregates", [["sum"]])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-operators", ["between"]),
+        ("x-operators", "equal"),
+        ("x-aggregates", [["sum"]]),
+        ("x-join-partners", []),
+        ("x-join-partners", ["road"]),
+        ("x-join-partners", "did:key:zroad"),
+    ],
+)
 def test_a_list_of_ours_with_another_word_is_named(document, name, value):
     properties = document["schema"][0]["properties"][0]
     properties["customProperties"] = [*properties.get("customProperties", []), {"property": name, "value": value}]
     assert refused(document).facts["path"].endswith(f"customProperties.{name}")
+
+
+def _first_column(document, *told):
+    properties = document["schema"][0]["properties"][0]
+    others = [one for one in properties.get("customProperties", []) if one["property"] != "x-role"]
+    properties["customProperties"] = [*others, *({"property": name, "value": value} for name, value in told)]
+
+
+def test_the_partners_of_a_key_are_read_written_and_published(document):
+    partners = ["did:key:zroad", "did:key:zfleet"]
+    _first_column(document, ("x-role", "key"), ("x-join-partners", partners))
+    contract = contract_of(document, file="f")
+    assert contract.columns[0].partners == tuple(partners)
+    assert contract_of(document_of(contract), file="f") == contract
+    published = schema_of(contract, handle="road", policy=Policy(())).columns[0]
+    assert published.partners == frozenset(partners)
+    assert SchemaColumn.parse(published.as_document()) == published
+
+
+def test_partners_of_what_is_no_key_are_refused(document):
+    _first_column(document, ("x-role", "group"), ("x-join-partners", ["did:key:zroad"]))
+    assert refused(document).facts["path"].endswith("x-join-partners")
 
 
 def test_a_misspelt_property_of_ours_is_refused_and_a_foreign_one_is_let_be(document):

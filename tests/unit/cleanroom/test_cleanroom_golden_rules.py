@@ -49,7 +49,8 @@ def _comments(path: Path) -> dict[str, str]:
 
 def _terms(world: str) -> dict[str, ProductTerms]:
     documents = json.loads((GOLDEN / world / "schemas.json").read_text(encoding="utf-8"))
-    return {document["product"]: ProductTerms(Schema.parse(document)) for document in documents}
+    schemas = [Schema.parse(document) for document in documents]
+    return {one.product: ProductTerms(one, provider=f"did:key:z{one.product.partition('.')[0]}") for one in schemas}
 
 
 def _tables(world: str) -> dict[str, pa.Table]:

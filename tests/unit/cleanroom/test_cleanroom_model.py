@@ -140,8 +140,17 @@ def test_bounds_that_mean_nothing_are_refused(type_: ColumnType, role: Role, low
 
 def test_a_holders_own_terms_win_over_what_the_job_says() -> None:
     strict = ProductTerms(SCHEMA, minimum_group=50)
-    assert JOB.terms({"fleet.jobs": strict}) == {"fleet.jobs": strict}
-    assert JOB.terms({}) == {"fleet.jobs": ProductTerms(SCHEMA)}
+    provider = JOB.inputs[0].provider
+    assert JOB.terms({"fleet.jobs": strict}) == {"fleet.jobs": replace(strict, provider=provider)}
+    assert JOB.terms({}) == {"fleet.jobs": ProductTerms(SCHEMA, provider=provider)}
+
+
+def test_partners_are_those_of_a_key() -> None:
+    key = Column("vehicle", ColumnType.TEXT, Role.KEY, partners=frozenset({"did:key:zroad"}))
+    assert Column.parse(key.as_document()) == key
+    with pytest.raises(Invalid) as caught:
+        Column("zone", ColumnType.TEXT, Role.GROUP, partners=frozenset({"did:key:zroad"}))
+    assert caught.value.facts == {"field": "column.partners"}
 
 
 def test_an_agreement_may_raise_the_smallest_group_and_never_lower_it() -> None:
