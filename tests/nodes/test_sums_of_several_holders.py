@@ -246,6 +246,29 @@ def test_who_subtracts_a_small_group_from_an_earlier_answer_is_refused_by_its_ho
     assert second.refusal.rule == "differencing"
 
 
+def test_two_rounds_of_one_job_at_once_are_one_sum(league: League) -> None:
+    choice = league.firm.queries.plan(question(), purpose=PURPOSE)
+    assert isinstance(choice, Choice)
+    job = choice.candidates[0].job.as_document()
+    message, named = {"job": job, "signature": sign(league.firm, job)}, {"job": job["id"]}
+    members = league.holders["north"].members
+    dids = {name: node.identity.did for name, node in league.holders.items()}
+    common = packed(packed_bits([True, True]))
+    rounds = []
+    for _ in range(2):
+        cards = [league.say(name, "join", message)["card"] for name in HOLDERS]
+        dealt = {name: league.say(name, "share", {**named, "cards": cards, "common": common})["sealed"] for name in HOLDERS}
+        rounds.append(({dids[one]: dealt[one][dids["north"]] for one in HOLDERS if one != "north"}, members._kept[job["id"]]))
+    for number, (sealed, kept) in enumerate(reversed(rounds)):
+        members._kept[job["id"]] = kept  # as where the older round's request comes while the younger one is joined
+        asked = {**named, "sealed": sealed}
+        if number == 0:
+            assert wire(league.room).fetch(dids["north"], "/room/sums/contribute", asked, most=10_000)
+        else:
+            with pytest.raises(Denied, match="one whose sums have"):
+                wire(league.room).fetch(dids["north"], "/room/sums/contribute", asked, most=10_000)
+
+
 def test_a_room_that_lies_about_who_is_there_is_not_told_both_secrets_of_anybody(league: League) -> None:
     """It has everybody's masked sums, tells three that the fourth dropped out, and the fourth that all are there."""
     choice = league.firm.queries.plan(question(), purpose=PURPOSE)

@@ -21,7 +21,7 @@ from chengshu.cleanroom.engines.spark import application
 from chengshu.cleanroom.engines.spark.application import asked, locked
 from chengshu.cleanroom.engines.spark.engine import SparkEngine
 from chengshu.cleanroom.engines.spark.sizes import bytes_of
-from chengshu.cleanroom.gate.differencing import about
+from chengshu.cleanroom.gate.differencing import about, crossings_of
 from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, Role
 from chengshu.cleanroom.relation.model import (
@@ -213,6 +213,19 @@ class TestTheSameAsDuckDB:
             self.check(
                 spark, VettedQuery(differences_sql(between), nothing, Finish((), None, (), None, 0), (), needed, instead=between), given
             )
+
+    @TRIED
+    @given(given=tables())
+    def test_groups_that_are_nearly_those_of_a_question_that_groups_otherwise(self, spark: Spark, given: Tables) -> None:
+        asked_of = "SELECT {}, COUNT(*) FROM north.{} WHERE {} GROUP BY {}"
+        for product in ("rows", "kept"):
+            (one,) = about(vetted(asked_of.format("flag, name", product, CONDITIONS[0], "flag, name")), own=frozenset())
+            others = [asked_of.format("flag, day", product, each, "flag, day") for each in CONDITIONS[1:3]]
+            earlier = [found for each in others for found in about(vetted(each), own=frozenset())]
+            for near in crossings_of([one], earlier):
+                self.check(spark, near, given)
+            for near in crossings_of(earlier[:1], [one, replace(one, groups=())]):
+                self.check(spark, near, given)
 
     @pytest.mark.parametrize("path", golden.ALLOWED, ids=lambda path: path.stem)
     def test_an_allowed_golden_question_is_answered_as_by_duckdb(self, spark: Spark, path: Path) -> None:

@@ -59,11 +59,12 @@ def _shown(database: Database, number: int, question: Question, tables: dict[str
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[Question, Question]:
-    """A question and another about other rows of the same products, most often in the same groups."""
+    """A question and another about other rows of the same products, or about the same; most often in the same groups."""
     first = replace(draw(questions()), most=None)
-    where = draw(conditions())
-    other = replace(first, where=where if first.join or "r.kind" not in where.sql else None)
-    return first, replace(other, groups=first.groups if draw(st.integers(0, 3)) else ())
+    where = draw(st.one_of(conditions(), st.none()))
+    other = replace(first, where=where if first.join or where is None or "r.kind" not in where.sql else None)
+    fewer = draw(st.lists(st.sampled_from(first.groups), unique=True)) if first.groups else []
+    return first, replace(other, groups=draw(st.sampled_from([first.groups, first.groups, (), tuple(fewer)])))
 
 
 @settings(max_examples=80, derandomize=True)
@@ -85,6 +86,10 @@ def test_no_group_of_two_answers_differs_by_some_units_and_fewer_than_k(
     else:
         all_of = [[row for some in each.values() for row in some] for each in behind]
         differing = [(all_of[0], all_of[1])]
+        for key in shown[0]:
+            for other in shown[1]:
+                alone = _alone(behind[0][key], behind[1][other]), _alone(behind[1][other], behind[0][key])
+                assert alone == (0, 0) or max(alone) >= K, (first.sql, second.sql)
     for one, other in differing:
         assert _alone(one, other) not in range(1, K), (first.sql, second.sql)
         assert _alone(other, one) not in range(1, K), (first.sql, second.sql)

@@ -68,15 +68,15 @@ def summary_sql(summary: Summary, *, dialect: Dialect = DUCKDB) -> str:
 def dominance_sql(summary: Summary, place: int, *, among: str | None = None, dialect: Dialect = DUCKDB) -> str:
     """Return the statement that says of every group, or of those ``among``, whether it passes the n-th p%-rule: 1, else 0."""
     one = summary.dominances[place]
-    part = f"ABS(CAST({_within(one.cell, _clipped(_scalar(one.of, dialect), one.column, dialect), dialect)} AS DOUBLE))"
+    part = f"ABS(CAST({_within(one.cell, _clipped(scalar_sql(one.of, dialect), one.column, dialect), dialect)} AS DOUBLE))"
     if one.record is not None:
-        part = f"CASE WHEN {_scalar(one.record, dialect)} IS NOT NULL THEN {part} END"
-    units = [] if one.unit is None else [f"{_scalar(one.unit, dialect)} AS u"]
+        part = f"CASE WHEN {scalar_sql(one.record, dialect)} IS NOT NULL THEN {part} END"
+    units = [] if one.unit is None else [f"{scalar_sql(one.unit, dialect)} AS u"]
     share = part if one.unit is None else f"SUM({part})"
     groups = [f"g{number}" for number, _ in enumerate(summary.groups)]
     shares = select_sql(summary, [*group_columns(summary, dialect=dialect), *units, f"{share} AS c"], among=among, dialect=dialect)
     if one.unit is not None:
-        shares += f" GROUP BY {', '.join([*(_scalar(group, dialect) for group in summary.groups), _scalar(one.unit, dialect)])}"
+        shares += f" GROUP BY {', '.join([*(scalar_sql(group, dialect) for group in summary.groups), scalar_sql(one.unit, dialect)])}"
     relation, *two = dialect.largest_two(shares, groups)
     first, second = (f"COALESCE({one}, 0)" for one in two)
     rest = f"COALESCE(SUM(c), 0) - {first} - {second}"
@@ -92,7 +92,7 @@ def grouped_sql(
 
     ``among`` names a relation with columns ``g0…``: only rows of the groups in it are read further.
     """
-    grouped = ", ".join(_scalar(group, dialect) for group in summary.groups)
+    grouped = ", ".join(scalar_sql(group, dialect) for group in summary.groups)
     return select_sql(summary, columns, body=body, among=among, dialect=dialect) + (f" GROUP BY {grouped}" if grouped else "")
 
 
@@ -101,9 +101,11 @@ def select_sql(
 ) -> str:
     """Return the statement that selects ``columns`` of every row behind ``summary``, as :func:`grouped_sql` does of groups."""
     listed = (
-        "" if among is None else f" JOIN {among} AS among ON {same_groups('among', [_scalar(group, dialect) for group in summary.groups])}"
+        ""
+        if among is None
+        else f" JOIN {among} AS among ON {same_groups('among', [scalar_sql(group, dialect) for group in summary.groups])}"
     )
-    return _select(columns, body or summary.body, listed, dialect)
+    return from_sql(columns, body or summary.body, listed, dialect)
 
 
 def same_groups(relation: str, groups: list[str]) -> str:
@@ -113,7 +115,7 @@ def same_groups(relation: str, groups: list[str]) -> str:
 
 def group_columns(summary: Summary, *, dialect: Dialect = DUCKDB) -> list[str]:
     """Return the columns ``g0…``."""
-    return [f"{_scalar(group, dialect)} AS g{place}" for place, group in enumerate(summary.groups)]
+    return [f"{scalar_sql(group, dialect)} AS g{place}" for place, group in enumerate(summary.groups)]
 
 
 def measure_columns(summary: Summary, *, dialect: Dialect = DUCKDB) -> list[str]:
@@ -159,8 +161,8 @@ def _kept(bounded: Bounded, names: list[str], dialect: Dialect) -> str:
     """By a window over each unit's rows, in the order of a hash of what they hold: no value is preferred, and no other unit looked at."""
     columns = [f"{_stepped(column, dialect)} AS {name}" for column, name in zip(bounded.columns, names, strict=True)]
     if bounded.unit is None:
-        return _select(columns or ["1 AS c0"], bounded.body, "", dialect)
-    rows = _select([*columns, f"{_scalar(bounded.unit, dialect)} AS u0"], bounded.body, "", dialect)
+        return from_sql(columns or ["1 AS c0"], bounded.body, "", dialect)
+    rows = from_sql([*columns, f"{scalar_sql(bounded.unit, dialect)} AS u0"], bounded.body, "", dialect)
     number = f"ROW_NUMBER() OVER (PARTITION BY u0{dialect.shuffled(names, 'u0')}) AS __kept"
     known = f"SELECT *, {number} FROM ({rows}) WHERE u0 IS NOT NULL"  # noqa: S608  # only generated names
     return f"SELECT * FROM ({known}) WHERE __kept <= {bounded.most}"  # noqa: S608  # only generated names
@@ -168,30 +170,30 @@ def _kept(bounded: Bounded, names: list[str], dialect: Dialect) -> str:
 
 def _stepped(column: Scalar | Steps, dialect: Dialect) -> str:
     if isinstance(column, Steps):
-        return f"CAST(ROUND(CAST({_clipped(_scalar(column.of, dialect), column.column, dialect)} AS DOUBLE) * {column.steps}) AS BIGINT)"
-    return _scalar(column, dialect)
+        return f"CAST(ROUND(CAST({_clipped(scalar_sql(column.of, dialect), column.column, dialect)} AS DOUBLE) * {column.steps}) AS BIGINT)"
+    return scalar_sql(column, dialect)
 
 
 def differences_sql(differences: Differences, *, dialect: Dialect = DUCKDB) -> str:
     """Return the statement that computes ``differences``: columns ``g0…`` and, for each pair of an earlier condition and a unit, three."""
-    holds, before = _true(differences.where, dialect), [_true(one, dialect) for one in differences.earlier]
-    groups = [_scalar(group, dialect) for group in differences.groups]
+    holds, before = holds_sql(differences.where, dialect), [holds_sql(one, dialect) for one in differences.earlier]
+    groups = [scalar_sql(group, dialect) for group in differences.groups]
     columns = [f"{group} AS g{place}" for place, group in enumerate(groups)]
     for place, was in enumerate(before):
         for unit, ref in enumerate(differences.units):
             rows = {"n": f"{holds} AND NOT {was}", "o": f"{was} AND NOT {holds}", "w": was}
             columns += [f"{_units_where(ref, condition, dialect)} AS {name}{place}_{unit}" for name, condition in rows.items()]
     grouped = f" GROUP BY {', '.join(groups)}" if groups else ""
-    return f"{_select(columns, differences.sources, '', dialect)} WHERE {' OR '.join([holds, *before])}{grouped}"
+    return f"{from_sql(columns, differences.sources, '', dialect)} WHERE {' OR '.join([holds, *before])}{grouped}"
 
 
-def _true(condition: Condition | None, dialect: Dialect) -> str:
-    """Whether a condition holds, and false where that is unknown."""
+def holds_sql(condition: Condition | None, dialect: Dialect) -> str:
+    """Return whether a condition holds, and false where that is unknown."""
     return "TRUE" if condition is None else f"COALESCE({_condition(condition, dialect)}, FALSE)"
 
 
 def _units_where(unit: Ref | None, condition: str, dialect: Dialect) -> str:
-    shown = "1" if unit is None else _scalar(unit, dialect)
+    shown = "1" if unit is None else scalar_sql(unit, dialect)
     return f"COUNT({'' if unit is None else 'DISTINCT '}CASE WHEN {condition} THEN {shown} END)"
 
 
@@ -215,7 +217,8 @@ def dominance_name(place: int) -> str:
     return f"__d{place}"
 
 
-def _select(columns: list[str], body: Body, listed: str, dialect: Dialect) -> str:
+def from_sql(columns: list[str], body: Body, listed: str, dialect: Dialect) -> str:
+    """Return the statement that selects ``columns`` of every row of a body, with what is ``listed`` joined to it."""
     parts = [f"SELECT {', '.join(columns)}", f"FROM {_source(body.source, dialect)} AS t0"]
     parts += [_join(join, place, dialect) for place, join in enumerate(body.joins, start=1)]
     parts += [listed.strip()] if listed else []
@@ -249,31 +252,31 @@ def _part(part: Rows, types: tuple[ColumnType, ...], known: list[str], dialect: 
     own = {f"u{place}": unit for place, unit in enumerate(part.units)} | {f"r{place}": record for place, record in enumerate(part.records)}
     for name in known:
         ref = own[name]
-        columns.append(f"{'NULL' if ref is None else _scalar(ref, dialect)} AS {name}")
-    return _select(columns, part.body, "", dialect)
+        columns.append(f"{'NULL' if ref is None else scalar_sql(ref, dialect)} AS {name}")
+    return from_sql(columns, part.body, "", dialect)
 
 
 def _in_union(column: Scalar, kind: ColumnType, dialect: Dialect) -> str:
     """Decimals of two products have no type in common that holds them all, so they are made doubles, which never fails."""
-    return f"CAST({_scalar(column, dialect)} AS DOUBLE)" if kind is ColumnType.DECIMAL else _scalar(column, dialect)
+    return f"CAST({scalar_sql(column, dialect)} AS DOUBLE)" if kind is ColumnType.DECIMAL else scalar_sql(column, dialect)
 
 
 def _rows(rows: Rows, dialect: Dialect) -> str:
-    columns = [f"{_scalar(column, dialect)} AS c{place}" for place, column in enumerate(rows.columns)]
-    columns += [f"{_scalar(unit, dialect)} AS u{place}" for place, unit in enumerate(rows.units) if unit is not None]
-    columns += [f"{_scalar(record, dialect)} AS r{place}" for place, record in enumerate(rows.records) if record is not None]
-    return _select(columns, rows.body, "", dialect)
+    columns = [f"{scalar_sql(column, dialect)} AS c{place}" for place, column in enumerate(rows.columns)]
+    columns += [f"{scalar_sql(unit, dialect)} AS u{place}" for place, unit in enumerate(rows.units) if unit is not None]
+    columns += [f"{scalar_sql(record, dialect)} AS r{place}" for place, record in enumerate(rows.records) if record is not None]
+    return from_sql(columns, rows.body, "", dialect)
 
 
 def _join(join: Join, place: int, dialect: Dialect) -> str:
-    keys = " AND ".join(f"{_scalar(left, dialect)} = {_scalar(right, dialect)}" for left, right in join.on)
+    keys = " AND ".join(f"{scalar_sql(left, dialect)} = {scalar_sql(right, dialect)}" for left, right in join.on)
     return f"{join.kind} JOIN {_source(join.source, dialect)} AS t{place} ON {keys}"
 
 
 def _measure(measure: Measure, dialect: Dialect) -> str:
     if measure.of is None and measure.when is None:
         return "COUNT(*)"
-    argument = "1" if measure.of is None else _scalar(measure.of, dialect)
+    argument = "1" if measure.of is None else scalar_sql(measure.of, dialect)
     if measure.function is not Aggregate.COUNT:
         argument = _clipped(argument, measure.column, dialect)
     if measure.when is not None:
@@ -308,7 +311,7 @@ def _clipped(argument: str, column: Column | None, dialect: Dialect) -> str:
 
 def _count(count: UnitCount, dialect: Dialect) -> str:
     if count.of is None:
-        counted = "1" if count.present is None else _scalar(count.present, dialect)
+        counted = "1" if count.present is None else scalar_sql(count.present, dialect)
         return "COUNT(*)" if counted == "1" and count.cell is None else f"COUNT({_within(count.cell, counted, dialect)})"
     return f"COUNT(DISTINCT {_shown(count, dialect)})"
 
@@ -316,8 +319,8 @@ def _count(count: UnitCount, dialect: Dialect) -> str:
 def _shown(count: UnitCount, dialect: Dialect) -> str:
     if count.of is None:
         raise _not_sql()
-    unit = _scalar(count.of, dialect)
-    shown = unit if count.present is None else f"CASE WHEN {_scalar(count.present, dialect)} IS NOT NULL THEN {unit} END"
+    unit = scalar_sql(count.of, dialect)
+    shown = unit if count.present is None else f"CASE WHEN {scalar_sql(count.present, dialect)} IS NOT NULL THEN {unit} END"
     return _within(count.cell, shown, dialect)
 
 
@@ -325,22 +328,23 @@ def _within(cell: Cell | None, value: str, dialect: Dialect) -> str:
     """A value in the rows of a cell, nothing in others."""
     if cell is None:
         return value
-    conditions = [_condition(one, dialect) for one in cell.holds] + [f"NOT {_true(one, dialect)}" for one in cell.lacks]
+    conditions = [_condition(one, dialect) for one in cell.holds] + [f"NOT {holds_sql(one, dialect)}" for one in cell.lacks]
     return f"CASE WHEN {' AND '.join(conditions)} THEN {value} END"
 
 
 def _single(single: Single, dialect: Dialect) -> str:
-    present, record = _scalar(single.present, dialect), _scalar(single.record, dialect)
+    present, record = scalar_sql(single.present, dialect), scalar_sql(single.record, dialect)
     own = f"CASE WHEN {record} IS NOT NULL THEN {present} END"  # of a union, what stands in the product's own rows
     return f"CASE WHEN COUNT({own}) = COUNT(DISTINCT CASE WHEN {present} IS NOT NULL THEN {record} END) THEN 1 ELSE 0 END"
 
 
-def _scalar(scalar: Operand, dialect: Dialect) -> str:
+def scalar_sql(scalar: Operand, dialect: Dialect) -> str:
+    """Return what is said of rows: a column, or one made coarser."""
     match scalar:
         case Ref(source=source, column=column):
             return f"{source}.{dialect.identifier(column)}"
         case Bucket(kind=kind, step=step, of=of):
-            return dialect.bucket(kind, step, _scalar(of, dialect))
+            return dialect.bucket(kind, step, scalar_sql(of, dialect))
         case Constant():
             return _constant(scalar, dialect)
         case _:
@@ -350,11 +354,11 @@ def _scalar(scalar: Operand, dialect: Dialect) -> str:
 def _condition(condition: Condition, dialect: Dialect) -> str:
     match condition:
         case Compare(operator=operator, left=left, right=right):
-            return f"({_scalar(left, dialect)} {operator.value} {_scalar(right, dialect)})"
+            return f"({scalar_sql(left, dialect)} {operator.value} {scalar_sql(right, dialect)})"
         case Within(left=left, among=among):
-            return f"({_scalar(left, dialect)} IN ({', '.join(_constant(one, dialect) for one in among)}))"
+            return f"({scalar_sql(left, dialect)} IN ({', '.join(_constant(one, dialect) for one in among)}))"
         case Missing(left=left):
-            return f"({_scalar(left, dialect)} IS NULL)"
+            return f"({scalar_sql(left, dialect)} IS NULL)"
         case Not(of=of):
             return f"(NOT {_condition(of, dialect)})"
         case AllOf(conditions=conditions):

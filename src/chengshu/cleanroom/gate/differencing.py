@@ -4,12 +4,13 @@ Two answers whose conditions differ tell, subtracted, about the rows that only o
 may belong to fewer units than a group must have. The verdict is no oracle of its own: it is the gate's verdict on the difference, which the
 asker may ask for as a question, and none, one and too few units get the same. Only forms are looked at to say that there is no difference.
 
-What is compared: questions with the same FROM and JOIN (sub-queries of plain rows aside), two at a time; a UNION ALL part by part, as the
-questions that it puts to each product, since who knows the other parts subtracts them. Several answers that are combined,
+What is compared: questions with the same FROM and JOIN (sub-queries of plain rows aside), two at a time, and where they group differently
+every group of the one with every group of the other that it shares rows with; a UNION ALL part by part, as the questions that it puts to
+each product, since who knows the other parts subtracts them. Several answers that are combined,
 and the same rows reached by other joins, are not found; against those only a privacy budget helps.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy import Column, Connection, Index, Integer, String, Table, Unique
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.conditions.cells import Region, regions_of, within
+from chengshu.cleanroom.engines.crossings import crossings_sql
 from chengshu.cleanroom.engines.engine import Engine, Spill, Stopped, never
 from chengshu.cleanroom.engines.proof import unnumbered
 from chengshu.cleanroom.engines.rendering import differences_sql
@@ -29,7 +31,10 @@ from chengshu.cleanroom.relation.model import (
     AllOf,
     AnyOf,
     Body,
+    Comparison,
     Condition,
+    Crossed,
+    Crossings,
     Differences,
     Finish,
     Input,
@@ -194,7 +199,9 @@ class Guard:
             groups = question.groups if chunk[0].is_grouped else ()
             counted = run(_counting(question, chunk, groups))
             result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
-        return result if result.num_rows or not compared else _refused(max(questions[0].minimums))
+        for near in crossings_of(questions, earlier):
+            result = _without(result, run(near))
+        return result if result.num_rows or not earlier else _refused(max(questions[0].minimums))
 
     def _earlier(self, job: Job, sources: Body, questions: Sequence[About], *, own: frozenset[str]) -> list[About]:
         with self._database.write() as tx:
@@ -260,12 +267,71 @@ def _before(tx: Connection, job: Job, *, sources: str, mine: str) -> list[Job]:
 
 def _counting(question: About, pairs: Sequence[Pair], groups: tuple[Scalar, ...]) -> VettedQuery:
     differences = Differences(question.sources, groups, question.units, question.where, tuple(one.earlier.where for one in pairs))
-    columns: dict[str, dict[str, DataColumn]] = {}
-    for needed in (one for each in (question, *(pair.earlier for pair in pairs)) for one in each.inputs):
-        columns.setdefault(needed.product, {}).update({column.name: column for column in needed.columns})
-    inputs = tuple(Input(product, tuple(each.values())) for product, each in columns.items())
+    inputs = _inputs_of((question, *(pair.earlier for pair in pairs)))
     nothing = Summary((), (), (), (), (), question.sources)
     return VettedQuery(differences_sql(differences), nothing, _NOTHING_AFTER, (), inputs, instead=differences)
+
+
+def _inputs_of(questions: Iterable[About]) -> tuple[Input, ...]:
+    """Every column that one of some questions needs."""
+    columns: dict[str, dict[str, DataColumn]] = {}
+    for needed in (one for each in questions for one in each.inputs):
+        columns.setdefault(needed.product, {}).update({column.name: column for column in needed.columns})
+    return tuple(Input(product, tuple(each.values())) for product, each in columns.items())
+
+
+def crossings_of(questions: Sequence[About], earlier: Sequence[About]) -> Iterator[VettedQuery]:
+    """Yield what finds groups that are about nearly the rows of one group of an earlier question, which groups otherwise.
+
+    Answers for such groups could be subtracted as answers to whole questions could: a road's vehicles, and those on it before nine.
+    """
+    for question in dict.fromkeys(questions):
+        apart: dict[frozenset[Scalar], list[tuple[About, Crossed]]] = {}
+        for one in earlier:
+            crossed = _crossed(question, one) if set(one.groups) != set(question.groups) else None
+            if crossed is not None:
+                apart.setdefault(frozenset(one.groups), []).append((one, crossed))
+        for some in apart.values():
+            for start in range(0, len(some), AT_ONCE):
+                chunk = some[start : start + AT_ONCE]
+                yield from (_crossing(question, chunk, unit, least) for unit, least in zip(question.units, question.minimums, strict=True))
+
+
+def _crossed(question: About, earlier: About) -> Crossed | None:
+    """An earlier question that groups otherwise; None where forms show that groups that share rows are about the same.
+
+    Groups that share rows have the values in common that both are named by, so what is said of these alone says nothing of a part.
+    """
+    is_within, holds = _lies_within(question, earlier), _lies_within(earlier, question)
+    return None if is_within and holds else Crossed(earlier.where, is_within, holds)
+
+
+def _lies_within(one: About, other: About) -> bool:
+    """Whether forms show that a group of ``one`` lies in one group of ``other``, where they share rows."""
+    named = frozenset[Operand](one.groups)
+    asked = frozenset(each for each in other.conditions if not _of(each) <= named)
+    return imply(one.conditions, asked) and all(each in named or _is_fixed(each, one.conditions) for each in other.groups)
+
+
+def _is_fixed(scalar: Scalar, conditions: Iterable[Condition]) -> bool:
+    """Whether conditions leave a scalar one value."""
+    return any(isinstance(one, Comparing) and one.operator is Comparison.EQ and one.left == scalar for one in conditions)
+
+
+def _crossing(question: About, chunk: Sequence[tuple[About, Crossed]], unit: Ref | None, least: int) -> VettedQuery:
+    others, crossed = chunk[0][0].groups, tuple(one for _, one in chunk)
+    crossings = Crossings(question.sources, question.groups, others, unit, least, question.where, crossed)
+    nothing = Summary((), (), (), (), (), question.sources)
+    inputs = _inputs_of((question, *(one for one, _ in chunk)))
+    return VettedQuery(crossings_sql(crossings), nothing, _NOTHING_AFTER, (), inputs, instead=crossings)
+
+
+def _without(result: pa.Table, near: pa.Table) -> pa.Table:
+    """The groups of a result that are not among these, blanks included; none where nothing is grouped by and there is one."""
+    names = [name for name in near.column_names if name.startswith("g")]
+    left_out = {tuple(row[name] for name in names) for row in near.to_pylist()}
+    keys = [tuple(row[name] for name in names) for row in result.select(names).to_pylist()] if names else [()] * result.num_rows
+    return result.filter(pa.array([key not in left_out for key in keys], pa.bool_()))
 
 
 def _failing(counted: pa.Table, pairs: Sequence[Pair], question: About) -> dict[tuple[Any, ...], bool]:

@@ -339,6 +339,36 @@ class Differences:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossed:
+    """An earlier question that groups otherwise: its condition, and whether forms show one to be about rows of the other alone.
+
+    ``is_within``: whatever a group of the question is about lies in one group of the earlier one; ``holds``: the other way round.
+    """
+
+    where: Condition | None
+    is_within: bool
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crossings:
+    """Which groups of a question are about nearly the rows of one group of an earlier question, which groups by ``others``.
+
+    Nearly: fewer than ``minimum`` units (None: rows) have rows in the one and not in the other, either way round; a side of which forms
+    show that it has none is not counted. Columns are ``g0…`` of such groups, one ``f0`` where nothing is grouped by; ``sources`` have no
+    condition of their own.
+    """
+
+    sources: Body
+    groups: tuple[Scalar, ...]
+    others: tuple[Scalar, ...]
+    unit: Ref | None
+    minimum: int
+    where: Condition | None
+    earlier: tuple[Crossed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OutputValue:
     """One column that leaves, under the name the asker gave it."""
 
@@ -405,7 +435,7 @@ class VettedQuery:
     inputs: tuple[Input, ...]
     protection: Protection | None = None
     asked: str = ""
-    instead: Bounded | Differences | None = None
+    instead: Bounded | Differences | Crossings | None = None
 
     @property
     def minimum_group(self) -> int:

@@ -98,7 +98,7 @@ class Members:
         if isinstance(vetted, Refused):
             return vetted
         with self._database.read() as tx:
-            if any(self._uses.delivered(tx, job=job.id, product=one.product) is not None for one in mine):
+            if any(self._has_gone_out(tx, job, one.product) for one in mine):
                 return _gone_out()
         with self._turn:  # one at a time, as a room's jobs: each may take the engine's whole memory
             found = self._computing.figures(job, vetted, mine)
@@ -173,12 +173,17 @@ class Members:
     def _meter(self, tx: Connection, kept: _Kept, product: str, rows: int) -> None:
         job = kept.job
         refused = self._leave.refusal(tx, job=job.id, product=product)
+        if self._has_gone_out(tx, job, product):  # of a round that was joined at the same time
+            refused = _gone_out()
         if refused is not None:
             raise Denied(f"secure-aggregation.{refused.rule}", refused.message, hint=refused.would_pass)
         approved = next(one for one in store.approvals_of(tx, job.id) if one["product"] == product)
         about = {"job": job.id, "product": product, "agreement": approved["agreement"], "recipient": job.room}
         self._evidence.append(tx, "sum.contributed", job.id, {**about, "members": list(kept.round.members)})
         self._uses.used_in_place(tx, **about, rows=rows, data_digest=approved["data_digest"])
+
+    def _has_gone_out(self, tx: Connection, job: Job, product: str) -> bool:
+        return self._uses.delivered(tx, job=job.id, product=product) is not None
 
     def _find(self, job: str, *, room: str) -> _Kept:
         with self._lock:

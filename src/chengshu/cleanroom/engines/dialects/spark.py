@@ -87,7 +87,7 @@ _WORDS = frozenset(
 )
 _QUOTED = re.compile(r"`[^`]*`|'[^'\\]*'")
 _WORD = re.compile(r"[^\W\d]\w*")
-_MADE_UP = re.compile(r"(t|c|u|r|g|a|d|f|n|o|w|__[nskd])\d*(_\d+)?|__(rows|kept|place)")
+_MADE_UP = re.compile(r"([abcdefghnoqrtuwxyz]|__[nskd])\d*(_\d+)?|__(rows|kept|place)")
 _WHOLE_DOUBLES = 2**52
 """From here on every double is a whole number."""
 _MONDAY_US = 946_857_600_000_000

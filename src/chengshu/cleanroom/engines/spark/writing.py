@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from chengshu.cleanroom.engines.crossings import crossings_sql
 from chengshu.cleanroom.engines.dialects.spark import SparkDialect
 from chengshu.cleanroom.engines.rendering import bounded_sql, differences_sql, summary_sql
 from chengshu.cleanroom.model import Aggregate, ColumnType
 from chengshu.cleanroom.planning.lineage import Types, type_of, types_of
 from chengshu.cleanroom.relation.model import (
     Bounded,
+    Crossings,
     Differences,
     Measure,
     Ref,
@@ -26,6 +28,8 @@ def spark_sql(query: VettedQuery) -> str:
             return bounded_sql(query.instead, dialect=SparkDialect(dict(_of_bounded(query.instead, types))))
         case Differences():
             return differences_sql(query.instead, dialect=SparkDialect({}))
+        case Crossings():
+            return crossings_sql(query.instead, dialect=SparkDialect({}))
 
 
 def _of_summary(query: VettedQuery, types: Types) -> Iterator[tuple[Ref, ColumnType]]:
