@@ -1,7 +1,8 @@
 """What holds for every test: a slow machine is no defect, so no example of a property has a deadline; and which database is under it.
 
-Every file runs on SQLite. On PostgreSQL those run that can tell the two apart: documents are for readers, who begin on SQLite, and the
-files of ``DATABASE_FREE`` open none, which is made sure of.
+Every file runs on SQLite. On PostgreSQL those run that can tell the two apart: documents are for readers, who begin on SQLite, the files
+of ``DATABASE_FREE`` open none, which is made sure of, and those of ``ABOUT_OTHER_THINGS`` have one beside them, as every node does, but are
+about files, processes, questions or signatures; what they keep is kept by the same code in files that do run on both.
 """
 
 import os
@@ -20,7 +21,19 @@ settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
 TESTS = Path(__file__).parent
 DOCUMENTS = "docs/*"
+ABOUT_OTHER_THINGS = (
+    "attacks/test_corpus.py",
+    "attacks/test_evidence_*.py",
+    "attacks/test_pack_attacks.py",
+    "attacks/test_sealed_methods.py",
+    "packs/test_bad_inputs.py",
+    "unit/catalog/test_source_*.py",
+    "unit/cleanroom/test_generated_pairs.py",
+    "unit/evidence/test_evidence_packs*.py",
+    "unit/identity/test_identity_claims.py",
+)
 DATABASE_FREE = (
+    "attacks/test_masked_sums_attacks.py",
     "attacks/test_privacy_attacks.py",
     "packs/test_plan.py",
     "test_architecture.py",
@@ -33,6 +46,7 @@ DATABASE_FREE = (
     "unit/cleanroom/test_conditional_aggregates.py",
     "unit/cleanroom/test_generated_questions.py",
     "unit/cleanroom/test_leakage_statements.py",
+    "unit/cleanroom/test_masked_sums.py",
     "unit/cleanroom/test_planning.py",
     "unit/cleanroom/test_use_receipt.py",
     "unit/cli/test_bad_words.py",
@@ -70,7 +84,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out of PostgreSQL's run what would be the same on it."""
     if os.environ.get(CHOICE) != "postgresql" or not collection_path.name.startswith("test_"):
         return None
-    return True if _is_among(collection_path, (DOCUMENTS, *DATABASE_FREE)) else None
+    return True if _is_among(collection_path, (DOCUMENTS, *DATABASE_FREE, *ABOUT_OTHER_THINGS)) else None
 
 
 def _is_among(path: Path, patterns: Sequence[str]) -> bool:

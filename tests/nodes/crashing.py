@@ -96,13 +96,24 @@ def raised(folder: Path, stack: ExitStack, *, sabotage: str | None = None, kept_
     return pair
 
 
-def negotiate_and_kill(pair: Pair, *, count: int, seed: int, batch: int = BATCH, victims: Sequence[tuple[str, ...]] = VICTIMS) -> list[str]:
-    """Ask for ``count`` contracts while one or both nodes are killed again and again; return the consumer's ids."""
+def negotiate_and_kill(
+    pair: Pair,
+    *,
+    count: int,
+    seed: int,
+    batch: int = BATCH,
+    victims: Sequence[tuple[str, ...]] = VICTIMS,
+    patience_s: float = REST_S,
+) -> list[str]:
+    """Ask for ``count`` contracts while one or both nodes are killed again and again; return the consumer's ids.
+
+    ``patience_s`` is how long nothing at all may happen between two batches: a slow machine is no defect.
+    """
     chance = random.Random(seed)  # noqa: S311  # which process dies and when, not a secret
     (offer, *_) = pair.consumer.peers.dataset(pair.provider.identity.did, PRODUCT)["hasPolicy"]
     asked: list[str] = []
     while len(asked) < count:
-        _wait_while_it_goes_on(pair, until=batch, patience_s=REST_S)  # a slow machine is no defect
+        _wait_while_it_goes_on(pair, until=batch, patience_s=patience_s)
         begun = range(min(batch, count - len(asked)))
         asked += [pair.consumer.contracts.request(pair.provider.identity.did, dataset=PRODUCT, offer=offer) for _ in begun]
         time.sleep(chance.uniform(*ALIVE_S))
