@@ -181,8 +181,17 @@ def _groups() -> list[Group]:
         Group("t.zone", lambda row: row["zone"]),
         Group("t.hour", lambda row: row["hour"]),
         Group("FLOOR(t.hour / 5) * 5", lambda row: None if row["hour"] is None else float(row["hour"] // 5 * 5)),
+        Group(
+            "CASE WHEN t.zone IN ('north', 'south') THEN 'pole' WHEN NOT t.zone IS NULL THEN 'side' END",
+            lambda row: None if row["zone"] is None else "pole" if row["zone"] in ("north", "south") else "side",
+        ),
+        Group("CASE WHEN t.hour < 6 THEN 0 WHEN t.hour < 9 THEN 1 ELSE 2 END", _part_of_day),
         Group("r.kind", lambda row: row["kind"]),
     ]
+
+
+def _part_of_day(row: Row) -> int:
+    return 2 if row["hour"] is None or row["hour"] >= 9 else int(row["hour"] >= 6)
 
 
 def _aggregates() -> list[Aggregated]:

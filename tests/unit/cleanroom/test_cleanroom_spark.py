@@ -216,6 +216,19 @@ class TestTheSameAsDuckDB:
 
     @TRIED
     @given(given=tables())
+    def test_labels_of_every_kind_for_values_of_every_kind(self, spark: Spark, given: Tables) -> None:
+        cases = [
+            "CASE WHEN name = 'a' THEN 'it''s' WHEN name IN ('b', '中文') THEN '' END",
+            "CASE WHEN whole < 0 THEN -1 WHEN whole = 9223372036854775807 THEN 7 ELSE 0 END",
+            "CASE WHEN number <= 0.25 THEN 0.5 WHEN NOT number = 1.5 THEN -2 ELSE 1 END",
+            "CASE WHEN EXTRACT(month FROM moment) < 3 THEN 'early' ELSE 'late' END",
+            "CASE WHEN flag THEN 'yes' ELSE 'no' END",
+        ]
+        for case in cases:
+            self.check(spark, vetted(f"SELECT {case} AS label, COUNT(*), SUM(number) FROM north.rows GROUP BY label"), given)  # noqa: S608  # of this file
+
+    @TRIED
+    @given(given=tables())
     def test_groups_that_are_nearly_those_of_a_question_that_groups_otherwise(self, spark: Spark, given: Tables) -> None:
         asked_of = "SELECT {}, COUNT(*) FROM north.{} WHERE {} GROUP BY {}"
         for product in ("rows", "kept"):

@@ -23,6 +23,7 @@ from chengshu.cleanroom.relation.model import (
     Derived,
     Differences,
     Join,
+    Labelled,
     Measure,
     Missing,
     Not,
@@ -44,6 +45,7 @@ from chengshu.cleanroom.relation.released import Constant
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 
+_WIDE = {ColumnType.INTEGER: "BIGINT", ColumnType.DOUBLE: "DOUBLE"}
 ROWS = "__rows"
 
 
@@ -345,6 +347,8 @@ def scalar_sql(scalar: Operand, dialect: Dialect) -> str:
             return f"{source}.{dialect.identifier(column)}"
         case Bucket(kind=kind, step=step, of=of):
             return dialect.bucket(kind, step, scalar_sql(of, dialect))
+        case Labelled():
+            return _labelled(scalar, dialect)
         case Constant():
             return _constant(scalar, dialect)
         case _:
@@ -367,6 +371,13 @@ def _condition(condition: Condition, dialect: Dialect) -> str:
             return "(" + " OR ".join(_condition(one, dialect) for one in conditions) + ")"
         case _:
             assert_never(condition)
+
+
+def _labelled(scalar: Labelled, dialect: Dialect) -> str:
+    """Numbers are made the type that columns of such numbers have."""
+    arms = " ".join(f"WHEN {_condition(condition, dialect)} THEN {_constant(label, dialect)}" for condition, label in scalar.arms)
+    case = f"CASE {arms}{'' if scalar.otherwise is None else f' ELSE {_constant(scalar.otherwise, dialect)}'} END"
+    return f"CAST({case} AS {_WIDE[scalar.type]})" if scalar.type in _WIDE else f"({case})"
 
 
 def _constant(constant: Constant, dialect: Dialect) -> str:

@@ -4,7 +4,20 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from chengshu.cleanroom.model import ColumnType
-from chengshu.cleanroom.relation.model import Body, Bucket, BucketKind, Derived, Measure, Ref, Rows, Scalar, Table, Union, VettedQuery
+from chengshu.cleanroom.relation.model import (
+    Body,
+    Bucket,
+    BucketKind,
+    Derived,
+    Labelled,
+    Measure,
+    Ref,
+    Rows,
+    Scalar,
+    Table,
+    Union,
+    VettedQuery,
+)
 from chengshu.cleanroom.relation.normal import operands
 from chengshu.cleanroom.relation.released import AggregateValue, Arithmetic, Constant, GroupValue, NullIf, Rounded, Value, Windowed
 
@@ -51,7 +64,7 @@ def clipped(vetted: VettedQuery) -> tuple[str, ...]:
 
 def origins(scalar: Scalar, body: Body) -> frozenset[Origin]:
     """Return the product and the declared column behind a column of a body, or behind a bucket of one; of a union those of each part."""
-    ref = scalar.of if isinstance(scalar, Bucket) else scalar
+    ref = scalar.of if isinstance(scalar, Bucket | Labelled) else scalar
     source = body.source_of(ref)
     match source:
         case Table(product=product):
@@ -105,6 +118,8 @@ def types_of(query: VettedQuery) -> Types:
 
 def type_of(column: Scalar, body: Body, types: Types) -> ColumnType:
     """Return the type of a column of a body, or of a bucket of one; decimals of a union have been made doubles."""
+    if isinstance(column, Labelled):
+        return column.type
     if isinstance(column, Bucket):
         return ColumnType.DOUBLE if column.kind is BucketKind.NUMBER_STEP else ColumnType.INTEGER
     source = body.source_of(column)

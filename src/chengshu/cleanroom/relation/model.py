@@ -56,7 +56,20 @@ class Bucket:
     of: Ref
 
 
-Scalar = Ref | Bucket
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A column's values under labels: that of the first of ``arms`` whose condition holds, which is about this column alone, or another.
+
+    Labels are of one ``type``: texts, whole numbers or doubles; ``otherwise`` is nothing where there is none.
+    """
+
+    of: Ref
+    arms: tuple[tuple["Condition", Constant], ...]
+    otherwise: Constant | None
+    type: ColumnType
+
+
+Scalar = Ref | Bucket | Labelled
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from chengshu.cleanroom.relation.model import (
     Comparison,
     Condition,
     Derived,
+    Labelled,
     Measure,
     Missing,
     Not,
@@ -270,7 +271,7 @@ def inlined(body: Body, scalars: Iterable[Scalar]) -> tuple[Body, tuple[Scalar, 
 
 
 def _operand(operand: Operand, given: dict[str, Scalar]) -> Operand:
-    return _scalar(operand, given) if isinstance(operand, Ref | Bucket) else operand
+    return _scalar(operand, given) if isinstance(operand, Ref | Bucket | Labelled) else operand
 
 
 def _scalar(scalar: Scalar, given: dict[str, Scalar]) -> Scalar:
@@ -279,6 +280,9 @@ def _scalar(scalar: Scalar, given: dict[str, Scalar]) -> Scalar:
             return given[column]
         case Bucket(of=of):
             return replace(scalar, of=_ref(of, given))
+        case Labelled(of=of, arms=arms):
+            restated = tuple((_restated(condition, partial(_operand, given=given)), label) for condition, label in arms)
+            return replace(scalar, of=_ref(of, given), arms=restated)
 
 
 def _ref(ref: Ref, given: dict[str, Scalar]) -> Ref:

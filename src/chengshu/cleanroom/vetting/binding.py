@@ -37,7 +37,7 @@ from chengshu.cleanroom.relation.released import (
     Windowed,
     WindowFunction,
 )
-from chengshu.cleanroom.vetting.buckets import coarser, whole_number
+from chengshu.cleanroom.vetting.buckets import whole_number
 from chengshu.cleanroom.vetting.fan_out import uniques
 from chengshu.cleanroom.vetting.names import Origin, alias_target, found
 from chengshu.cleanroom.vetting.row_binding import (
@@ -47,6 +47,7 @@ from chengshu.cleanroom.vetting.row_binding import (
     constant_of,
     filter_of,
     found_of,
+    is_scalar,
     logic_of,
     not_understood,
     ref_of,
@@ -154,7 +155,7 @@ class _After:
     def _is_number(self, expression: exp.Expr) -> bool:
         """Whether what is said of a group is a number whatever its values are: to compute with a text would fail, and quote it."""
         node = plain(expression.unnest())
-        if coarser(node) is not None:
+        if is_scalar(node):
             return scalar_of(node, self.body)[1].is_number
         match node:
             case exp.Min() | exp.Max():
@@ -165,7 +166,7 @@ class _After:
                 return True
 
     def _group(self, node: exp.Expr) -> GroupValue | None:
-        if coarser(node) is None:
+        if not is_scalar(node):
             return None
         scalar, _ = scalar_of(node, self.body)
         return GroupValue(self.groups.index(scalar)) if scalar in self.groups else None

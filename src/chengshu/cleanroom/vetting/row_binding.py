@@ -21,6 +21,7 @@ from chengshu.cleanroom.relation.model import (
     Derived,
     Join,
     JoinKind,
+    Labelled,
     Missing,
     Not,
     Ref,
@@ -34,6 +35,7 @@ from chengshu.cleanroom.relation.model import (
 from chengshu.cleanroom.relation.released import Constant
 from chengshu.cleanroom.unions.parts import parts_of
 from chengshu.cleanroom.vetting.buckets import coarser, constant, takes, type_after
+from chengshu.cleanroom.vetting.labels import Labels, labels_of
 from chengshu.cleanroom.vetting.names import Found, found, table_name
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
@@ -172,6 +174,9 @@ def _renamed(unit: Unit, place: int) -> Unit:
 
 def scalar_of(expression: exp.Expr, body: Body) -> tuple[Scalar, ColumnType]:
     """Return a column, or a listed bucket of one, and the type it has."""
+    labels = labels_of(expression.unnest())
+    if labels is not None:
+        return _labelled(labels, body), labels.type
     how = coarser(expression)
     if how is None:
         raise not_understood("a column or a bucket of one")
@@ -181,6 +186,19 @@ def scalar_of(expression: exp.Expr, body: Body) -> tuple[Scalar, ColumnType]:
         raise not_understood("a column of a type that can be made coarser in this way")
     ref = ref_of(one, body)
     return (ref if kind is None else Bucket(kind, step, ref)), type_after(kind, one.origin.type)
+
+
+def _labelled(labels: Labels, body: Body) -> Labelled:
+    refs = {ref_of(found_of(column), body) for column in labels.columns}
+    if len(refs) != 1:
+        raise not_understood("a CASE about one column")
+    (ref,) = refs
+    return Labelled(ref, tuple((filter_of(condition, body), label) for condition, label in labels.arms), labels.otherwise, labels.type)
+
+
+def is_scalar(expression: exp.Expr) -> bool:
+    """Whether an expression says something of single rows that a group can be named by: a column, a bucket of one, or labels of one."""
+    return coarser(expression) is not None or isinstance(expression.unnest(), exp.Case)
 
 
 def ref_of(one: Found, body: Body) -> Ref:

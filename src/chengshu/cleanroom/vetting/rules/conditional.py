@@ -1,7 +1,8 @@
-"""``conditional``: CASE, IF, COALESCE and the like, but for one condition on the rows that an aggregate is about.
+"""``conditional``: CASE, IF, COALESCE and the like, but for one condition on the rows that an aggregate is about, and labels of groups.
 
 Such a condition tells single rows apart inside a group that is large enough, so what it tells apart is held to the size of a group too
-(``chengshu.cleanroom.conditions``); everywhere else nothing would.
+(``chengshu.cleanroom.conditions``). Labels for the values of one column make groups coarser, as buckets do; which column that may be,
+``group-column`` decides. Everywhere else nothing would.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,9 @@ from sqlglot import exp
 
 from chengshu.cleanroom.conditions.written import AGGREGATES, written
 from chengshu.cleanroom.model import ProductTerms
+from chengshu.cleanroom.vetting.binding import alias_or_self
 from chengshu.cleanroom.vetting.clauses import refused
+from chengshu.cleanroom.vetting.labels import labels_of
 from chengshu.cleanroom.vetting.tree import every
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -19,10 +22,12 @@ RULE = "conditional"
 
 
 def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
-    """Refuse every conditional expression but NULLIF(…, 0) below a division and one plain CASE in COUNT, SUM or AVG."""
+    """Refuse every conditional expression but NULLIF(…, 0) below a division, one plain CASE in COUNT, SUM or AVG, and labels of groups."""
     del terms
+    labels = _labels_of_groups(query)
     for node in every(query, exp.Case, exp.If, exp.Coalesce, exp.CountIf):
-        if not _is_in_aggregate(node.parent if isinstance(node, exp.If) and isinstance(node.parent, exp.Case) else node):
+        whole = node.parent if isinstance(node, exp.If) and isinstance(node.parent, exp.Case) else node
+        if whole not in labels and not _is_in_aggregate(whole):
             return refused(
                 RULE,
                 node,
@@ -35,6 +40,15 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
                 ),
             )
     return None
+
+
+def _labels_of_groups(query: exp.Expr) -> list[exp.Expr]:
+    """Every CASE that the question groups by, written out wherever it stands."""
+    group = query.args.get("group")
+    if not isinstance(query, exp.Select) or group is None:
+        return []
+    named = [alias_or_self(query, one).unnest() for one in group.expressions]
+    return [one for one in named if labels_of(one) is not None]
 
 
 def _is_in_aggregate(node: exp.Expr | None) -> bool:

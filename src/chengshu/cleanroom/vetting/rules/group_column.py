@@ -8,7 +8,8 @@ from chengshu.cleanroom.model import ProductTerms, Role
 from chengshu.cleanroom.vetting.binding import alias_or_self
 from chengshu.cleanroom.vetting.buckets import coarser
 from chengshu.cleanroom.vetting.clauses import refused
-from chengshu.cleanroom.vetting.names import origin_of
+from chengshu.cleanroom.vetting.labels import labels_of
+from chengshu.cleanroom.vetting.names import Origin, found, origin_of
 from chengshu.cleanroom.vetting.rules.filter_form import filtered_type
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
@@ -24,13 +25,23 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     if not isinstance(query, exp.Select) or group is None:
         return None
     for term in group.expressions:
-        how = coarser(alias_or_self(query, term))
-        origin = None if how is None else origin_of(how[2])
-        if origin is None or how is None or filtered_type(alias_or_self(query, term)) is None:
-            return _refused(term, "expected a column, or a listed bucket of one", "")
+        origin = _grouped_by(alias_or_self(query, term))
+        if origin is None:
+            return _refused(term, "expected a column, a listed bucket of one, or labels for the values of one", "")
         if origin.column.role not in _ROLES:
             return _refused(term, f"a column of role {origin.column.role.value} may not be grouped by", origin.column.name)
     return None
+
+
+def _grouped_by(expression: exp.Expr) -> Origin | None:
+    """The declared column by which, or by a bucket or labels of which, rows are grouped."""
+    labels = labels_of(expression.unnest())
+    if labels is not None:
+        traced = {found(column) for column in labels.columns}
+        one = next(iter(traced)) if len(traced) == 1 else None
+        return None if one is None else one.origin
+    how = coarser(expression)
+    return None if how is None or filtered_type(expression) is None else origin_of(how[2])
 
 
 def _refused(term: exp.Expr, why: str, column: str) -> Refused:
@@ -39,8 +50,10 @@ def _refused(term: exp.Expr, why: str, column: str) -> Refused:
         term,
         why=why,
         would_pass=Text(
-            "Group and free columns, DATE_TRUNC, TIME_BUCKET or EXTRACT of a time, FLOOR(x / step) * step of a number.",
-            "group 与 free 列；对时间用 DATE_TRUNC、TIME_BUCKET、EXTRACT；对数值用 FLOOR(x / 步长) * 步长。",
+            "Group and free columns, DATE_TRUNC, TIME_BUCKET or EXTRACT of a time, FLOOR(x / step) * step of a number, "
+            "CASE WHEN condition on one such column THEN label … END.",
+            "group 与 free 列；对时间用 DATE_TRUNC、TIME_BUCKET、EXTRACT；对数值用 FLOOR(x / 步长) * 步长；"
+            "对单独一列用 CASE WHEN 条件 THEN 标签 … END。",
         ),
         column=column,
     )
