@@ -42,7 +42,10 @@ def publish(
     to: Annotated[
         list[str] | None, typer.Option(help="A party that may ask for it; may be repeated; everyone known when left out.")
     ] = None,
-    room: Annotated[str | None, typer.Option(help="The clean room that may compute on it; the only known one when left out.")] = None,
+    room: Annotated[
+        str | None,
+        typer.Option(help="The clean room that may compute on it; the only known one when left out. This node's own name: rows stay here."),
+    ] = None,
     uses: Annotated[int | None, typer.Option(help="How many uses one contract allows.")] = None,
     group: Annotated[int, typer.Option(help="The smallest group that an answer may be about.")] = 5,
     rows: Annotated[bool, typer.Option("--rows", help="Offer the rows themselves, which leave for good, instead of answers.")] = False,
