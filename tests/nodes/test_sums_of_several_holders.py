@@ -23,6 +23,8 @@ from chengshu.client.following import follow
 from chengshu.kernel.errors import Conflict, Denied, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.node import Node
+from chengshu.policy.model import Permission, Policy
+from chengshu.policy.odrl import from_odrl, to_odrl
 from chengshu.testing import Space
 
 HOLDERS = {"north": range(40), "south": range(30, 60), "east": range(100, 130), "west": range(200, 260)}
@@ -106,6 +108,12 @@ class League:
         return wire(self.room).post(self.holders[holder].identity.did, f"/room/sums/{step}", message)
 
 
+def _offer(node: Node, room: Node, *, may_leave: bool) -> dict[str, Any]:
+    """To be used at home alone; or there or in the room, which are two permissions."""
+    at_home, there = (publishing.offer_of(publishing.Terms(one.identity.did, [PURPOSE])) for one in (node, room))
+    return to_odrl(Policy(from_odrl(there).rules, alternatives=(Permission(from_odrl(at_home).rules),))) if may_leave else at_home
+
+
 @pytest.fixture(scope="module")
 def league(tmp_path_factory: pytest.TempPathFactory) -> Iterator[League]:
     folder = tmp_path_factory.mktemp("league")
@@ -115,8 +123,7 @@ def league(tmp_path_factory: pytest.TempPathFactory) -> Iterator[League]:
         firm = space.add("firm")
         room = hasty_room(space, folder / "hasty", input_wait_s=WAIT_S)
         for name, node in holders.items():
-            at_home = publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE]))
-            publish(node, "counts", policy=at_home, table=rows_of(name))
+            publish(node, "counts", policy=_offer(node, room, may_leave=name == "east"), table=rows_of(name))
             agree(firm, node, "counts")
         space.stop("west")
         space.start("west", before=silence.before)
@@ -151,6 +158,7 @@ def test_the_plan_says_before_anything_runs_that_no_rows_move_and_who_learns_wha
     assert {one["what"] for one in room["learns"]} >= {"exact-totals", "group-keys"}
     assert "unreleased-values" not in {one["what"] for one in room["learns"]}
     assert {one["placement"] for one in shown["dropped_plans"]} == {"room"}
+    assert {one["product"] for one in shown["dropped_plans"]} == {"north.counts"}  # the first by name that is against it: not east's
     assert {one["rule"] for one in shown["dropped_plans"]} == {"environment"}
 
 

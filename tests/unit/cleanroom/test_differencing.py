@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from chengshu.cleanroom import store
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
-from chengshu.cleanroom.gate.differencing import Guard, about
+from chengshu.cleanroom.gate.differencing import Guard, about, crossings_of, sample_of
 from chengshu.cleanroom.gate.release import Released, release
 from chengshu.cleanroom.model import Column, ColumnType, Job, JobInput, Role, Schema, SqlQuestion
 from chengshu.cleanroom.relation.implied import imply
-from chengshu.cleanroom.relation.model import VettedQuery
+from chengshu.cleanroom.relation.model import Crossings, VettedQuery
 from chengshu.cleanroom.vetting.vetter import vet
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.crypto import INTERNATIONAL
@@ -24,6 +24,8 @@ from chengshu.kernel.refusal import Refused
 from databases import database_at
 
 ENGINE = DuckDBEngine("256MB", 1, 30.0)
+STAGED = DuckDBEngine("256MB", 1, 30.0, staged_from=0)
+"""Takes every product for a large one."""
 K = 3
 TRIPS = Schema(
     "road.trips",
@@ -42,10 +44,11 @@ Test = Callable[[int | None], bool]
 class Room:
     """The guard of one room on a real database, and questions that are answered there one after another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: DuckDBEngine = ENGINE) -> None:
         self.database = database_at(folder / "room.db")
         metadata.create_all(self.database.engine)
-        self.guard = Guard(self.database, engine=ENGINE, digests=Digests(INTERNATIONAL))
+        self.engine = engine
+        self.guard = Guard(self.database, engine=engine, digests=Digests(INTERNATIONAL))
         self.count = 0
 
     def ask(
@@ -66,7 +69,7 @@ class Room:
         with self.database.write() as tx:
             kept = store.RoomJob(job.id, consumer, job.as_document(), "", "", "RUNNING", "", None)
             store.add_room_job(tx, kept, at="2026-01-01T00:00:00.000Z")
-        held = self.guard.held(job, query, ENGINE.run(query, tables), tables=tables)
+        held = self.guard.held(job, query, self.engine.run(query, tables), tables=tables)
         verdict = held if isinstance(held, Refused) else release(held, query=query)
         with self.database.write() as tx:
             store.save_room_job(tx, job.id, state="REFUSED" if isinstance(verdict, Refused) else "RELEASED")
@@ -79,9 +82,9 @@ def table(rows: Sequence[Row], *, hour: pa.DataType | None = None) -> pa.Table:
     return pa.table({name: pa.array(values, kind) for name, values, kind in zip(("vehicle", "road", "hour"), columns, kinds, strict=True)})
 
 
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    room = Room(tmp_path)
+@pytest.fixture(params=[ENGINE, STAGED], ids=["few rows", "many"])
+def room(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Room]:
+    room = Room(tmp_path, request.param)
     yield room
     room.database.close()
 
@@ -185,6 +188,53 @@ def test_what_is_left_of_a_group_beside_a_part_of_it_must_be_large_enough_too(ro
     finer = "SELECT road, hour, COUNT(DISTINCT vehicle) AS n FROM road.trips GROUP BY road, hour ORDER BY road, hour"
     assert seen(room.ask(finer, rows, schema=kinds)) == [(road, hour, 4) for road in ("gate", "ring") for hour in range(4)]
     assert (("lane", 1, 3) in seen(room.ask(finer, rows, schema=kinds, consumer="did:key:other"))) is True  # type: ignore[operator]  # answered
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.sampled_from([f"v{one}" for one in range(30)]), st.sampled_from(["ring", "gate", None]), st.integers(0, 2))),
+    st.sampled_from([("road", "hour"), ("road, hour", "road"), ("road", "road, hour"), ("", "road"), ("road", "")]),
+    st.sampled_from([("hour < 2", "hour >= 0"), ("hour >= 0", "hour > 0"), ("hour = 1", "hour = 1")]),
+    st.integers(1, 3),
+)
+def test_what_some_of_the_units_prove_to_be_apart_is_apart(
+    rows: list[Row], groups: tuple[str, str], where: tuple[str, str], share: int
+) -> None:
+    kinds = Schema(TRIPS.product, (*TRIPS.columns[:2], Column("hour", ColumnType.INTEGER, Role.GROUP)), "vehicle", K)
+    job = Job("j", "did:key:a", "did:key:r", "p", SqlQuestion("x"), (JobInput(kinds, "did:key:h", "a", "trips"),))
+    asked = [
+        f"SELECT {', '.join(filter(None, [by, 'COUNT(*) AS n']))} FROM road.trips WHERE {under}" + (f" GROUP BY {by}" if by else "")  # noqa: S608  # of this file
+        for by, under in zip(groups, where, strict=True)
+    ]
+    found = [vet(sql, job.terms({})) for sql in asked]
+    (question,), (earlier,) = (about(one, own=frozenset()) for one in found if isinstance(one, VettedQuery))
+    tables = {"road.trips": table(rows)}
+    for near in crossings_of([question], [earlier]):
+        assert isinstance(near.instead, Crossings)
+        sure = ENGINE.run(sample_of(near, near.instead, share=share), tables)
+        left_out = ENGINE.run(near, tables)
+        assert not {tuple(row.values()) for row in sure.to_pylist()} & {tuple(row.values()) for row in left_out.to_pylist()}
+
+
+def test_large_products_are_proved_apart_without_looking_at_every_unit(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chengshu.cleanroom.gate.differencing._LARGE_FROM", 0)
+    kinds = Schema(TRIPS.product, (*TRIPS.columns[:2], Column("hour", ColumnType.INTEGER, Role.GROUP)), "vehicle", K)
+    rows: list[Row] = [(f"v{one}", ("ring", "gate")[one % 2], hour) for one in range(2000) for hour in range(3)]
+    looked: list[int | None] = []
+    run = room.engine.run
+
+    def watched(query: VettedQuery, *given: object, **more: object) -> pa.Table:
+        if isinstance(query.instead, Crossings):
+            looked.append(query.instead.share)
+        return run(query, *given, **more)  # type: ignore[arg-type]  # whatever it is called with
+
+    monkeypatch.setattr(room.engine, "run", watched)
+    assert len(seen(room.ask(f"{BY_ROAD} GROUP BY road", rows, schema=kinds))) == 2
+    assert len(seen(room.ask("SELECT hour, COUNT(*) AS n FROM road.trips GROUP BY hour", rows, schema=kinds))) == 3
+    assert looked == [64]
+    few = [*rows, ("victim", "ring", 9)]
+    assert seen(room.ask(f"{ALL} WHERE road = 'ring' AND hour < 9", few, schema=kinds)) == "differencing"
+    assert None in looked
 
 
 def test_units_that_are_in_many_groups_count_once_in_what_is_left(room: Room) -> None:

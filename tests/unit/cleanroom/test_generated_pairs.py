@@ -25,6 +25,7 @@ from chengshu.kernel.refusal import Refused
 from databases import database_at
 
 ENGINE = DuckDBEngine("256MB", 1, 60.0)
+STAGED = DuckDBEngine("256MB", 1, 60.0, staged_from=0)
 
 
 @contextmanager
@@ -47,8 +48,9 @@ def _shown(database: Database, number: int, question: Question, tables: dict[str
     with database.write() as tx:
         kept = store.RoomJob(job.id, job.consumer, job.as_document(), "", "", "RUNNING", "", None)
         store.add_room_job(tx, kept, at="2026-01-01T00:00:00.000Z")
-    guard = Guard(database, engine=ENGINE, digests=Digests(INTERNATIONAL))
-    held = guard.held(job, query, ENGINE.run(query, tables), tables=tables)
+    engine = (ENGINE, STAGED)[number]
+    guard = Guard(database, engine=engine, digests=Digests(INTERNATIONAL))
+    held = guard.held(job, query, engine.run(query, tables), tables=tables)
     verdict = held if isinstance(held, Refused) else release(held, query=query)
     with database.write() as tx:
         store.save_room_job(tx, job.id, state="REFUSED" if isinstance(verdict, Refused) else "RELEASED")

@@ -28,18 +28,35 @@ def crossings_sql(crossings: Crossings, *, dialect: Dialect = DUCKDB) -> str:
     )
     sums = [f"SUM(a{place}) {_over(ours)} - b{place} AS n{place}" for place in places]
     sums += [f"SUM(d{place}) {_over(theirs)} - h{place} AS o{place}, SUM(d{place}) {_over(theirs)} AS w{place}" for place in places]
+    if crossings.share is not None:
+        sums.append(f"SUM(a0) {_over(ours)} AS e0")
     compared = f"SELECT *, {', '.join(sums)} FROM ({cells})"  # noqa: S608  # only generated names
-    near = " OR ".join(_near(place, one, crossings.minimum) for place, one in enumerate(crossings.earlier))
     shown = ", ".join(f"{name} AS g{place}" for place, name in enumerate(ours)) or "1 AS f0"
+    nears = [_near(place, one, crossings.minimum) for place, one in enumerate(crossings.earlier)]
+    if crossings.share is not None:
+        statement = _grouped(f"SELECT {shown} FROM ({compared})", ours)  # noqa: S608  # only generated names
+        return f"{statement} HAVING {_sure(crossings, nears)}"
+    near = " OR ".join(f"({one} AND w{place} >= {crossings.minimum})" for place, one in enumerate(nears))
     return f"SELECT DISTINCT {shown} FROM ({compared}) WHERE {near}"  # noqa: S608  # only generated names
 
 
+def _sure(crossings: Crossings, nears: list[str]) -> str:
+    """Whether a group that even among some of the units is nearly no group of an earlier question is surely none of all.
+
+    As many of some units are outside as are of all, or fewer. Of a pair of groups that share none of these units, all that the one has
+    are outside of the other; where each lies within one of the other's, the pair that counts shares whatever units it has.
+    """
+    least = 1 if all(one.is_within for one in crossings.earlier) else crossings.minimum
+    near = " OR ".join(f"({one})" for one in nears)
+    return f"MAX(CASE WHEN {near} THEN 1 ELSE 0 END) = 0 AND MAX(e0) >= {least}"
+
+
 def _near(place: int, one: Crossed, minimum: int) -> str:
-    """Whether two groups share rows and are nearly one: the earlier one large enough to be shown, and too few outside of either."""
-    conditions = [f"f{place} > 0", f"w{place} >= {minimum}"]
+    """Whether two groups share rows and are nearly one: too few outside of either."""
+    conditions = [f"f{place} > 0"]
     conditions += [] if one.is_within else [f"n{place} < {minimum}"]
     conditions += [] if one.holds else [f"o{place} < {minimum}"]
-    return f"({' AND '.join(conditions)})"
+    return " AND ".join(conditions)
 
 
 def _by_rows(crossings: Crossings, keyed: list[str], names: list[str], dialect: Dialect) -> str:
@@ -84,9 +101,12 @@ def _conditions(crossings: Crossings, dialect: Dialect) -> list[tuple[str, str]]
 
 
 def _selected(columns: list[str], crossings: Crossings, dialect: Dialect) -> str:
-    """Columns of every row that some of the questions is about."""
+    """Columns of every row that some of the questions is about, or of those of some of the units."""
     every = [holds_sql(crossings.where, dialect), *(holds_sql(one.where, dialect) for one in crossings.earlier)]
-    return f"{from_sql(columns, crossings.sources, '', dialect)} WHERE {' OR '.join(dict.fromkeys(every))}"
+    asked = f"({' OR '.join(dict.fromkeys(every))})"
+    if crossings.share is not None and crossings.unit is not None:
+        asked += f" AND {dialect.one_in(crossings.share, scalar_sql(crossings.unit, dialect))}"
+    return f"{from_sql(columns, crossings.sources, '', dialect)} WHERE {asked}"
 
 
 def _any(condition: str, name: str) -> str:

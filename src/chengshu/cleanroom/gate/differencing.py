@@ -11,7 +11,7 @@ and the same rows reached by other joins, are not found; against those only a pr
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -78,6 +78,9 @@ A question over a UNION ALL is kept once for each part, as what it says about th
 """
 
 
+_SHARE = 64
+_LARGE_FROM = 200_000
+"""From so many rows on, one unit in so many is looked at first."""
 _Run = Callable[[VettedQuery], pa.Table]
 _NOTHING_AFTER = Finish((), None, (), None, 0)
 
@@ -179,17 +182,28 @@ class Guard:
         if result.num_rows == 0:
             return result
         own = _own(job)
+        is_large = sum(table.num_rows for table in tables.values()) >= _LARGE_FROM
+
+        def run(one: VettedQuery) -> pa.Table:
+            return self._engine.run(one, tables, spill=spill, stopped=stopped)
+
         for sources, questions in _by_sources(query, own=own).items():
-            held = self._held(
-                job, sources, questions, result, own=own, run=lambda one: self._engine.run(one, tables, spill=spill, stopped=stopped)
-            )
+            held = self._held(job, sources, questions, result, own=own, run=run, is_large=is_large)
             if isinstance(held, Refused):
                 return held
             result = held
         return result
 
     def _held(
-        self, job: Job, sources: Body, questions: Sequence[About], result: pa.Table, *, own: frozenset[str], run: _Run
+        self,
+        job: Job,
+        sources: Body,
+        questions: Sequence[About],
+        result: pa.Table,
+        *,
+        own: frozenset[str],
+        run: _Run,
+        is_large: bool,
     ) -> pa.Table | Refused:
         if not questions[0].units:
             return result
@@ -200,7 +214,8 @@ class Guard:
             counted = run(_counting(question, chunk, groups))
             result = _kept(result, _failing(counted, chunk, question), has_groups=bool(groups))
         for near in crossings_of(questions, earlier):
-            result = _without(result, run(near))
+            if not (is_large and _are_apart(result, near, run)):
+                result = _without(result, run(near))
         return result if result.num_rows or not earlier else _refused(max(questions[0].minimums))
 
     def _earlier(self, job: Job, sources: Body, questions: Sequence[About], *, own: frozenset[str]) -> list[About]:
@@ -295,6 +310,21 @@ def crossings_of(questions: Sequence[About], earlier: Sequence[About]) -> Iterat
             for start in range(0, len(some), AT_ONCE):
                 chunk = some[start : start + AT_ONCE]
                 yield from (_crossing(question, chunk, unit, least) for unit, least in zip(question.units, question.minimums, strict=True))
+
+
+def _are_apart(result: pa.Table, near: VettedQuery, run: _Run) -> bool:
+    """Whether some of the units prove that no group of a result is nearly one of an earlier question; only then are not all looked at."""
+    crossings = near.instead
+    if not isinstance(crossings, Crossings) or crossings.unit is None:
+        return False
+    left: int = _without(result, run(sample_of(near, crossings, share=_SHARE))).num_rows
+    return left == 0
+
+
+def sample_of(near: VettedQuery, crossings: Crossings, *, share: int) -> VettedQuery:
+    """Return what finds, by one unit in so many, groups that surely are not what ``near`` finds."""
+    some = replace(crossings, share=share)
+    return replace(near, sql=crossings_sql(some), instead=some)
 
 
 def _crossed(question: About, earlier: About) -> Crossed | None:

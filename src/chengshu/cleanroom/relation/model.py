@@ -369,7 +369,7 @@ class Crossings:
 
     Nearly: fewer than ``minimum`` units (None: rows) have rows in the one and not in the other, either way round; a side of which forms
     show that it has none is not counted. Columns are ``g0…`` of such groups, one ``f0`` where nothing is grouped by; ``sources`` have no
-    condition of their own.
+    condition of their own. With a ``share``, only one unit in so many is looked at, and the groups are those that are sure to be no such.
     """
 
     sources: Body
@@ -379,6 +379,7 @@ class Crossings:
     minimum: int
     where: Condition | None
     earlier: tuple[Crossed, ...]
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

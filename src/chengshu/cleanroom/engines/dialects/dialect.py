@@ -30,6 +30,10 @@ class Dialect(Protocol):
         """Return the relation with a column ``name`` that tells its rows apart."""
         ...
 
+    def one_in(self, share: int, of: str) -> str:
+        """Return whether a value is among one in so many, by a hash that is the same for the same value."""
+        ...
+
     def bucket(self, kind: BucketKind, step: str, of: str) -> str:
         """Return a column made coarser: a time without a zone, a whole number of 64 bits, or a double."""
         ...

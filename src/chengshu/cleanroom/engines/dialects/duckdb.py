@@ -31,6 +31,10 @@ class DuckDBDialect:
         """Return the relation with its rows' numbers."""
         return f"(SELECT *, ROW_NUMBER() OVER () AS {self.identifier(name)} FROM {relation})"  # noqa: S608  # declared names, quoted
 
+    def one_in(self, share: int, of: str) -> str:
+        """By DuckDB's own hash."""
+        return f"HASH({of}) % {share} = 0"
+
     def bucket(self, kind: BucketKind, step: str, of: str) -> str:
         """Return a column made coarser; time steps begin on Monday, 3 January 2000."""
         match kind:

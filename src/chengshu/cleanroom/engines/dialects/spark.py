@@ -138,6 +138,10 @@ class SparkDialect:
         number = f"MONOTONICALLY_INCREASING_ID() AS {self.identifier(name)}"
         return f"(SELECT *, {number} FROM {relation})"  # noqa: S608  # declared names, quoted
 
+    def one_in(self, share: int, of: str) -> str:
+        """By Spark's hash of 64 bits, which has a sign."""
+        return f"PMOD(XXHASH64({of}), {share}) = 0"
+
     def bucket(self, kind: BucketKind, step: str, of: str) -> str:
         """Return a column made coarser, of DuckDB's type."""
         match kind:
