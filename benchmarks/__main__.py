@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.judging import BUILD, PROMISES, RECORDED, ROOT, broken
 
 HERE = Path(__file__).parent
-SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence", "dsp", "planning", "cleanroom", "tpch")
+SCRIPTS = ("conflicts", "geofence", "replay", "ssm_accuracy", "limits", "evidence", "dsp", "planning", "cleanroom", "tpch", "secure_sum")
 
 
 def found_from_here() -> dict[str, str]:

@@ -82,6 +82,25 @@ PROMISES = (
     Promise("evidence", "entries under the proofs", lambda r: float(r["proofs"]["entries"]), 1e7),
     Promise("evidence", "ms CPU to build and check a proof, median", lambda r: float(r["proofs"]["cpu_ms_median"]), 1.0, "at most"),
     Promise("evidence", "MiB at twice the entries, over those before", _growth, 8, "at most"),
+    Promise(
+        "cleanroom",
+        "groups on which proved and counted people differ",
+        lambda r: float(r["every_person"]["groups_that_differ"]),
+        0,
+        "exactly",
+    ),
+    Promise(
+        "cleanroom", "federated answers that differ from pooled ones", lambda r: float(r["federated"]["answers_that_differ"]), 0, "exactly"
+    ),
+    Promise("cleanroom", "of one holder's time for four", lambda r: float(r["federated"]["federated_to_pooled"]["wall"]), 1.3, "at most"),
+    Promise("secure_sum", "times fewer bytes than SPU's ABY3, whole numbers", lambda r: float(r["ratio_spu_whole"]), 5.0),
+    Promise(
+        "secure_sum",
+        "relative error of a sum",
+        lambda r: max(float(r[one]["largest_relative_error"]) for one in ("whole", "doubles")),
+        1e-6,
+        "at most",
+    ),
     Promise("dsp", "of our negotiations that were not concluded", lambda r: float(r["ours"]["negotiations_failed"]), 0, "exactly"),
     Promise("dsp", "times EDC's tuned negotiations a second", _beside_edc("negotiations_per_s", 0.0), 1.0),
     Promise("dsp", "of EDC's tuned time to an agreement, median", _beside_edc("latency_p50", inf), 1.0, "at most"),
