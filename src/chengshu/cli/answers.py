@@ -12,6 +12,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from chengshu.cleanroom.asker import Standing
+from chengshu.cleanroom.model import SECURE_AGGREGATION
 from chengshu.cleanroom.planning.model import Gap
 from chengshu.cleanroom.streams import as_stream
 from chengshu.cli.output import Output, waiting
@@ -78,6 +79,7 @@ def waited_for(output: Output, names: Mapping[str, str]) -> Iterator[Told]:
 
 
 _ITS_OWN = Text("the room's choice; the receipt names it", "由净室选择，回执中注明")
+_EACH_ITS_OWN = Text("each holder's own choice", "由各持有方自行选择")
 
 
 def show_plan(explained: Document, output: Output, names: Mapping[str, str]) -> None:
@@ -89,7 +91,7 @@ def show_plan(explained: Document, output: Output, names: Mapping[str, str]) -> 
             "place": names.get(plan["place"], plan["place"]),
             "products_moved": plan["cost"]["products_moved"],
             "messages": plan["cost"]["messages"],
-            "engine": plan["engine"] or _ITS_OWN.of(output.language),
+            "engine": plan["engine"] or (_EACH_ITS_OWN if plan["placement"] == SECURE_AGGREGATION else _ITS_OWN).of(output.language),
             "rules_passed": len(explained["rules_passed"]),
             "leakage": explained["leakage"],
         },
