@@ -1,8 +1,10 @@
 """Two answers are not subtracted from one another: what the guard sees in forms, what it counts, and what its verdict tells."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -188,6 +190,16 @@ def test_what_is_left_of_a_group_beside_a_part_of_it_must_be_large_enough_too(ro
     finer = "SELECT road, hour, COUNT(DISTINCT vehicle) AS n FROM road.trips GROUP BY road, hour ORDER BY road, hour"
     assert seen(room.ask(finer, rows, schema=kinds)) == [(road, hour, 4) for road in ("gate", "ring") for hour in range(4)]
     assert (("lane", 1, 3) in seen(room.ask(finer, rows, schema=kinds, consumer="did:key:other"))) is True  # type: ignore[operator]  # answered
+
+
+def test_a_group_that_is_named_by_what_is_no_number_is_held_back_like_others(room: Room) -> None:
+    numbers = Schema(TRIPS.product, (*TRIPS.columns[:2], Column("hour", ColumnType.DOUBLE, Role.GROUP)), "vehicle", K)
+    rows: list[Any] = [*MANY, *[(f"odd{place}", "lane", math.nan) for place in range(K)], ("victim", "lane", 2.0)]
+    assert ("lane", K + 1) in seen(room.ask(f"{BY_ROAD} GROUP BY road", rows, schema=numbers))  # type: ignore[operator]  # answered
+    sql = "SELECT road, FLOOR(hour / 5) * 5 AS h, COUNT(DISTINCT vehicle) AS n FROM road.trips GROUP BY road, h"
+    assert [row for row in seen(room.ask(sql, rows, schema=numbers)) if row[0] == "lane"] == []
+    other = seen(room.ask(sql, rows, schema=numbers, consumer="did:key:other"))
+    assert [row for row in other if row[0] == "lane"] == [("lane", None, K)]
 
 
 @settings(max_examples=60)

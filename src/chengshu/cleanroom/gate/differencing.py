@@ -10,6 +10,7 @@ each product, since who knows the other parts subtracts them. Several answers th
 and the same rows reached by other joins, are not found; against those only a privacy budget helps.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -359,9 +360,14 @@ def _crossing(question: About, chunk: Sequence[tuple[About, Crossed]], unit: Ref
 def _without(result: pa.Table, near: pa.Table) -> pa.Table:
     """The groups of a result that are not among these, blanks included; none where nothing is grouped by and there is one."""
     names = [name for name in near.column_names if name.startswith("g")]
-    left_out = {tuple(row[name] for name in names) for row in near.to_pylist()}
-    keys = [tuple(row[name] for name in names) for row in result.select(names).to_pylist()] if names else [()] * result.num_rows
+    left_out = {_key(row, names) for row in near.to_pylist()}
+    keys = [_key(row, names) for row in result.select(names).to_pylist()] if names else [()] * result.num_rows
     return result.filter(pa.array([key not in left_out for key in keys], pa.bool_()))
+
+
+def _key(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    """What a group is named by; what is no number equals nothing, itself included, but is one name."""
+    return tuple("NaN" if isinstance(row[name], float) and math.isnan(row[name]) else row[name] for name in names)
 
 
 def _failing(counted: pa.Table, pairs: Sequence[Pair], question: About) -> dict[tuple[Any, ...], bool]:
