@@ -125,6 +125,7 @@ def league(tmp_path_factory: pytest.TempPathFactory) -> Iterator[League]:
         for name, node in holders.items():
             publish(node, "counts", policy=_offer(node, room, may_leave=name == "east"), table=rows_of(name))
             agree(firm, node, "counts")
+        publish(firm, "counts", policy=_offer(firm, room, may_leave=False), table=counts(vehicles=range(300, 320)))
         space.stop("west")
         space.start("west", before=silence.before)
         yield League(space, holders, firm, room, silence)
@@ -160,6 +161,15 @@ def test_the_plan_says_before_anything_runs_that_no_rows_move_and_who_learns_wha
     assert {one["placement"] for one in shown["dropped_plans"]} == {"room"}
     assert {one["product"] for one in shown["dropped_plans"]} == {"north.counts"}  # the first by name that is against it: not east's
     assert {one["rule"] for one in shown["dropped_plans"]} == {"environment"}
+
+
+def test_the_asker_adds_its_own_rows_and_counts_for_none_of_the_three_others(league: League) -> None:
+    everybody = league.outcome(league.ask(question(*HOLDERS, "firm", select="COUNT(*) AS n")))
+    mine = {road: sum(row["road"] == road for row in counts(vehicles=range(300, 320)).to_pylist()) for road in ("gate", "ring")}
+    found = {row["road"]: row["n"] for row in everybody.tables["answer"].to_pylist()}
+    assert found == {road: count + mine[road] for road, count, *_ in answer()}
+    refused = league.firm.queries.plan(question("north", "south", "firm"), purpose=PURPOSE)
+    assert isinstance(refused, Refused)  # of two others each would know the other's from the total, had it the asker's
 
 
 def test_of_two_holders_none_is_summed_up(league: League) -> None:
