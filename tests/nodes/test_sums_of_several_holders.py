@@ -20,7 +20,7 @@ from chengshu.cleanroom.planning.service import Asked
 from chengshu.cleanroom.secure_aggregation.packing import packed, packed_bits
 from chengshu.cli import publishing
 from chengshu.client.following import follow
-from chengshu.kernel.errors import Conflict, Denied, NotFound
+from chengshu.kernel.errors import ChengshuError, Conflict, Denied, NotFound, Unavailable
 from chengshu.kernel.refusal import Refused
 from chengshu.node import Node
 from chengshu.policy.model import Permission, Policy
@@ -262,6 +262,48 @@ def test_who_subtracts_a_small_group_from_an_earlier_answer_is_refused_by_its_ho
     assert second.state == "REFUSED"
     assert second.refusal is not None
     assert second.refusal.rule == "differencing"
+
+
+OTHER: list[Any] = [None, 7, "%%%", "x", [], {}, [{}], {"a": 1}, {"did:key:zstranger": "AAAA"}, ["did:key:zstranger"], packed(bytes(32))]
+STEPS = {
+    "join": ("job", "signature"),
+    "share": ("job", "cards", "common"),
+    "contribute": ("job", "sealed"),
+    "confirm": ("job", "survivors"),
+    "open": ("job", "signatures"),
+}
+
+
+def test_whatever_a_room_says_at_a_step_is_answered_by_a_typed_error(league: League) -> None:
+    choice = league.firm.queries.plan(question(), purpose=PURPOSE)
+    assert isinstance(choice, Choice)
+    job = choice.candidates[0].job.as_document()
+    message = {"job": job, "signature": sign(league.firm, job)}
+    cards = [league.say(name, "join", message)["card"] for name in HOLDERS]
+    spoilt = [[{**one, name: other} for one in cards] for name in cards[0] for other in (None, "x", packed(bytes(32)), packed(bytes(33)))]
+    whole: dict[str, Any] = {
+        "job": job["id"],
+        "cards": cards,
+        "common": packed(packed_bits([True, True])),
+        "sealed": {},
+        "survivors": [],
+        "signatures": {},
+    }
+    sent = 0
+    for step, members in STEPS.items():
+        right = message if step == "join" else {name: whole[name] for name in members}
+        tried = [{**right, name: other} for name in members for other in OTHER if other != right[name]]
+        tried += [{one: value for one, value in right.items() if one != name} for name in members]
+        tried += [{**right, "cards": some} for some in spoilt] if step == "share" else []
+        for body in tried:
+            with pytest.raises(ChengshuError) as caught:
+                league.say("north", step, body)
+            assert not isinstance(caught.value, Unavailable), (step, caught.value.message)
+            sent += 1
+    assert sent > 120
+    assert set(league.say("north", "share", {name: whole[name] for name in STEPS["share"]})["sealed"]) == {
+        node.identity.did for name, node in league.holders.items() if name != "north"
+    }
 
 
 def test_two_rounds_of_one_job_at_once_are_one_sum(league: League) -> None:
