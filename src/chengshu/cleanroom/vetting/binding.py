@@ -54,7 +54,7 @@ from chengshu.cleanroom.vetting.row_binding import (
     scalar_of,
 )
 from chengshu.cleanroom.vetting.tree import first
-from chengshu.cleanroom.vetting.windows import Over
+from chengshu.cleanroom.vetting.windows import is_over
 
 _COUNTING = frozenset({WindowFunction.COUNT, WindowFunction.SUM, WindowFunction.AVG})
 OPERATORS: Mapping[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
@@ -123,7 +123,7 @@ class _After:
                 return self._aggregate(plain(node))
             case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
                 return Arithmetic(OPERATORS[type(node)], self._number_of(node.this), self._number_of(node.expression))
-            case Over():
+            case _ if is_over(node):
                 return self._windowed(node)
             case exp.Nullif():
                 return NullIf(self._number_of(node.this), _number(node.expression))
@@ -135,8 +135,8 @@ class _After:
             case _:
                 return _number(node)
 
-    def _windowed(self, node: Over) -> Windowed:
-        if any(isinstance(one, Over) for one in node.walk() if one is not node):
+    def _windowed(self, node: exp.Expr) -> Windowed:
+        if any(is_over(one) for one in node.walk() if one is not node):
             raise not_understood("a window over groups and aggregates")
         function, of = node.args["function"], node.args.get("this")
         value = None if of is None else self.value(of)
@@ -160,7 +160,7 @@ class _After:
         match node:
             case exp.Min() | exp.Max():
                 return found_of(node.this).origin.type.is_number
-            case Over() if node.args.get("this") is not None and node.args["function"] not in _COUNTING:
+            case _ if is_over(node) and node.args.get("this") is not None and node.args["function"] not in _COUNTING:
                 return self._is_number(node.this)
             case _:
                 return True
@@ -238,7 +238,7 @@ def _clip(origin: Origin) -> Column | None:
 
 
 def _kind(node: exp.Expr) -> str:
-    return str(node.args["function"].value) if isinstance(node, Over) else node.key
+    return str(node.args["function"].value) if is_over(node) else node.key
 
 
 def _names(expressions: Iterable[exp.Expr]) -> list[str]:

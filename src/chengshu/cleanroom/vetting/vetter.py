@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from chengshu.cleanroom.engines.rendering import ROWS, bounded_sql, count_name, dominance_name, single_name, summary_sql, unique_name
@@ -150,10 +149,10 @@ def _parse(sql: str) -> exp.Expr | Refused:
         if not sql.isascii() and any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
             return _syntax()
         parsed = dialect.parser().parse(tokens, sql)
-    except SqlglotError:
-        return _syntax()
     except RecursionError:
         return _too_complex()
+    except Exception:  # noqa: BLE001  # whatever a parser stumbles over is a text that does not parse; compiled, it says so in words of its own
+        return _syntax()
     return parsed[0] if len(parsed) == 1 and isinstance(parsed[0], exp.Expr) else _syntax()
 
 

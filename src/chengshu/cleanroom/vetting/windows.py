@@ -24,14 +24,21 @@ _ROWS = "ROWS"
 _MOST_STEPS = 1_000_000
 
 
-class Over(exp.Expression):
-    """A window function over released groups; ``this`` is what it is of, nothing for functions of places and COUNT(*)."""
+OVER = exp.Expression
+"""What stands in the place of a window function over released groups: the parser's base class, of which it makes no node by itself.
 
-    arg_types = {"this": False, "function": True, "steps": False, "partition_by": False, "order": False, "frame": False}  # noqa: RUF012  # as its base has it
+A class of our own below it could not be, where the parser is compiled. ``this`` is what the function is of, nothing for functions of
+places and COUNT(*); the others are ``function``, ``steps``, ``partition_by``, ``order`` and ``frame``.
+"""
+
+
+def is_over(node: object) -> bool:
+    """Whether a node is one that :func:`lifted` has put in the place of a window function."""
+    return type(node) is OVER and isinstance(node.args.get("function"), WindowFunction)
 
 
 def lifted(query: exp.Expr) -> exp.Expr:
-    """Return the question with an :class:`Over` in the place of every window function of a form that is understood; others stay."""
+    """Return the question with an :data:`OVER` in the place of every window function of a form that is understood; others stay."""
     for window in list(query.find_all(exp.Window)):
         over = _over(window)
         if over is not None:
@@ -41,7 +48,7 @@ def lifted(query: exp.Expr) -> exp.Expr:
     return query
 
 
-def _over(window: exp.Window) -> Over | None:
+def _over(window: exp.Window) -> exp.Expr | None:
     function = FUNCTIONS.get(type(window.this))
     said = {name for name, value in window.args.items() if value not in (None, False, [])}
     if function is None or not said <= {"this", "partition_by", "order", "spec", "over"} or not _is_plain(window.this):
@@ -52,7 +59,7 @@ def _over(window: exp.Window) -> Over | None:
         return None
     of = window.this.args.get("this")
     parts = {"partition_by": window.args.get("partition_by") or [], "order": window.args.get("order")}
-    return Over(this=None if isinstance(of, exp.Star) else of, function=function, steps=steps, frame=frame or None, **parts)
+    return OVER(this=None if isinstance(of, exp.Star) else of, function=function, steps=steps, frame=frame or None, **parts)
 
 
 def _is_plain(function: exp.Expr) -> bool:

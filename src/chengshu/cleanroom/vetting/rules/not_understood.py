@@ -8,7 +8,7 @@ from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.vetting.clauses import refused
 from chengshu.cleanroom.vetting.rules.function_not_listed import LISTED
 from chengshu.cleanroom.vetting.tree import every
-from chengshu.cleanroom.vetting.windows import Over
+from chengshu.cleanroom.vetting.windows import OVER
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -50,7 +50,7 @@ _PARTS: dict[type[exp.Expr], tuple[str, ...]] = {
     exp.Case: ("ifs", "default"),
     exp.If: ("this", "true"),
     exp.Filter: _BINARY,
-    Over: ("this", "function", "steps", "partition_by", "order", "frame"),
+    OVER: ("this", "function", "steps", "partition_by", "order", "frame"),
     exp.Count: ("this", "big_int"),
     exp.Cast: ("this", "to", "_type"),
     exp.TimestampTrunc: ("this", "unit"),

@@ -10,7 +10,7 @@ from sqlglot import exp
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.vetting.clauses import refused
 from chengshu.cleanroom.vetting.tree import every, first, own_nodes
-from chengshu.cleanroom.vetting.windows import Over
+from chengshu.cleanroom.vetting.windows import is_over
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -29,7 +29,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     node = first(query, exp.Window, exp.Qualify)
     if node is not None:
         return refused(RULE, node, why="this form of a window is not vetted", would_pass=_WOULD_PASS)
-    for over in every(query, Over):
+    for over in (one for one in every(query, exp.Expr) if is_over(one)):
         if not isinstance(query, exp.Select) or not _is_grouped(query) or not _is_in_place(over, query):
             return refused(RULE, over, why="a window over rows can be drawn around one of them", would_pass=_WOULD_PASS)
     return None
@@ -39,11 +39,11 @@ def _is_grouped(query: exp.Select) -> bool:
     return bool(query.args.get("group")) or any(isinstance(one, exp.AggFunc) for one in own_nodes(query))
 
 
-def _is_in_place(over: Over, query: exp.Select) -> bool:
+def _is_in_place(over: exp.Expr, query: exp.Select) -> bool:
     """Whether it is in the outermost SELECT's own columns or order, and neither in an aggregate nor in another window."""
-    if over.find_ancestor(exp.AggFunc, Over, exp.Filter, exp.Case) is not None or over.find_ancestor(exp.Select) is not query:
-        return False
-    below: exp.Expr = over
+    below = over
     while below.parent is not None and below.parent is not query:
         below = below.parent
+        if isinstance(below, exp.AggFunc | exp.Filter | exp.Case | exp.Select) or is_over(below):
+            return False
     return below.arg_key in {"expressions", "order"}
