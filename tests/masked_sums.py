@@ -9,7 +9,7 @@ from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.gate.release import passing
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation.model import VettedQuery, products
-from chengshu.cleanroom.secure_aggregation.adding import added, signatures_of
+from chengshu.cleanroom.secure_aggregation.adding import added
 from chengshu.cleanroom.secure_aggregation.form import Form, Own, keys_of
 from chengshu.cleanroom.secure_aggregation.roster import Card, Roster
 from chengshu.cleanroom.secure_aggregation.round import Identity, Opening, Round
@@ -134,7 +134,7 @@ class Table:
         survivors = sorted(self.masked)
         said = {one: self.rounds[one].confirm(survivors) for one in survivors if one not in without}
         lists = {"dealers": sorted(self.dealt), "survivors": survivors}
-        return signatures_of(self.roster, said, **lists, is_signed_by=is_signed_by_party, digests=self.digests)
+        return self.roster.signatures(said, **lists, is_signed_by=is_signed_by_party, digests=self.digests)
 
     def open(self, signatures: Mapping[str, bytes], *, without: Collection[str] = ()) -> dict[str, Opening]:
         """What takes the masks away."""

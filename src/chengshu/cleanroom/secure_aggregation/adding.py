@@ -3,28 +3,13 @@
 from collections.abc import Collection, Mapping
 from functools import reduce
 
-from chengshu.cleanroom.ports import IsSignedBy
-from chengshu.cleanroom.secure_aggregation.masks import SECRET_BYTES, own_mask, secret_of, shared_mask
+from chengshu.cleanroom.secure_aggregation.masks import SECRET_BYTES, own_mask, paired, secret_of, shared_mask
 from chengshu.cleanroom.secure_aggregation.roster import Roster
 from chengshu.cleanroom.secure_aggregation.round import Opening
 from chengshu.cleanroom.secure_aggregation.words import Words
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.errors import Tampered
 from chengshu.kernel.text import Text
-
-
-def signatures_of(
-    roster: Roster,
-    signatures: Mapping[str, bytes],
-    *,
-    dealers: Collection[str],
-    survivors: Collection[str],
-    is_signed_by: IsSignedBy,
-    digests: Digests,
-) -> dict[str, bytes]:
-    """Return the signatures over this list of survivors that are right."""
-    said = roster.survivors_said(dealers, survivors, digests=digests)
-    return {one: signature for one, signature in signatures.items() if one in survivors and is_signed_by(one, signature, said)}
 
 
 def added(
@@ -52,7 +37,7 @@ def added(
         _check(digests.suite.exchange_public(key) == roster.card(gone).pair_key, "key", gone)
         for one in survivors:
             mask = shared_mask(digests.suite, key, roster.card(one).pair_key, about=about, size=total.size)
-            total = total.minus(mask) if one < gone else total.plus(mask)
+            total = paired(total, mask, holder=gone, other=one)  # as the one that is gone would have, which takes the survivor's away
     return total
 
 

@@ -21,7 +21,7 @@ from chengshu.cleanroom.model import Job
 from chengshu.cleanroom.outcome import Outcome, parse_refusal
 from chengshu.cleanroom.ports import IsSignedBy, Nodes
 from chengshu.cleanroom.relation.model import VettedQuery
-from chengshu.cleanroom.secure_aggregation.adding import added, signatures_of
+from chengshu.cleanroom.secure_aggregation.adding import added
 from chengshu.cleanroom.secure_aggregation.form import Form, keys_of
 from chengshu.cleanroom.secure_aggregation.packing import packed, packed_all, packed_bits, unpacked, unpacked_all, unpacked_table
 from chengshu.cleanroom.secure_aggregation.roster import Card, Roster
@@ -151,7 +151,7 @@ class Gathering:
 
         said = self._kept(roster, self._step("its signature over who is there", survivors, found, confirm), gone)
         lists = {"dealers": dealers, "survivors": survivors}
-        signatures = signatures_of(roster, said, **lists, is_signed_by=self._is_signed_by, digests=self._digests)
+        signatures = roster.signatures(said, **lists, is_signed_by=self._is_signed_by, digests=self._digests)
 
         def open_(member: str) -> Opening:
             answer = self._nodes.post(member, f"{PATH}/open", {**named, "signatures": packed_all(signatures)})

@@ -46,6 +46,11 @@ def shared_mask(suite: Suite, private: bytes, public: bytes, *, about: bytes, si
     return _mask(suite, b"shared " + about, suite.agree(private, public), size)
 
 
+def paired(words: Words, mask: Words, *, holder: str, other: str) -> Words:
+    """Return the holder's ``words`` under the mask that it has in common with ``other``: which of the two adds it goes by their names."""
+    return words.plus(mask) if holder < other else words.minus(mask)
+
+
 def _mask(suite: Suite, label: bytes, secret: bytes, size: Size) -> Words:
     key = suite.hash(b"chengshu secure aggregation, mask, " + label + b"\0" + secret)
     return Words.parse(suite.keystream(key, size.bytes), size)

@@ -140,12 +140,11 @@ class Members:
 
     def _permitted(self, document: Mapping[str, Any], mine: Sequence[JobInput], *, signature: str, room: str) -> VettedQuery | Refused:
         """The question as every one of this node's products may be asked it."""
-        *others, last = (one.product for one in mine)
-        for product in others:
-            vetted = self._holder.permit(document, signature=signature, product=product, room=room)
+        for one in mine:
+            vetted = self._holder.permit(document, signature=signature, product=one.product, room=room)
             if isinstance(vetted, Refused):
-                return vetted
-        return self._holder.permit(document, signature=signature, product=last, room=room)
+                break
+        return vetted
 
     def _begin(self, job: Job, document: Mapping[str, Any], computed: Computed) -> _Kept:
         holders, outside = {one.provider for one in job.inputs}, {job.consumer, job.room}

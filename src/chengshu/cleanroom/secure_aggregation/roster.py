@@ -1,6 +1,6 @@
 """Who takes part in one sum: each holder's keys for this one job, signed with the key that it is known by."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from chengshu.cleanroom.ports import IsSignedBy
@@ -122,3 +122,16 @@ class Roster:
         """Return what members sign: whose masks are in the sums (``dealers``), and whose sums have come (``survivors``)."""
         lists = {"dealers": sorted(dealers), "survivors": sorted(survivors)}
         return canonical({"format": "chengshu-sum-survivors-1", "roster": self.digest(digests), **lists})
+
+    def signatures(
+        self,
+        found: Mapping[str, bytes],
+        *,
+        dealers: Collection[str],
+        survivors: Collection[str],
+        is_signed_by: IsSignedBy,
+        digests: Digests,
+    ) -> dict[str, bytes]:
+        """Return those of the signatures ``found`` that are the survivors' own, over exactly these lists."""
+        said = self.survivors_said(dealers, survivors, digests=digests)
+        return {one: signature for one, signature in found.items() if one in survivors and is_signed_by(one, signature, said)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chengshu.cleanroom.ports import IsSignedBy
-from chengshu.cleanroom.secure_aggregation.masks import SECRET_BYTES, own_mask, shared_mask, shares
+from chengshu.cleanroom.secure_aggregation.masks import SECRET_BYTES, own_mask, paired, shared_mask, shares
 from chengshu.cleanroom.secure_aggregation.roster import Card, Roster
 from chengshu.cleanroom.secure_aggregation.words import Words
 from chengshu.kernel.canonical import Digests
@@ -101,9 +101,10 @@ class Round:
         if any(len(one) != 2 * SECRET_BYTES for one in opened.values()):
             raise Tampered("secure-aggregation.share", "expected a share of two secrets, got another length", hint=_NOTHING_OUT)
         masked = words.plus(own_mask(self._suite, self._secret, words.size))
+        about = roster.digest(self._digests).encode()
         for other in sealed:
-            mask = self._mask_with(roster, other, words)
-            masked = masked.plus(mask) if self._who.party < other else masked.minus(mask)
+            mask = shared_mask(self._suite, self._pair_key, roster.card(other).pair_key, about=about, size=words.size)
+            masked = paired(masked, mask, holder=self._who.party, other=other)
         self._dealt, self._stage = opened, Stage.CONTRIBUTED
         return masked
 
@@ -126,8 +127,8 @@ class Round:
         """
         self._expect(Stage.CONFIRMED)
         roster = self._known()
-        said = roster.survivors_said(self._dealers(), self._survivors, digests=self._digests)
-        right = [one for one, signature in signatures.items() if one in self._survivors and self._who.is_signed_by(one, signature, said)]
+        lists = {"dealers": self._dealers(), "survivors": self._survivors}
+        right = roster.signatures(signatures, **lists, is_signed_by=self._who.is_signed_by, digests=self._digests)
         if len(right) < roster.least:
             raise _denied("signatures", f"the signatures of {roster.least} members over the list that this one signed", "fewer")
         others = sorted(self._dealt)
@@ -155,10 +156,6 @@ class Round:
             if card.provider not in self._holders or not (card.provider == self._who.party or self._who.is_known(card.provider)):
                 raise _denied("unknown-member", "holders that the job names and that this node knows", f"{card.provider}")
             card.check(job=self._job, is_signed_by=self._who.is_signed_by)
-
-    def _mask_with(self, roster: Roster, other: str, words: Words) -> Words:
-        about = roster.digest(self._digests).encode()
-        return shared_mask(self._suite, self._pair_key, roster.card(other).pair_key, about=about, size=words.size)
 
     def _context(self, roster: Roster, giver: str, taker: str) -> bytes:
         return roster.share_context(giver=giver, taker=taker, digests=self._digests)
