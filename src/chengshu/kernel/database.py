@@ -4,6 +4,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Engine, Executable, Integer, MetaData, Table
@@ -11,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from chengshu.kernel.commits import CommitLost, SharedCommits
-from chengshu.kernel.databases.ports import BUSY_TIMEOUT_S, Backend
+from chengshu.kernel.databases.ports import BUSY_TIMEOUT_S, Backend, UnknownEnd
 from chengshu.kernel.errors import ChengshuError, Unavailable
 from chengshu.kernel.text import Text
 
@@ -28,7 +29,15 @@ metadata = MetaData(
 LONG = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of 64 bits on either database: for counts, money and milliseconds. SQLite's Integer has as many, PostgreSQL's has 32."""
 
-_AFTER = "chengshu_after"
+_ENDS = "chengshu_ends"
+
+
+@dataclass(slots=True)
+class _Ends:
+    """What is to be called once an act has ended: where it is durable, and where nobody knows whether it is."""
+
+    durable: list[Callable[[], None]] = field(default_factory=list)
+    in_doubt: list[Callable[[], None]] = field(default_factory=list)
 
 
 class _First(threading.local):
@@ -67,18 +76,23 @@ class Database:
 
         Threads that write at the same time share one flush to the disk (see :mod:`chengshu.kernel.commits`): none returns before it.
         Raises Conflict for a write inside a write of the same thread; Unavailable when the disk, the server or another process does not
-        let it.
+        let it; UnknownEnd, which is Unavailable too, when the server went away in the commit.
         """
-        after: list[Callable[[], None]] = []
+        ends = _Ends()
         first = self._first.todo
-        with self._translated(), self._commits.act(), self.backend.acts.connect() as connection:
-            connection.execution_options(**{_AFTER: after})
-            for do in list(first or ()):
-                do(connection)
-            yield connection
+        try:
+            with self._translated(), self._commits.act(), self.backend.acts.connect() as connection:
+                connection.execution_options(**{_ENDS: ends})
+                for do in list(first or ()):
+                    do(connection)
+                yield connection
+        except UnknownEnd:
+            for call in ends.in_doubt:
+                call()
+            raise
         if first:
             first.clear()
-        for call in after:
+        for call in ends.durable:
             call()
 
     @contextmanager
@@ -171,7 +185,12 @@ def after_commit(tx: Connection, call: Callable[[], None]) -> None:
 
     ``tx`` MUST come from ``Database.write()``. ``call`` MUST be quick and MUST NOT raise: nobody can undo the act for it any more.
     """
-    tx.get_execution_options()[_AFTER].append(call)
+    tx.get_execution_options()[_ENDS].durable.append(call)
+
+
+def if_in_doubt(tx: Connection, call: Callable[[], None]) -> None:
+    """Have ``call`` called where nobody here knows whether what ``tx`` does was kept; see :func:`after_commit` for what both MUST be."""
+    tx.get_execution_options()[_ENDS].in_doubt.append(call)
 
 
 def add_or_save(tx: Connection, table: Table, values: Mapping[str, Any], *, key: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ class Desk(Generic[T]):
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._laid: deque[T] = deque()
+        self._in_doubt: list[T] = []
         self._taker: str | None = None
         self._not_taken: frozenset[str] = frozenset()
         self._rung = 0
@@ -59,6 +60,18 @@ class Desk(Generic[T]):
         with self._condition:
             self._laid.append(task)
             self._condition.notify()
+
+    def doubt(self, task: T) -> None:
+        """Note a task of which nobody knows whether it was leased, for its transaction may or may not have been kept; ring."""
+        with self._condition:
+            self._in_doubt.append(task)
+        self.ring()
+
+    def in_doubt(self) -> list[T]:
+        """Return, once, the tasks of which nobody knows whether they were leased: whoever had the desk open then gives them back."""
+        with self._condition:
+            found, self._in_doubt = self._in_doubt, []
+        return found
 
     def take(self) -> T | None:
         """Return the task that lies longest, None where none lies or it is time to look into the database."""

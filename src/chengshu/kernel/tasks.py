@@ -12,7 +12,7 @@ from sqlalchemy import JSON, Column, Connection, Index, Integer, String, Table, 
 from sqlalchemy import Text as LongText
 
 from chengshu.kernel.clock import Clock, from_iso, iso
-from chengshu.kernel.database import after_commit, metadata
+from chengshu.kernel.database import after_commit, if_in_doubt, metadata
 from chengshu.kernel.desk import Desk
 from chengshu.kernel.errors import ChengshuError
 
@@ -128,7 +128,7 @@ class Tasks:
         elif row.leased_by is not None:
             as_kept = json.loads(json.dumps(values["payload"]))  # what is handed on is what would be found in the database
             task = Task(row.seq, kind, lane, as_kept, TaskState.PENDING, 0, due_at=now, waits_for=waits_for, last_error=None)
-            after_commit(tx, partial(self.desk.lay, task))
+            lay(tx, self.desk, task)
         return int(row.seq)
 
     def waiting(self, tx: Connection, *, lane: str | None = None) -> list[Task]:
@@ -141,6 +141,12 @@ class Tasks:
         """Return every task that was given up, oldest first."""
         rows = tx.execute(select(tasks).where(tasks.c.state == TaskState.FAILED).order_by(tasks.c.seq))
         return [task_of(row) for row in rows.mappings()]
+
+
+def lay(tx: Connection, desk: Desk[Task], task: Task) -> None:
+    """Have a task that ``tx`` leases to the desk's taker laid there once that is durable, and given back where it may or may not be."""
+    after_commit(tx, partial(desk.lay, task))
+    if_in_doubt(tx, partial(desk.doubt, task))
 
 
 def task_of(row: Mapping[Any, Any]) -> Task:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -15,7 +15,7 @@ from chengshu.kernel.database import Database, after_commit
 from chengshu.kernel.desk import Desk
 from chengshu.kernel.errors import ChengshuError, Conflict, Invalid, Unavailable
 from chengshu.kernel.process import has_ended, own_name
-from chengshu.kernel.tasks import LEASE, GivenUp, Handler, Keep, OnFailed, Patience, Task, TaskState, task_of, tasks
+from chengshu.kernel.tasks import LEASE, GivenUp, Handler, Keep, OnFailed, Patience, Task, TaskState, lay, task_of, tasks
 from chengshu.kernel.text import Text
 
 FIRST_WAIT = timedelta(milliseconds=200)
@@ -185,6 +185,7 @@ class Worker:
 
     def _give_back(self) -> None:
         """Let what the database went away under be taken again at once, instead of when its lease ends."""
+        self._left.update((task.seq, task.attempts + 1) for task in self.desk.in_doubt())
         left = set(self._left)
         if not left:
             return
@@ -250,7 +251,7 @@ class Worker:
             return
         lease = {"due_at": iso(self._clock() + LEASE), "leased_by": taker, "attempts": task.attempts + 1}
         tx.execute(_LEASE, {"task": task.seq, **lease})
-        after_commit(tx, partial(self.desk.lay, task))
+        lay(tx, self.desk, task)
 
     def _save(self, tx: Connection, task: Task, **values: Any) -> None:
         """Change a task that this worker holds; raise Conflict where its lease ended and it is another's."""

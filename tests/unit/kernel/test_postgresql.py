@@ -18,7 +18,9 @@ from chengshu.cli import verbs
 from chengshu.config import DATABASE_URL, FILE_NAME
 from chengshu.kernel.clock import system_clock
 from chengshu.kernel.database import Database
+from chengshu.kernel.databases import postgresql
 from chengshu.kernel.databases.chosen import database_of
+from chengshu.kernel.databases.ports import UnknownEnd
 from chengshu.kernel.databases.postgresql import PostgreSQL
 from chengshu.kernel.databases.postgresql_place import password_for, place_of, without_password
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Unavailable
@@ -156,23 +158,34 @@ def test_a_task_that_ran_while_the_server_went_is_run_again_as_soon_as_it_is_bac
 
 
 class Wire:
-    """A way to the server that can be cut: before the next COMMIT gets through, or before its answer comes back."""
+    """A way to the server that can be cut: before the next COMMIT gets through, or before its answer comes back.
+
+    ``stays_cut`` says that nobody gets through after that either, until it is mended.
+    """
 
     def __init__(self, server: Cluster) -> None:
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.cut = ""
+        self.stays_cut = False
+        self._broken = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         self._listener.close()
 
+    def mend(self) -> None:
+        self.stays_cut = self._broken = False
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+                if self._broken:
+                    near.close()
+                else:
+                    threading.Thread(target=self._carry, args=(near,), daemon=True).start()
 
     def _carry(self, near: socket.socket) -> None:
         far = socket.create_connection(("127.0.0.1", self._server.port))
@@ -184,6 +197,7 @@ class Wire:
                 cut = ""
                 if b"COMMIT\0" in data:
                     cut, self.cut = self.cut, ""
+                    self._broken = bool(cut) and self.stays_cut
                 if cut == "before":
                     break
                 if cut == "after":
@@ -215,6 +229,59 @@ def test_a_commit_whose_answer_is_lost_is_asked_for(database: Database, server: 
     add(through, 3)
     through.close()
     wire.close()
+
+
+@pytest.mark.parametrize(
+    ("cut", "expected"), [("after", {"deferred": [1, 2], "let go on": [1, 2]}), ("before", {"deferred": [], "let go on": [1, 1, 2]})]
+)
+@pytest.mark.parametrize("when", ["deferred", "let go on"])
+def test_a_task_that_was_leased_in_a_commit_of_which_nobody_knows_the_end_runs_once_as_soon_as_the_server_is_back(
+    database: Database, server: Cluster, monkeypatch: pytest.MonkeyPatch, cut: str, expected: Mapping[str, list[int]], when: str
+) -> None:
+    monkeypatch.setattr(postgresql, "BUSY_TIMEOUT_S", 0.5)
+    wire = Wire(server)
+    through = at(server.url_of("postgres", port=wire.port), database.backend.place.schema)  # type: ignore[attr-defined]  # as above
+    with database.write() as tx:
+        all_tasks.create(tx)
+    tasks, ran = Tasks(system_clock), list[int]()
+
+    def ring(payload: Mapping[str, Any]) -> None:
+        ran.append(payload["n"])
+        if when == "let go on" and ran == [1]:
+            break_off()
+
+    def break_off() -> None:
+        wire.stays_cut, wire.cut = True, cut
+
+    worker = Worker(through, clock=system_clock, handlers={"ring": ring}, on_failed={}, given_up=lambda *_: None, desk=tasks.desk)
+    worker.open()
+    assert worker.run_due() == 0  # so that what is deferred from here on is leased and laid at once
+    if when == "deferred":
+        break_off()
+    heard = tasks.desk.rung
+    with pytest.raises(UnknownEnd):
+        defer_two(through, tasks)
+        worker.run_laid()
+    assert tasks.desk.rung > heard  # whoever waits is woken
+    with pytest.raises(Unavailable):
+        worker.run_due()
+    wire.mend()
+    worker.run_due()
+    assert ran == expected[when]
+    assert undone(database) == []
+    through.close()
+    wire.close()
+
+
+def defer_two(database: Database, tasks: Tasks) -> None:
+    with database.write() as tx:
+        for n in (1, 2):
+            tasks.defer(tx, "ring", {"n": n}, lane="a", waits_for="nobody")
+
+
+def undone(database: Database) -> list[int]:
+    with database.read() as tx:
+        return [one.seq for one in Tasks(system_clock).waiting(tx)]
 
 
 def test_an_act_that_goes_on_after_a_statement_of_it_failed_is_undone_alone(database: Database) -> None:

@@ -4,10 +4,14 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
-from chengshu.kernel.errors import ChengshuError
+from chengshu.kernel.errors import ChengshuError, Unavailable
 
 BUSY_TIMEOUT_S = 20.0
 """So long a writer waits for its turn, among the threads of this process and again among processes."""
+
+
+class UnknownEnd(Unavailable):
+    """The database went away in a commit and did not come back in time: what was done may have been kept, or not."""
 
 
 class Writing(Protocol):
@@ -26,7 +30,7 @@ class Writing(Protocol):
         """Take back what was done since the mark, and nothing else; raise where the transaction itself is gone."""
 
     def commit(self) -> None:
-        """Make the transaction durable; raise, and nothing of it remains."""
+        """Make the transaction durable; raise UnknownEnd where nobody knows whether it is, anything else where nothing of it remains."""
 
     def abandon(self) -> None:
         """See to it that nothing of the transaction remains; never raises."""

@@ -235,7 +235,7 @@ class PostgreSQLWriting:
     def commit(self) -> None:
         """Commit; where the connection breaks off in it, find out from the server what became of it.
 
-        Raises Unavailable ``database.unknown-end`` where the server does not answer any more: then nobody knows whether it was kept.
+        Raises UnknownEnd where the server does not answer any more.
         """
         connection = self._open()
         if not connection.in_sound_transaction():

@@ -5,6 +5,7 @@ A server's message may quote a row or a name that is nobody else's business; its
 
 from typing import Any
 
+from chengshu.kernel.databases.ports import UnknownEnd
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable
 from chengshu.kernel.text import Text
 
@@ -99,9 +100,9 @@ def no_login(place: str) -> Unavailable:
     return _away("login", place, expected="to be let in", got="no agreement on how", hint=_LOGIN)
 
 
-def unknown_end(place: str) -> Unavailable:
+def unknown_end(place: str) -> UnknownEnd:
     """Say that nobody here knows whether a transaction was kept."""
-    return _away("unknown-end", place, expected="to learn whether the last commit was kept", got="no answer", hint=_LOOK)
+    return UnknownEnd("database.unknown-end", f"{place}: expected to learn whether the last commit was kept, got no answer", hint=_LOOK)
 
 
 def _away(code: str, place: str, *, expected: str, got: str, hint: Text) -> Unavailable:
