@@ -1,6 +1,6 @@
 """What can be asked of the catalog: publish, withdraw, look up, search, offer to others, and open for use."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from chengshu.catalog.model import Acceptance, DataContract, Grade, Product, Pro
 from chengshu.catalog.odcs import contract_of
 from chengshu.catalog.ports import Evidence, Held, Rows, Sources
 from chengshu.catalog.quality import Further, Intake, take_in, usable_rows
+from chengshu.catalog.restricting import restricted
+from chengshu.catalog.restriction import Restriction
 from chengshu.catalog.sources.faults import NEW_VERSION, differs
 from chengshu.catalog.sources.opening import PlacesOfRows
 from chengshu.kernel.canonical import Digests
@@ -215,17 +217,19 @@ class Catalog:
         """
         return self._opened(self.get(product_id))
 
-    def rows(self, product_id: str, *, columns: Collection[str] | None = None) -> Rows:
+    def rows(self, product_id: str, *, columns: Collection[str] | None = None, only: Sequence[Restriction] = ()) -> Rows:
         """Return the rows of :meth:`open` as they pass, in bounded memory where they lie in a file of which no row is set aside.
 
-        ``columns`` are those that are wanted; None is all. Raises as :meth:`open` before the first batch; a file that changes meanwhile
-        raises Conflict after the last one, and the rows are void then.
+        ``columns`` are those that are wanted; None is all. ``only`` restricts the rows. Raises as :meth:`open` before the first batch; a
+        file that changes meanwhile raises Conflict after the last one, and the rows are void then.
         """
         product = self.get(product_id)
+        read = None if columns is None else {*columns, *(one.column for one in only)}
         passing = None
         if not _sets_rows_aside(product):
-            passing = self._sources.of(product.contract, product.path).passing(published=product.data_digest, columns=columns)
-        return Rows.of(self._opened(product), columns=columns) if passing is None else passing
+            passing = self._sources.of(product.contract, product.path).passing(published=product.data_digest, columns=read)
+        rows = Rows.of(self._opened(product), columns=read) if passing is None else passing
+        return restricted(rows, only, columns=columns) if only else rows
 
     def _opened(self, product: Product) -> pa.Table:
         table = self._as_published(product).table

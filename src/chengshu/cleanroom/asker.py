@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chengshu.cleanroom import store
+from chengshu.cleanroom.extents import under
 from chengshu.cleanroom.known import KnownJob, known_job
 from chengshu.cleanroom.model import Job, JobInput, Question, Schema
 from chengshu.cleanroom.outcome import KIND_OF_STATE, Outcome, check_receipt
@@ -83,11 +84,13 @@ class Asker:
         return Schema.parse(self._nodes.post(holder, "/room/schemas", {"product": product}))
 
     def part(self, choice: InputChoice) -> JobInput:
-        """Return a product as a job names it: with its holder's schema, and the smallest group and the noise that were agreed."""
+        """Return a product as a job names it: with what is agreed of its holder's schema, the smallest group and the noise."""
         schema = self.schema(choice.holder, choice.product)
         policy = self._policy(choice.agreement)
-        group, privacy = (1, None) if policy is None else (policy.least_group, privacy_of(policy))
-        return JobInput(schema, choice.holder, choice.agreement, choice.product, group, privacy)
+        if policy is None:
+            return JobInput(schema, choice.holder, choice.agreement, choice.product)
+        left = under(schema, policy.extent)
+        return JobInput(left, choice.holder, choice.agreement, choice.product, policy.least_group, privacy_of(policy))
 
     def submit(self, *, room: str, purpose: str, question: Question, inputs: Sequence[InputChoice], price: Fen | None = None) -> str:
         """Sign a job and hand it to ``room``; return its id. Raises Unavailable when a node does not answer: nothing was asked then.

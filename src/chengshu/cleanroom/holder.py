@@ -11,8 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from chengshu.catalog.model import DataContract
 from chengshu.catalog.service import Catalog
 from chengshu.cleanroom import store
+from chengshu.cleanroom.extents import under, unfit
 from chengshu.cleanroom.gate.differencing import note
 from chengshu.cleanroom.intake.keeping import check_received
 from chengshu.cleanroom.leave import OWN, use_of
@@ -31,7 +33,7 @@ from chengshu.contract.service import Contracts
 from chengshu.kernel.canonical import Digests, canonical
 from chengshu.kernel.clock import Clock, iso
 from chengshu.kernel.database import Database
-from chengshu.kernel.errors import Conflict, Denied, NotFound
+from chengshu.kernel.errors import Conflict, Denied, Invalid, NotFound
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 from chengshu.policy.model import Policy
@@ -139,8 +141,9 @@ class Holder:
             if allowed.is_repeat:
                 return Repeated()
             part = self._part(job, product)
-            columns = part.schema.askable if isinstance(job.question, SqlQuestion) else None
-            return Approval(self._grants.grant(tx, product=product, agreement=part.agreement, job=job.id, recipient=room, columns=columns))
+            columns = part.schema.askable if isinstance(job.question, SqlQuestion) else self._covered(part)
+            about = {"product": product, "agreement": part.agreement, "job": job.id, "recipient": room}
+            return Approval(self._grants.grant(tx, **about, columns=columns, only=part.schema.rows))
 
     def permit(self, document: Mapping[str, Any], *, signature: str, product: str, room: str) -> VettedQuery | Refused:
         """Judge a job of which this node adds up its own rows and hands over a masked sum; return the question as it may be computed.
@@ -305,14 +308,8 @@ class Holder:
     def _agreed(self, tx: Connection, job: Job, part: JobInput, *, counted: bool) -> ProductTerms | Refused:
         """Return the terms of one own product for this job: its published schema under the policy of the agreement that it names."""
         own = self.schema(part.product)
-        if part.schema != own:
-            return Refused(
-                "schema-changed",
-                f"inputs: the job carries another schema of {own.product} than its holder publishes",
-                Text("Fetch the schema again and sign a new job.", "请重新获取数据结构并签署新的作业。"),
-            )
         if part.agreement == OWN and job.consumer == self._own_id:
-            return terms_of(own, None)
+            return terms_of(own, None) if part.schema == own else _schema_changed(part)
         try:
             agreement = self._contracts.agreement(part.agreement)
         except NotFound:
@@ -327,17 +324,43 @@ class Holder:
                 "inputs: the agreement is about another product, or with another party than the job's asker",
                 Text("Use your own agreement on this product.", "请使用本方就该产品签署的合约。"),
             )
+        try:
+            left = under(own, agreement.policy.extent)
+        except Invalid as error:  # the product was published again since, in a form that the agreement does not fit
+            return unfit(error)
+        if part.schema != left:
+            return _schema_changed(part)
         verdict = self._contracts.permit_use(tx, part.agreement, use_of(job, part, at=self._clock()))
         if not isinstance(verdict, Refused):
-            return _terms(own, verdict.policy, job, part)
+            return _terms(left, verdict.policy, job, part)
         if verdict.rule == "count-limit" and counted:
-            return _terms(own, agreement.policy, job, part)  # a repeat of the last counted use is the same use
+            return _terms(left, agreement.policy, job, part)  # a repeat of the last counted use is the same use
         return verdict
+
+    def _covered(self, part: JobInput) -> list[str] | None:
+        """The columns that a sealed method may have: those of the agreement where it lists some, lists within rows among them."""
+        listed = None if part.agreement == OWN else self._contracts.agreement(part.agreement).policy.extent.columns
+        if listed is None:
+            return None
+        named = {name.lower() for name in listed}
+        return [one.name for one in self._catalog.get(part.product).contract.columns if one.name.lower() in named]
+
+    def check_offer(self, contract: DataContract, policy: Policy) -> None:
+        """Raise Invalid where an offer is of columns or rows that a product under this contract does not have."""
+        under(schema_of(contract, handle=self._handle, policy=policy), policy.extent)
 
 
 def _terms(own: Schema, policy: Policy, job: Job, part: JobInput) -> ProductTerms | Refused:
     """The terms of a question, with its noise; a sealed method has none, and was judged by the permission that lists it."""
     return stated_terms(own, policy, part) if isinstance(job.question, SqlQuestion) else terms_of(own, policy)
+
+
+def _schema_changed(part: JobInput) -> Refused:
+    return Refused(
+        "schema-changed",
+        f"inputs: the job carries another schema of {part.schema.product} than its holder publishes and its agreement leaves of it",
+        Text("Fetch the schema again and sign a new job.", "请重新获取数据结构并签署新的作业。"),
+    )
 
 
 def _over(known: Mapping[str, Any] | None, *, data: str) -> Refused | None:

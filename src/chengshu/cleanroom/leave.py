@@ -10,7 +10,7 @@ from chengshu.cleanroom.model import Job, JobInput, MethodQuestion, Privacy, Sql
 from chengshu.contract.service import Contracts
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.refusal import Refused
-from chengshu.policy.model import Form, QueryForm, Use
+from chengshu.policy.model import Form, Parameters, QueryForm, Use
 
 OWN = "own"
 """In the place of an agreement: the asker is the holder itself."""
@@ -43,8 +43,9 @@ def use_of(job: Job, part: JobInput, *, at: datetime) -> Use:
             return query_use(
                 job.consumer, at, purpose=job.purpose, room=job.environment_of(part), smallest_group=part.smallest_group, noise=noise
             )
-        case MethodQuestion(method=name):
-            return Use(job.consumer, at, job.purpose, job.room, name, None, Form.AGGREGATE, None)
+        case MethodQuestion(method=name, parameters=parameters):
+            use = Use(job.consumer, at, job.purpose, job.room, name, None, Form.AGGREGATE, None)
+            return replace(use, parameters=Parameters.of(parameters))
 
 
 def query_use(consumer: str, at: datetime, *, purpose: str, room: str, smallest_group: int, noise: Privacy | None) -> Use:

@@ -11,7 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from chengshu.cleanroom.reading import choice, decimal, kind, mapping, sequence, text, whole, wrong
+from chengshu.catalog.restriction import Restriction
+from chengshu.cleanroom.reading import choice, decimal, kind, mapping, sequence, text, truth, whole, wrong
+from chengshu.cleanroom.restrictions import check_restriction, parse_restriction
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.money import Fen
 from chengshu.kernel.text import Text
@@ -89,7 +91,8 @@ class Column:
 
     ``aggregates`` counts for measures only. ``lower`` and ``upper`` are the range to which a measure is clipped before
     anything is computed with it, in the column's own unit. ``operators`` counts where conditions are allowed. ``partners`` are the parties
-    with whose products alone a key may join its own, None where there is no such list.
+    with whose products alone a key may join its own, None where there is no such list. ``narrowed`` says that an agreement allows less
+    with it than its owner allows others.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Column:
     upper: Decimal | None = None
     operators: frozenset[Operators] = EVERY_OPERATOR
     partners: frozenset[str] | None = None
+    narrowed: bool = False
 
     def __post_init__(self) -> None:
         if self.partners is not None and self.role is not Role.KEY:
@@ -135,14 +139,15 @@ class Column:
             document["lower"] = format(self.lower, "f")
         if self.upper is not None:
             document["upper"] = format(self.upper, "f")
+        if self.narrowed:
+            document["narrowed"] = True
         return document
 
     @classmethod
     def parse(cls, document: object, path: str = "column") -> "Column":
         """Return the column that ``document`` describes; raise Invalid naming the field."""
-        found = mapping(
-            document, path, required=("name", "type", "role"), optional=("aggregates", "lower", "operators", "partners", "upper")
-        )
+        optional = ("aggregates", "lower", "narrowed", "operators", "partners", "upper")
+        found = mapping(document, path, required=("name", "type", "role"), optional=optional)
         listed = MEASURE_AGGREGATES
         if "aggregates" in found:
             listed = frozenset(choice(one, f"{path}.aggregates", among=Aggregate) for one in sequence(found["aggregates"], path))
@@ -162,6 +167,7 @@ class Column:
             )
             if "partners" in found
             else None,
+            truth(found.get("narrowed", False), f"{path}.narrowed"),
         )
 
 
@@ -172,7 +178,8 @@ class Schema:
     ``product`` is the name in SQL, ``party.product``. ``privacy_unit`` is the column whose distinct values are the people
     or vehicles protected; without one, each row counts as one. ``minimum_group`` is the least number of units a released
     group holds; 1 marks public reference data. ``dominance_percent`` is the p of the p%-rule: a group is held back when the second
-    largest contributor to a sum could tell the largest one's contribution to within p percent; None where there is no such rule.
+    largest contributor to a sum could tell the largest one's contribution to within p percent; None where there is no such rule. ``rows``
+    restricts which rows there are: what an agreement leaves of a product is a schema too.
     """
 
     product: str
@@ -180,6 +187,7 @@ class Schema:
     privacy_unit: str | None
     minimum_group: int
     dominance_percent: int | None = None
+    rows: tuple[Restriction, ...] = ()
 
     def __post_init__(self) -> None:
         text(self.product, "schema.product", pattern=_PRODUCT, expected="party.product in lower case")
@@ -191,11 +199,14 @@ class Schema:
             raise wrong("schema.columns", expected="at least one column, each name once whatever its case", got="none, or a name twice")
         if self.privacy_unit is not None and self.privacy_unit not in {column.name for column in self.columns}:
             raise wrong("schema.privacy_unit", expected="the name of a declared column", got="another name")
+        for one in self.rows:
+            check_restriction(one, {column.name: column.type for column in self.columns})
 
     @property
     def askable(self) -> tuple[str, ...]:
-        """The columns that a question can need: what is not hidden, and what tells units apart; some column where that is none."""
-        found = tuple(one.name for one in self.columns if one.role is not Role.HIDDEN or one.name == self.privacy_unit)
+        """The columns that a question can need: what is not hidden, and what tells units and rows apart; some column where that is none."""
+        needed = {self.privacy_unit, *(one.column for one in self.rows)}
+        found = tuple(one.name for one in self.columns if one.role is not Role.HIDDEN or one.name in needed)
         return found or (self.columns[0].name,)
 
     def column(self, name: str) -> Column | None:
@@ -210,13 +221,14 @@ class Schema:
             "privacy_unit": self.privacy_unit,
             "minimum_group": self.minimum_group,
             **({} if self.dominance_percent is None else {"dominance_percent": self.dominance_percent}),
+            **({"rows": [one.as_document() for one in self.rows]} if self.rows else {}),
         }
 
     @classmethod
     def parse(cls, document: object, path: str = "schema") -> "Schema":
         """Return the schema that ``document`` describes; raise Invalid naming the field."""
         required = ("product", "columns", "privacy_unit", "minimum_group")
-        found = mapping(document, path, required=required, optional=("dominance_percent",))
+        found = mapping(document, path, required=required, optional=("dominance_percent", "rows"))
         columns = sequence(found["columns"], f"{path}.columns")
         unit = found["privacy_unit"]
         return cls(
@@ -225,6 +237,7 @@ class Schema:
             None if unit is None else text(unit, f"{path}.privacy_unit"),
             whole(found["minimum_group"], f"{path}.minimum_group", least=1),
             whole(found["dominance_percent"], f"{path}.dominance_percent", least=1) if "dominance_percent" in found else None,
+            tuple(parse_restriction(one, f"{path}.rows") for one in sequence(found.get("rows", []), f"{path}.rows")),
         )
 
 
@@ -304,7 +317,7 @@ Question = SqlQuestion | MethodQuestion
 
 @dataclass(frozen=True, slots=True)
 class JobInput:
-    """One product that a job reads: who holds it, under which agreement, and the schema its holder publishes.
+    """One product that a job reads: who holds it, under which agreement, and what that leaves of the schema its holder publishes.
 
     The product's name inside the job's question is ``schema.product``; ``product`` is its id in the holder's catalogue.
     ``minimum_group`` is the smallest group that the agreement asks for: the room, which does not know the agreement, gates on it,

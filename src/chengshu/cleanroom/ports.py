@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from chengshu.catalog.restriction import Restriction
 from chengshu.kernel.crypto.exchange import ExchangeKey
 
 NewArrival = Callable[[Path, ExchangeKey], "Arrival"]
@@ -26,8 +27,18 @@ class Evidence(Protocol):
 class Grants(Protocol):
     """Leave to pull a product once (the transfer room's verbs)."""
 
-    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str, columns: Sequence[str] | None) -> str:
-        """Return the secret token of a new grant, of these columns alone or, where there are none named, of the whole product."""
+    def grant(
+        self,
+        tx: Connection,
+        *,
+        product: str,
+        agreement: str,
+        job: str,
+        recipient: str,
+        columns: Sequence[str] | None,
+        only: Sequence[Restriction],
+    ) -> str:
+        """Return the secret token of a new grant: of these columns, all where there are none named, and ``only`` some rows."""
         ...
 
     def close(self, tx: Connection, *, product: str, job: str) -> None:

@@ -47,6 +47,13 @@ def sequence(value: object, path: str) -> list[Any]:
     return value
 
 
+def truth(value: object, path: str) -> bool:
+    """Return ``value`` as a truth value; raise Invalid otherwise."""
+    if not isinstance(value, bool):
+        raise wrong(path, expected="true or false", got=kind(value))
+    return value
+
+
 def whole(value: object, path: str, *, least: int) -> int:
     """Return ``value`` as a whole number not below ``least``; raise Invalid otherwise."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -124,10 +124,15 @@ def _terms(terms: Document, names: Mapping[str, str]) -> dict[str, Any]:
         "product": terms["product"],
         "holder": names.get(terms["holder"], terms["holder"]),
         "minimum_group": terms["minimum_group"],
+        "rows": [_restriction(one) for one in terms["rows"]],
         "left": left,
         "rules": list(terms["rules_passed"]),
         "agreement": terms["agreement"],
     }
+
+
+def _restriction(one: Document) -> str:
+    return " ".join([one["column"], one["predicate"], ", ".join(one.get("values", ()))]).strip()
 
 
 def _amount(left: int | str | None) -> str:

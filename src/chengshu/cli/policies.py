@@ -15,7 +15,7 @@ from chengshu.kernel.errors import ChengshuError, Invalid, NotFound
 from chengshu.kernel.text import Language, Text
 from chengshu.node import Node
 from chengshu.policy.evaluation import Report, evaluate
-from chengshu.policy.model import Form, Place, Policy, QueryForm, Use, UseState
+from chengshu.policy.model import Form, Parameters, Place, Policy, QueryForm, Use, UseState
 from chengshu.policy.odrl import from_odrl
 from chengshu.policy.trial import Trial, try_use, uses_of
 from chengshu.policy.words import policy_words
@@ -36,6 +36,7 @@ class Stated:
     place: str | None = None
     sql: bool = False
     rows: bool = False
+    parameters: str | None = None
 
     @property
     def is_any(self) -> bool:
@@ -107,7 +108,8 @@ def _asked(node: Node, policy: Policy, stated: Stated, *, party: str, at: dateti
     found = list(uses_of(policy, party=party, at=at, rooms=chosen))
     if stated.purpose is not None:
         found = list(dict.fromkeys(replace(use, purpose=stated.purpose) for use in found))
-    return [replace(use, place=_place(node, stated, use.environment)) for use in found]
+    given = _parameters(stated)
+    return [replace(use, place=_place(node, stated, use.environment), parameters=given if use.method else None) for use in found]
 
 
 def _row(trial: Trial, names: Mapping[str, str]) -> Document:
@@ -139,6 +141,7 @@ def _report(node: Node | None, source: Source, stated: Stated) -> Report:
         output=Form.ROWS if stated.rows else Form.AGGREGATE if stated.sql or stated.method else None,
         minimum_group=stated.group,
         place=_place(node, stated, environment),
+        parameters=_parameters(stated),
     )
     if node is not None and source.agreement is not None:
         with node.database.read() as tx:
@@ -170,6 +173,10 @@ def _place(node: Node | None, stated: Stated, environment: str | None) -> Place 
         return Place(stated.place)
     known = {} if node is None else {one.party: one.at for one in node.settings.policy.places}
     return Place(known[environment]) if environment in known else None
+
+
+def _parameters(stated: Stated) -> Parameters | None:
+    return None if stated.parameters is None else Parameters.of(verbs.json_object(stated.parameters))
 
 
 def _moment(text: str | None) -> datetime:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from chengshu.catalog.inference import infer_contract
 from chengshu.catalog.model import Acceptance, DataContract, Grade, QualityReport, Role
-from chengshu.catalog.odcs import document_of, read_document
+from chengshu.catalog.odcs import contract_of, document_of, read_document
 from chengshu.catalog.quality import Further, check_position
 from chengshu.cli.verbs import Document
 from chengshu.kernel.errors import Invalid, in_words
@@ -18,6 +18,7 @@ from chengshu.kernel.text import Text
 from chengshu.node import Node
 from chengshu.policy.model import (
     Basis,
+    Columns,
     CountLimit,
     Environment,
     Form,
@@ -29,16 +30,18 @@ from chengshu.policy.model import (
     Queries,
     QueryForm,
     Recipient,
+    RowFilter,
     Rule,
+    Shown,
 )
-from chengshu.policy.odrl import to_odrl
+from chengshu.policy.odrl import from_odrl, to_odrl
 
 _WHAT = Text("Give a file, or --contract with one whose server names a place.", "请提供文件，或用 --contract 提供写明数据源的合同。")
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The usual offer in a few words: for whom, what for, where, how often, in groups of at least how many."""
+    """The usual offer in a few words: for whom, what for, where, how often, in groups of at least how many, and of what part of it."""
 
     room: str
     purposes: Sequence[str]
@@ -46,6 +49,9 @@ class Terms:
     uses: int | None = None
     group: int = 5
     paid: bool = False
+    columns: Sequence[str] = ()
+    shown: Sequence[str] = ()
+    rows: str | None = None
 
 
 def offer_of(terms: Terms) -> Document:
@@ -61,6 +67,8 @@ def offer_of(terms: Terms) -> Document:
         rules.append(Recipient(frozenset(terms.recipients)))
     if terms.uses is not None:
         rules.append(CountLimit(terms.uses))
+    rules += [kind(frozenset(names)) for kind, names in ((Columns, terms.columns), (Shown, terms.shown)) if names]
+    rules += [] if terms.rows is None else [RowFilter(terms.rows)]
     return to_odrl(Policy(tuple(rules), (Pay(Basis.CONTRIBUTION),) if terms.paid else ()))
 
 
@@ -96,6 +104,7 @@ def publish(
         inferred = infer_contract(file, owner=node.settings.node.handle)
         document = document_of(replace(inferred, version=version) if version else inferred)
     further = against(road_map) if road_map else None
+    node.holder.check_offer(contract_of(document, file="data contract"), from_odrl(policy))
     outcome = node.catalog.publish(document, source=file, policy=policy, acceptance=acceptance, further=further)
     if isinstance(outcome, Refused):
         return outcome

@@ -260,6 +260,17 @@ def ask(
     return follow(lambda: node.asker.standing(job), timeout_s=timeout_s)
 
 
+def json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text on the command line is; raise Invalid for another text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Invalid("job.parameters", "expected a JSON object, got something else", hint=Text("For example '{}'.", "例如 '{}'。"))
+    return value
+
+
 def read_json(path: Path) -> Document:
     """Return the JSON object in a file; raise Invalid, naming the file and what came, when there is none."""
     try:

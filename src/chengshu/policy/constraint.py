@@ -13,6 +13,7 @@ from enum import Enum
 
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
+from chengshu.policy.parameters import Parameters, ParameterTest
 from chengshu.policy.terms import Joint, Kind, Operand, Operator, broader
 from chengshu.policy.values import Duration, Place
 
@@ -41,8 +42,8 @@ class Elapsed:
     now: datetime
 
 
-Value = str | int | Decimal | datetime | Duration | Place
-Fact = frozenset[str] | int | Decimal | datetime | Elapsed | Place | Silence
+Value = str | int | Decimal | datetime | Duration | Place | ParameterTest
+Fact = frozenset[str] | int | Decimal | datetime | Elapsed | Place | Parameters | Silence
 Facts = Mapping[Operand, Fact]
 Truth = bool | Silence
 
@@ -84,8 +85,9 @@ class Logical:
     def __post_init__(self) -> None:
         if not self.parts or len(list(flat([self]))) > MAX_CONSTRAINTS or _depth(self) > MAX_DEPTH:
             raise _bad(f"expected one to {MAX_CONSTRAINTS} constraints in {self.joint}, at most {MAX_DEPTH} deep, got others")
-        if any(one.operand.is_of_privacy for one in flat(self.parts)):
-            raise _bad(f"expected the terms of a privacy budget beside each other in a permission, got one within {self.joint}")
+        apart = next((one.operand for one in flat(self.parts) if one.operand.is_of_answers), None)
+        if apart is not None:
+            raise _bad(f"expected {apart.iri} beside the other constraints of a permission, got it within {self.joint}")
 
 
 Condition = Constraint | Logical
@@ -122,11 +124,13 @@ def join(joint: Joint, found: Sequence[Truth]) -> Truth:
             return False if true > 1 else Silence.UNSAID if unsaid else true == 1
 
 
-def _compare(constraint: Constraint, fact: "frozenset[str] | int | Decimal | datetime | Elapsed | Place") -> bool:
+def _compare(constraint: Constraint, fact: "frozenset[str] | int | Decimal | datetime | Elapsed | Place | Parameters") -> bool:
     values = constraint.values
     match fact:
         case Place():
             return _placed(constraint.operator, fact, [value for value in values if isinstance(value, Place)])
+        case Parameters():
+            return _met(constraint.operator, [fact.meet(value) for value in values if isinstance(value, ParameterTest)])
         case frozenset():
             return _sorted(constraint.operator, fact, frozenset(value for value in values if isinstance(value, str)))
         case Elapsed():
@@ -177,6 +181,17 @@ def _sorted(operator: Operator, left: frozenset[str], right: frozenset[str]) -> 
             return bool(left & right)
 
 
+def _met(operator: Operator, met: Sequence[bool]) -> bool:
+    """Say whether as many of the tests of parameters are met as the operator wants."""
+    match operator:
+        case Operator.IS_ALL_OF:
+            return all(met)
+        case Operator.IS_NONE_OF:
+            return not any(met)
+        case _:
+            return any(met)
+
+
 def _placed(operator: Operator, left: Place, right: Sequence[Place]) -> bool:
     match operator:
         case Operator.EQ:
@@ -203,8 +218,8 @@ def _is_of(operand: Operand, value: Value) -> bool:
             return _is_of_privacy(operand.kind, value)
         case Kind.COUNT:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
-        case Kind.PLACE:
-            return isinstance(value, Place)
+        case Kind.PLACE | Kind.PARAMETER:
+            return isinstance(value, Place if operand.kind is Kind.PLACE else ParameterTest)
         case Kind.CHOICE:
             return isinstance(value, str) and value in operand.choices
         case _:

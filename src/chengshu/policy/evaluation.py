@@ -23,6 +23,7 @@ from chengshu.policy.model import (
     Use,
     UseState,
 )
+from chengshu.policy.parameters import Parameters
 from chengshu.policy.rules import NAMES, NamedRule, operand_of
 from chengshu.policy.terms import Action, Joint, Operand
 
@@ -131,6 +132,8 @@ def needs(use: Use, state: UseState) -> frozenset[type[NamedRule]]:
 def facts_of(use: Use, state: UseState) -> dict[Operand, Fact]:
     """Return what is known of a use, operand by operand."""
     moves = use.computes or use.delivers
+    # a clean room keeps to the columns and rows that are agreed; what is delivered are all of them
+    whole: Fact = frozenset() if use.delivers else Silence.APART
     touches_group = use.query is not None or use.delivers or use.minimum_group is not None
     first = state.first_use_at if state.first_use_at is not None else use.at
     return {
@@ -139,6 +142,7 @@ def facts_of(use: Use, state: UseState) -> dict[Operand, Fact]:
         Operand.PURPOSE: _one(use.purpose),
         Operand.ENVIRONMENT: _one(use.environment),
         Operand.METHOD: _means(use.method, use),
+        Operand.PARAMETERS: _parameters(use),
         Operand.QUERY: _means(use.query, use),
         # what is delivered are rows, whatever it is called
         Operand.OUTPUT: (frozenset({Form.ROWS.value}) if use.delivers else _one(use.output)) if moves else Silence.APART,
@@ -152,6 +156,9 @@ def facts_of(use: Use, state: UseState) -> dict[Operand, Fact]:
         Operand.PRIVACY_BUDGET: Silence.APART,
         Operand.PRIVACY_WINDOW: Silence.APART,
         Operand.PRIVACY_LOSS: (Silence.UNSAID if use.privacy_loss is None else use.privacy_loss) if moves else Silence.APART,
+        Operand.COLUMN: whole,
+        Operand.SHOWN: whole,
+        Operand.ROWS: whole,
         Operand.CONTRIBUTION: (Silence.UNSAID if use.contributions is None else use.contributions) if moves else Silence.APART,
     }
 
@@ -165,6 +172,13 @@ def _means(value: str | None, use: Use) -> Fact:
     if value is not None:
         return frozenset({str(value)})
     return frozenset() if use.delivers else Silence.APART
+
+
+def _parameters(use: Use) -> Fact:
+    """Those of a method, where they are known; a delivery has none, which a rule on them must hear of, and a question is none of theirs."""
+    if use.method is not None:
+        return Silence.UNSAID if use.parameters is None else use.parameters
+    return Parameters.of({}) if use.delivers else Silence.APART
 
 
 def _obligations(state: UseState, use: Use) -> Sequence[RuleReport]:

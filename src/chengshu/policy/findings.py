@@ -9,8 +9,21 @@ from chengshu.kernel.text import Language, Text
 from chengshu.policy.constraint import Constraint, Elapsed, Fact, Facts, Logical, Silence, Value, flat, join, judge
 from chengshu.policy.duties import DutyState, Owed
 from chengshu.policy.model import Prohibition
-from chengshu.policy.rules import NAMES, CountLimit, MinimumGroup, NamedRule, Privacy, Rule, TimeWindow, comparisons
-from chengshu.policy.terms import Action, Joint, Operand
+from chengshu.policy.parameters import Parameters
+from chengshu.policy.rules import (
+    NAMES,
+    Columns,
+    CountLimit,
+    MinimumGroup,
+    NamedRule,
+    Privacy,
+    RowFilter,
+    Rule,
+    Shown,
+    TimeWindow,
+    comparisons,
+)
+from chengshu.policy.terms import Action, Joint, Operand, Operator
 from chengshu.policy.words import STATES, condition_words, duty_words, rule_words, shown
 
 
@@ -48,6 +61,8 @@ def finding(rule: Rule, facts: Facts) -> Finding:
             return _count(rule, facts)
         case Privacy():
             return _privacy(rule, facts)
+        case Columns() | Shown() | RowFilter():
+            return _part(rule, facts)
         case Constraint():
             return _compared(rule, facts)
         case Logical():
@@ -186,6 +201,19 @@ def _privacy(rule: Privacy, facts: Facts) -> Finding:
     )
 
 
+def _part(rule: Columns | Shown | RowFilter, facts: Facts) -> Finding:
+    """A clean room, and the holder that hands rows to it, keep to the part of a product that is agreed; a delivery is of all of it."""
+    satisfied = _holds(rule, facts)
+    return Finding(
+        rule=NAMES[type(rule)],
+        constraint="keeps to",
+        expected="a use that keeps to the part of the product that is agreed",
+        got="one in a clean room" if satisfied else "a delivery of the whole product",
+        satisfied=satisfied,
+        would_pass=Text("A question or a sealed method in a clean room.", "在净室中提问或使用封装方法。"),
+    )
+
+
 def _amount(value: Value | None) -> str:
     return "none" if value is None else shown(value)
 
@@ -195,7 +223,7 @@ def _compared(rule: Constraint, facts: Facts) -> Finding:
     return Finding(
         rule=rule.operand.value,
         constraint=rule.operator.value,
-        expected=" or ".join(sorted(map(shown, rule.values))),
+        expected=(" and " if rule.operator is Operator.IS_ALL_OF else " or ").join(sorted(map(shown, rule.values))),
         got=_told(facts.get(rule.operand, Silence.UNSAID)),
         satisfied=judge(rule, facts) in {True, Silence.APART},
         would_pass=Text(f"A use of which this holds: {words.en}.", f"满足以下条件的使用：{words.zh}。"),
@@ -228,5 +256,7 @@ def _told(fact: Fact) -> str:
             return ", ".join(sorted(fact)) or "none"
         case Elapsed(since, now):
             return f"{iso(since)} to {iso(now)}"
+        case Parameters():
+            return str(fact)
         case _:
             return shown(fact)

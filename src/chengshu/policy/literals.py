@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.policy.constraint import Value
+from chengshu.policy.parameters import ParameterTest, read_test
 from chengshu.policy.terms import GEO, XSD, Kind
 from chengshu.policy.values import GEOJSON, WKT, Duration, Place, read_duration
 
@@ -29,7 +30,7 @@ def literal(value: Value) -> Any:
             return _typed(str(value), XSD + "integer")
         case Decimal():
             return _typed(amount(value), XSD + "decimal")
-        case str():
+        case str() | ParameterTest():
             return str(value)
         case _:
             assert_never(value)
@@ -48,10 +49,9 @@ def read_literal(kind: Kind, right: Any) -> Value:
         case Kind.LOSS:
             return _amount(right)
         case Kind.PLACE:
-            for form in (WKT, GEOJSON):
-                if isinstance(right, dict) and right.get("@type") == GEO + form:
-                    return Place(_untyped(right, GEO + form), form)
-            raise ValueError(f"expected a literal of the type {GEO}{WKT} or {GEOJSON}")
+            return _place(right)
+        case Kind.PARAMETER:
+            return read_test(_text(right))
         case _:
             return _text(right)
 
@@ -80,6 +80,13 @@ def _text(right: Any) -> str:
     if not isinstance(right, str) or not 1 <= len(right) <= MAX_TEXT:
         raise ValueError(f"expected a text of 1 to {MAX_TEXT} characters")
     return right
+
+
+def _place(right: Any) -> Place:
+    for form in (WKT, GEOJSON):
+        if isinstance(right, dict) and right.get("@type") == GEO + form:
+            return Place(_untyped(right, GEO + form), form)
+    raise ValueError(f"expected a literal of the type {GEO}{WKT} or {GEOJSON}")
 
 
 def _count(right: Any) -> int:

@@ -14,13 +14,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
 from chengshu.policy.constraint import Condition, Constraint, Facts, Logical, flat, join, judge
 from chengshu.policy.duties import Basis, Deed, Duty, DutyAction, DutyState, Ground, Owed, Pay
+from chengshu.policy.parameters import Parameters
 from chengshu.policy.rules import (
     NAMES,
+    Columns,
     CountLimit,
     Environment,
     Form,
@@ -33,7 +36,9 @@ from chengshu.policy.rules import (
     Queries,
     QueryForm,
     Recipient,
+    RowFilter,
     Rule,
+    Shown,
     TimeWindow,
     comparisons,
     normal,
@@ -45,6 +50,7 @@ __all__ = [
     "NAMES",
     "Action",
     "Basis",
+    "Columns",
     "Constraint",
     "CountLimit",
     "Deed",
@@ -52,6 +58,7 @@ __all__ = [
     "DutyAction",
     "DutyState",
     "Environment",
+    "Extent",
     "Form",
     "Ground",
     "Logical",
@@ -59,6 +66,7 @@ __all__ = [
     "MinimumGroup",
     "OutputForm",
     "Owed",
+    "Parameters",
     "Pay",
     "Permission",
     "Place",
@@ -69,7 +77,9 @@ __all__ = [
     "Queries",
     "QueryForm",
     "Recipient",
+    "RowFilter",
     "Rule",
+    "Shown",
     "TimeWindow",
     "Use",
     "UseState",
@@ -125,13 +135,27 @@ class Prohibition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", normal(self.rules))
-        if any(isinstance(rule, Privacy) for rule in self.rules):
-            raise _invalid("policy.shape", "expected the terms of a privacy budget in a permission, got them in a prohibition")
+        apart = next((one.operand for one in flat(self.conditions) if one.operand.is_of_answers), None)
+        if apart is not None:
+            raise _invalid("policy.shape", f"expected {apart.iri} in a permission, got it in a prohibition")
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """The rules as comparisons, alone and joined."""
         return conditions(self.rules)
+
+
+_OF_ANSWERS: tuple[type[NamedRule], ...] = (Privacy, Columns, Shown, RowFilter)
+_Named = TypeVar("_Named", bound=NamedRule)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What of a product may be used: these columns, of which these are shown, and rows of which this holds; None: all."""
+
+    columns: frozenset[str] | None = None
+    shown: frozenset[str] | None = None
+    rows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +179,9 @@ class Policy:
         for name, found in (("permission", self.permissions), ("prohibition", self.prohibitions), ("obligation", self.obligations)):
             if len(set(found)) < len(found):
                 raise _invalid("policy.repeated", f"expected every {name} once, got one twice")
-        if len(self._privacies) > 1:
-            raise _invalid("policy.shape", "expected one privacy budget in a policy, got permissions with different ones")
+        for kind in _OF_ANSWERS:
+            if len(self._every(kind)) > 1:
+                raise _invalid("policy.shape", f"expected one {NAMES[kind]} in a policy, got permissions with different ones")
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
@@ -170,11 +195,20 @@ class Policy:
     @property
     def privacy(self) -> Privacy | None:
         """The privacy budget that some permission states, which then holds for every question; None where answers carry no noise."""
-        return next(iter(self._privacies), None)
+        return next(iter(self._every(Privacy)), None)
 
     @property
-    def _privacies(self) -> set[Privacy]:
-        return {rule for one in self.permissions if isinstance(rule := one.rule(Privacy), Privacy)}
+    def extent(self) -> "Extent":
+        """What of a product some permission says that may be used, which then holds for every use."""
+        return Extent(
+            next((one.names for one in self._every(Columns)), None),
+            next((one.names for one in self._every(Shown)), None),
+            next((one.condition for one in self._every(RowFilter)), None),
+        )
+
+    def _every(self, kind: type[_Named]) -> set[_Named]:
+        """The rules of a kind that holds for everything, whichever permission states it."""
+        return {rule for one in self.permissions for rule in one.rules if isinstance(rule, kind)}
 
     def admits(self, did: str) -> bool:
         """Say whether the party may hold an agreement on this policy: one without a rule on recipients is open to every known party."""
@@ -245,7 +279,8 @@ class Use:
     ``method`` and ``query`` both None is a hand-over into ``environment``, or, where an ``output`` leaves, a delivery of rows to the
     recipient, whose own id is then the environment; ``output`` is the form that leaves and ``minimum_group`` the smallest group that the
     computation itself guarantees (None: it guarantees none); ``place`` is where it happens, as far as that is known.
-    ``privacy_loss`` is the rho of the noise that the answer carries, which counts at most ``contributions`` records of a unit; None: none.
+    ``parameters`` are those of the method. ``privacy_loss`` is the rho of the noise that the answer carries, which counts at most
+    ``contributions`` records of a unit; None: none.
     """
 
     recipient: str
@@ -259,6 +294,7 @@ class Use:
     place: Place | None = None
     privacy_loss: Decimal | None = None
     contributions: int | None = None
+    parameters: Parameters | None = None
 
     @property
     def computes(self) -> bool:

@@ -110,7 +110,42 @@ class Privacy:
         return self.contributions or 1
 
 
-NamedRule = Purpose | TimeWindow | Recipient | Environment | OutputForm | MinimumGroup | CountLimit | Methods | Queries | Privacy
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Only these columns are used: no other leaves the holder."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Only these columns' values are shown, as names of groups or as least and greatest ones."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Only rows of which this condition holds are used: no other leaves the holder. It is written as one in WHERE."""
+
+    condition: str
+
+
+NamedRule = (
+    Purpose
+    | TimeWindow
+    | Recipient
+    | Environment
+    | OutputForm
+    | MinimumGroup
+    | CountLimit
+    | Methods
+    | Queries
+    | Privacy
+    | Columns
+    | Shown
+    | RowFilter
+)
 Rule = NamedRule | Constraint | Logical
 """What must hold of a use: a usual rule by name, any other comparison, or several joined."""
 
@@ -125,6 +160,9 @@ NAMES: Mapping[type[NamedRule], str] = {
     MinimumGroup: Operand.GROUP.value,
     CountLimit: Operand.COUNT.value,
     Privacy: Operand.PRIVACY_BUDGET.value,
+    Columns: Operand.COLUMN.value,
+    Shown: Operand.SHOWN.value,
+    RowFilter: Operand.ROWS.value,
 }
 """Every usual rule and its name, in the order of evaluation: the first that fails is the refusal."""
 
@@ -143,14 +181,14 @@ def comparisons(rule: NamedRule) -> tuple[Constraint, ...]:
         case TimeWindow(start, end):
             bounds = ((Operator.GTEQ, start), (Operator.LTEQ, end))
             return tuple(Constraint(operand, operator, moment) for operator, moment in bounds if moment is not None)
-        case Purpose(values) | Recipient(values) | Methods(values):
+        case Purpose(values) | Recipient(values) | Methods(values) | Columns(values) | Shown(values):
             return (Constraint(operand, Operator.IS_ANY_OF, frozenset[Value](values)),)
         case MinimumGroup(number):
             return (Constraint(operand, Operator.GTEQ, number),)
         case CountLimit(number):
             return (Constraint(operand, Operator.LTEQ, number),)
-        case Environment(room):
-            return (Constraint(operand, Operator.EQ, room),)
+        case Environment(text) | RowFilter(text):
+            return (Constraint(operand, Operator.EQ, text),)
         case OutputForm(form) | Queries(form):
             return (Constraint(operand, Operator.EQ, form.value),)
         case Privacy(loss, budget, contributions, window):
@@ -188,12 +226,12 @@ def normal(rules: Sequence[Rule]) -> tuple[Rule, ...]:
 def check(rule: NamedRule) -> None:
     """Raise Invalid for a usual rule that nothing can satisfy."""
     match rule:
-        case Purpose(values) | Recipient(values) | Methods(values):
+        case Purpose(values) | Recipient(values) | Methods(values) | Columns(values) | Shown(values):
             sound = bool(values) and all(values)
         case TimeWindow(start, end):
             sound = (start, end) != (None, None) and _printable(start, end) and (start is None or end is None or start <= end)
-        case Environment(room):
-            sound = bool(room)
+        case Environment(text) | RowFilter(text):
+            sound = bool(text.strip())
         case MinimumGroup(number) | CountLimit(number):
             sound = 1 <= number < 10**9
         case OutputForm() | Queries():
@@ -226,6 +264,9 @@ _NAMED: Mapping[tuple[Operand, Operator], Callable[[Any], NamedRule]] = {
     (Operand.PRIVACY_LOSS, Operator.LTEQ): lambda amount: Privacy(amount, None),
     (Operand.CONTRIBUTION, Operator.LTEQ): lambda most: Privacy(None, None, most),
     (Operand.PRIVACY_WINDOW, Operator.EQ): lambda period: Privacy(None, None, None, period),
+    (Operand.COLUMN, Operator.IS_ANY_OF): Columns,
+    (Operand.SHOWN, Operator.IS_ANY_OF): Shown,
+    (Operand.ROWS, Operator.EQ): RowFilter,
 }
 
 

@@ -91,6 +91,9 @@ class Kind(StrEnum):
     LOSS = "loss"
     BOUND = "bound"
     PERIOD = "period"
+    COLUMN = "column"
+    CONDITION = "condition"
+    PARAMETER = "parameter"
 
 
 _SAME = frozenset({Operator.EQ, Operator.NEQ, Operator.IS_ANY_OF, Operator.IS_NONE_OF})
@@ -110,6 +113,9 @@ OPERATORS: Mapping[Kind, frozenset[Operator]] = {
     Kind.LOSS: frozenset({Operator.LTEQ}),
     Kind.BOUND: frozenset({Operator.LTEQ}),
     Kind.PERIOD: frozenset({Operator.EQ}),
+    Kind.COLUMN: frozenset({Operator.IS_ANY_OF}),
+    Kind.CONDITION: frozenset({Operator.EQ}),
+    Kind.PARAMETER: frozenset({Operator.IS_ALL_OF, Operator.IS_ANY_OF, Operator.IS_NONE_OF}),
 }
 """Which operators make sense for which kind of value; any other pair is refused by name when a policy is read."""
 
@@ -122,6 +128,7 @@ class Operand(StrEnum):
     PURPOSE = "purpose"
     ENVIRONMENT = "environment"
     METHOD = "methods"
+    PARAMETERS = "parameters"
     QUERY = "queries"
     OUTPUT = "output-form"
     GROUP = "minimum-group"
@@ -134,6 +141,9 @@ class Operand(StrEnum):
     PRIVACY_LOSS = "privacy-loss"
     CONTRIBUTION = "contribution"
     PRIVACY_WINDOW = "privacy-window"
+    COLUMN = "columns"
+    SHOWN = "shown-columns"
+    ROWS = "row-filter"
 
     @property
     def iri(self) -> str:
@@ -156,9 +166,9 @@ class Operand(StrEnum):
         return OPERANDS[self].choices
 
     @property
-    def is_of_privacy(self) -> bool:
-        """Whether it belongs to the terms of a privacy budget, which stand together in a permission and nowhere else."""
-        return self in {Operand.PRIVACY_BUDGET, Operand.PRIVACY_LOSS, Operand.CONTRIBUTION, Operand.PRIVACY_WINDOW}
+    def is_of_answers(self) -> bool:
+        """Whether it says what becomes of every answer, not whether a use is allowed: it stands in a permission, within nothing else."""
+        return self in _OF_ANSWERS
 
     @property
     def words(self) -> Text:
@@ -182,6 +192,7 @@ OPERANDS: Mapping[Operand, OperandTerm] = {
     Operand.PURPOSE: OperandTerm(ODRL + "purpose", Kind.CODE, Text("the purpose", "用途")),
     Operand.ENVIRONMENT: OperandTerm(CS + "environment", Kind.PARTY, Text("the party whose environment it is used in", "使用环境的运营方")),
     Operand.METHOD: OperandTerm(CS + "method", Kind.CODE, Text("the sealed method", "封装方法")),
+    Operand.PARAMETERS: OperandTerm(CS + "parameter", Kind.PARAMETER, Text("what the method's parameters meet", "方法参数所满足的条件")),
     Operand.QUERY: OperandTerm(CS + "query", Kind.CHOICE, Text("the form of question", "提问形式"), ("vetted-sql",)),
     Operand.OUTPUT: OperandTerm(CS + "outputForm", Kind.CHOICE, Text("the form of the result", "输出形式"), ("aggregate", "rows")),
     Operand.GROUP: OperandTerm(CS + "minimumGroup", Kind.COUNT, Text("the smallest group reported about", "最小分组")),
@@ -198,8 +209,23 @@ OPERANDS: Mapping[Operand, OperandTerm] = {
     Operand.PRIVACY_WINDOW: OperandTerm(
         CS + "privacyWindow", Kind.PERIOD, Text("the time over which the loss of all answers is counted", "隐私损失的累计时长")
     ),
+    Operand.COLUMN: OperandTerm(CS + "column", Kind.COLUMN, Text("the columns that are used", "使用的列")),
+    Operand.SHOWN: OperandTerm(CS + "shownColumn", Kind.COLUMN, Text("the columns whose values are shown", "展示其取值的列")),
+    Operand.ROWS: OperandTerm(CS + "rowFilter", Kind.CONDITION, Text("what holds of each row that is used", "所用数据行须满足的条件")),
 }
 """Every left operand there is: ODRL's own IRI where ODRL has the very notion, else one below :data:`CS`."""
+
+_OF_ANSWERS = frozenset(
+    {
+        Operand.PRIVACY_BUDGET,
+        Operand.PRIVACY_LOSS,
+        Operand.CONTRIBUTION,
+        Operand.PRIVACY_WINDOW,
+        Operand.COLUMN,
+        Operand.SHOWN,
+        Operand.ROWS,
+    }
+)
 
 BROADER: Mapping[str, tuple[str, ...]] = {
     "traffic-study": ("research",),

@@ -11,6 +11,7 @@ from chengshu.policy.duties import Duty, DutyAction, DutyState
 from chengshu.policy.literals import amount
 from chengshu.policy.model import Permission, Policy, Prohibition
 from chengshu.policy.rules import (
+    Columns,
     CountLimit,
     Environment,
     Form,
@@ -22,7 +23,9 @@ from chengshu.policy.rules import (
     Purpose,
     Queries,
     Recipient,
+    RowFilter,
     Rule,
+    Shown,
     TimeWindow,
 )
 from chengshu.policy.terms import Action, Joint, Operator
@@ -47,10 +50,12 @@ def rule_words(rule: Rule) -> Text:
         case Constraint() | Logical():
             words = condition_words(rule)
             return Text(f"Only where {words.en}", f"仅当{words.zh}")
-        case Purpose(values) | Recipient(values) | Methods(values):
+        case Purpose(values) | Recipient(values) | Methods(values) | Columns(values) | Shown(values):
             en, zh = _LISTS[type(rule)]
             listed = ", ".join(sorted(values))
             return Text(f"{en} {listed}", f"{zh}：{listed}")
+        case RowFilter(condition):
+            return Text(f"Only rows of which holds: {condition}", f"仅限满足以下条件的数据行：{condition}")
         case _:
             return _usual_words(rule)
 
@@ -106,6 +111,8 @@ _LISTS: Mapping[type[NamedRule], tuple[str, str]] = {
     Purpose: ("Only for", "仅限用途"),
     Recipient: ("Only for", "仅限接收方"),
     Methods: ("Only by the sealed methods", "仅限封装方法"),
+    Columns: ("Of its columns only", "仅使用以下列"),
+    Shown: ("Values shown only of the columns", "仅展示以下列的取值"),
 }
 _FORMS = {
     Form.AGGREGATE: Text("Only aggregate results leave", "仅允许聚合结果离开"),

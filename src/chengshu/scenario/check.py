@@ -14,6 +14,7 @@ from chengshu.catalog.model import DataContract, Kind
 from chengshu.catalog.odcs import read_contract
 from chengshu.catalog.quality import take_in
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.extents import under
 from chengshu.cleanroom.gate.release import release
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.schemas import schema_of, terms_of
@@ -91,7 +92,7 @@ def _terms(pack: Pack, contracts: Mapping[str, DataContract], *, asker: str) -> 
     for part in pack.products:
         policy = from_odrl(resolve_policy(pack, part, parties=parties))
         schema = schema_of(contracts[part.id], handle=part.owner, policy=policy)
-        found[schema.product] = replace(terms_of(schema, policy), of_asker=part.owner == asker)
+        found[schema.product] = replace(terms_of(under(schema, policy.extent), policy), of_asker=part.owner == asker)
     return found
 
 

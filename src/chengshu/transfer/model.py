@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chengshu.catalog.restriction import Restriction
+
 
 class GrantState(StrEnum):
     """Where a grant stands."""
@@ -38,7 +40,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave for one recipient to pull one product once, for one job, until it expires; of some ``columns``, or whole where that is None."""
+    """Leave for one recipient to pull one product once, for one job, until it expires.
+
+    It is of some ``columns``, of all where that is None, and ``only`` of rows of which every restriction holds.
+    """
 
     id: str
     product: str
@@ -48,6 +53,7 @@ class Grant:
     state: GrantState
     expires_at: datetime
     columns: tuple[str, ...] | None = None
+    only: tuple[Restriction, ...] = ()
 
     def fault(self, *, recipient: str, now: datetime) -> str | None:
         """Return the name of the rule that forbids ``recipient`` to start now, or None when nothing does."""

@@ -1,20 +1,21 @@
 """What this room needs from outside."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from chengshu.catalog.model import Grade
 from chengshu.catalog.ports import Rows
+from chengshu.catalog.restriction import Restriction
 from chengshu.kernel.refusal import Refused
 
 
 class Products(Protocol):
     """The node's catalogue."""
 
-    def rows(self, product_id: str, *, columns: Collection[str] | None = None) -> Rows:
-        """Return a product's rows, once, of ``columns`` alone where they are named; they cannot be trusted before their end.
+    def rows(self, product_id: str, *, columns: Collection[str] | None = None, only: Sequence[Restriction] = ()) -> Rows:
+        """Return a product's rows, once, ``only`` some and of ``columns`` alone where they are named; not to be trusted before their end.
 
         Raises Conflict or Invalid where its file is not the one published, Conflict after the last row where that changed meanwhile.
         """

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from chengshu.catalog.restriction import Restriction
 from chengshu.kernel.canonical import Digests
 from chengshu.kernel.clock import Clock
 from chengshu.kernel.database import Database
@@ -41,14 +42,25 @@ class Transfers:
         self._opening: set[object] = set()
         self._revoked: dict[str, Refused] = {}
 
-    def grant(self, tx: Connection, *, product: str, agreement: str, job: str, recipient: str, columns: Sequence[str] | None) -> str:
+    def grant(
+        self,
+        tx: Connection,
+        *,
+        product: str,
+        agreement: str,
+        job: str,
+        recipient: str,
+        columns: Sequence[str] | None,
+        only: Sequence[Restriction] = (),
+    ) -> str:
         """Give ``recipient`` leave to pull ``product`` once for ``job``, in the caller's transaction; return the secret token.
 
-        Only these ``columns`` of it go out; None is all of them.
+        Only these ``columns`` of it go out, None is all of them, and ``only`` rows of which every restriction holds.
         """
         token = secrets.token_urlsafe(32)
-        only = None if columns is None else tuple(columns)
-        grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, self._clock() + GRANT_LIFE, only)
+        named = None if columns is None else tuple(columns)
+        until = self._clock() + GRANT_LIFE
+        grant = Grant(self._new_id(), product, agreement, job, recipient, GrantState.OPEN, until, named, tuple(only))
         store.add(tx, grant, token_digest=self._digests.of_bytes(token.encode()))
         return token
 
@@ -78,7 +90,9 @@ class Transfers:
         grant = self.start(token, recipient=recipient, key=key, after=after)
         binding = Binding(grant.job, grant.product, self._digests.of_bytes(token.encode()))
         try:
-            sending = Sending(self, grant, self._products.rows(grant.product, columns=grant.columns), digests=self._digests)
+            sending = Sending(
+                self, grant, self._products.rows(grant.product, columns=grant.columns, only=grant.only), digests=self._digests
+            )
             if after is not None:
                 sending.skip(after)
             sealed = SealedSending(sending, suite=self._digests.suite, public=key, binding=binding)

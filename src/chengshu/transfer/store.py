@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import JSON, Column, Connection, String, Table, select, update
 
+from chengshu.catalog.restriction import Restriction
 from chengshu.kernel.clock import from_iso, iso
 from chengshu.kernel.database import LONG, metadata
 from chengshu.transfer.model import Grant, GrantState
@@ -22,6 +23,7 @@ grants = Table(
     Column("rows", LONG),
     Column("data_digest", String(80)),
     Column("columns", JSON(none_as_null=True)),
+    Column("restrictions", JSON(none_as_null=True)),
 )
 
 
@@ -38,6 +40,7 @@ def add(tx: Connection, grant: Grant, *, token_digest: str) -> None:
             state=grant.state,
             expires_at=iso(grant.expires_at),
             columns=grant.columns,
+            restrictions=[one.as_document() for one in grant.only] or None,
         )
     )
 
@@ -56,6 +59,7 @@ def find(tx: Connection, *, token_digest: str) -> Grant | None:
         state=GrantState(row["state"]),
         expires_at=from_iso(row["expires_at"]),
         columns=None if row["columns"] is None else tuple(row["columns"]),
+        only=tuple(Restriction.of(one) for one in row["restrictions"] or ()),
     )
 
 

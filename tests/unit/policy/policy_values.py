@@ -22,6 +22,7 @@ from chengshu.policy.model import (
     Use,
     UseState,
 )
+from chengshu.policy.parameters import Parameters, read_test
 from chengshu.policy.terms import Action, Joint, Kind, Operand, Operator
 from chengshu.policy.values import GEOJSON, Duration
 
@@ -32,6 +33,7 @@ FAR = Place("POLYGON ((10 10, 11 10, 11 11, 10 10))")
 HOLED = Place("POLYGON ((0 0, 9 0, 9 9, 0 9, 0 0), (4 4, 5 4, 5 5, 4 5, 4 4))")
 IN_SQUARE, ON_EDGE, IN_BOTH, OUTSIDE = (Place(f"POINT ({where})") for where in ("0.5 0.5", "2 0.5", "1.5 1.5", "20 20"))
 PLACES = [SQUARE, CORNER, FAR, HOLED, IN_SQUARE, ON_EDGE, IN_BOTH, OUTSIDE]
+TESTS = [read_test(text) for text in ("cell_m >= 50", "cell_m < 9.5", 'mode = "coarse"', "fast = true")]
 CODES = ["research", "traffic-study", "advertising", "commercial", "commercial-research", "av_pilot", "av_pilot.hazards"]
 
 moments = st.integers(-60, 60).map(lambda hours: NOON + timedelta(hours=hours))
@@ -44,8 +46,9 @@ VALUES: dict[Kind, st.SearchStrategy[Value]] = {
     Kind.EVENT: st.sampled_from(["flood", "disaster", "emergency", "epidemic"]),
     Kind.PARTY: st.sampled_from(["did:a", "did:b", "did:room"]),
     Kind.PLACE: st.sampled_from(PLACES),
+    Kind.PARAMETER: st.sampled_from(TESTS),
 }
-GENERAL = [operand for operand in Operand if not operand.is_of_privacy]
+GENERAL = [operand for operand in Operand if not operand.is_of_answers]
 
 
 def values_of(operand: Operand) -> st.SearchStrategy[Value]:
@@ -72,9 +75,12 @@ FACTS: dict[Kind, st.SearchStrategy[Fact]] = {
     Kind.PARTY: VALUES[Kind.PARTY].map(lambda party: frozenset({str(party)})),
     Kind.CHOICE: st.sampled_from(["aggregate", "rows", "vetted-sql"]).map(lambda choice: frozenset({choice})),
     Kind.PLACE: st.sampled_from(PLACES),
+    Kind.PARAMETER: st.sampled_from([Parameters.of({"cell_m": 50, "fast": True}), Parameters.of({"mode": "coarse"}), Parameters.of({})]),
     Kind.LOSS: st.sampled_from([Decimal("0.05"), Decimal("0.1"), Decimal(1)]),
     Kind.BOUND: st.integers(1, 3),
     Kind.PERIOD: st.just(Silence.APART),
+    Kind.COLUMN: st.just(frozenset[str]()),
+    Kind.CONDITION: st.just(frozenset[str]()),
 }
 
 

@@ -10,6 +10,7 @@ from policy_values import CORNER, FAR, HOLED, IN_BOTH, IN_SQUARE, NOON, ON_EDGE,
 
 from chengshu.kernel.errors import Invalid
 from chengshu.policy.constraint import Constraint, Elapsed, Fact, Facts, Logical, Silence, Truth, Value, judge
+from chengshu.policy.parameters import read_test
 from chengshu.policy.terms import BROADER, Joint, Kind, Operand, Operator, broader
 from chengshu.policy.values import Duration, Place, read_duration
 
@@ -165,6 +166,7 @@ def test_a_pair_that_makes_no_sense_is_refused_by_name(operand: Operand, operato
     samples: dict[Kind, Value] = {
         Kind.MOMENT: NOON, Kind.DURATION: Duration(1, 0), Kind.COUNT: 1, Kind.CODE: "x", Kind.EVENT: "x", Kind.PARTY: "x",
         Kind.PLACE: SQUARE, Kind.LOSS: Decimal("0.1"), Kind.BOUND: 1, Kind.PERIOD: Duration(1, 0),
+        Kind.COLUMN: "x", Kind.CONDITION: "x = 1", Kind.PARAMETER: read_test("x = 1"),
     }  # fmt: skip
     value = operand.choices[0] if operand.choices else samples[operand.kind]
     right: Value | frozenset[Value] = frozenset({value}) if operator.listed else value

@@ -10,6 +10,7 @@ from chengshu.policy.evaluation import evaluate, needs
 from chengshu.policy.model import (
     NAMES,
     Basis,
+    Columns,
     CountLimit,
     Environment,
     Form,
@@ -23,7 +24,9 @@ from chengshu.policy.model import (
     Queries,
     QueryForm,
     Recipient,
+    RowFilter,
     Rule,
+    Shown,
     TimeWindow,
     Use,
     UseState,
@@ -43,6 +46,9 @@ FULL = Policy(
         CountLimit(3),
         Methods(frozenset({"conflicts"})),
         Queries(QueryForm.VETTED_SQL),
+        Columns(frozenset({"city"})),
+        Shown(frozenset({"city"})),
+        RowFilter("city = 'Jinan'"),
     ),
     (Pay(Basis.CONTRIBUTION),),
 )

@@ -78,7 +78,7 @@ def _parted(
         yield holds, (*lacks, by)
 
 
-def within(where: Condition | None, region: Region) -> Condition | None:
-    """Return the condition of the rows of a region in a question with ``where``."""
-    some = tuple(one for one in (where, region) if one is not None)
+def within(*conditions: Condition | None) -> Condition | None:
+    """Return the condition of the rows of which all of these hold; nothing where none of them is anything."""
+    some = tuple(one for one in conditions if one is not None)
     return AllOf(some) if len(some) > 1 else some[0] if some else None

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chengshu.cleanroom.extents import under, unfit
 from chengshu.cleanroom.leave import OWN, query_use
-from chengshu.cleanroom.model import Job, JobInput, Privacy, ProductTerms, SqlQuestion
+from chengshu.cleanroom.model import Job, JobInput, Privacy, ProductTerms, Schema, SqlQuestion
 from chengshu.cleanroom.planning.budgets import USES, Budget
 from chengshu.cleanroom.planning.model import Dropped, Plan
 from chengshu.cleanroom.planning.placements import PLACEMENTS, plan_of
@@ -92,7 +93,7 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
     """Return the plans for a question, or the refusal: of the vetting, or by the rule of an owner where no plan is allowed."""
     candidates: list[Candidate] = []
     dropped: list[Dropped] = []
-    vetted: dict[tuple[tuple[int, Privacy | None], ...], VettedQuery | Refused] = {}
+    vetted: dict[tuple[tuple[Schema, int, Privacy | None], ...], VettedQuery | Refused] = {}
     for placement, place in _places(question):
         terms = _terms_at(question, place, placement=placement, judge=judge)
         if isinstance(terms, Dropped):
@@ -102,7 +103,7 @@ def choose(question: Question, *, judge: Judge, digests: Digests, new_id: NewId)
         parts = tuple(one.part for one in terms)
         job = Job(new_id(), question.asker, place, question.purpose, SqlQuestion(question.sql), parts, placement=named)
         known = job.terms({})
-        key = tuple((one.smallest_group, one.privacy) for one in job.inputs)
+        key = tuple((one.schema, one.smallest_group, one.privacy) for one in job.inputs)
         if key not in vetted:
             vetted[key] = vet(question.sql, known) if vetted else judge_parsed(question.parsed, known)
         verdict = vetted[key]
@@ -183,15 +184,28 @@ def _judged(question: Question, source: Source, held: Held, *, place: str, judge
     refusal = report.refusal() or next((found for one in held.budgets if (found := one.refusal()) is not None), None)
     if refusal is not None:
         return _Against(refusal, max(sum(not one.satisfied for one in report.findings), 1))
-    part = JobInput(source.schema, source.holder, held.agreement.id, source.id, policy.least_group, noise)
+    try:
+        left = under(source.schema, policy.extent)
+    except Invalid as error:  # the product was published again since, in a form that the agreement does not fit
+        return _Against(unfit(error), _EVERY_RULE)
+    part = JobInput(left, source.holder, held.agreement.id, source.id, policy.least_group, noise)
     return OwnersTerms(part, source.holder_name, tuple(one.rule for one in report.findings), held.budgets, len(source.held))
 
 
-def _preference(numbered: tuple[int, Held]) -> tuple[int, int, int]:
-    """Without a limit first, then with the most left, then the newest."""
+def _preference(numbered: tuple[int, Held]) -> tuple[int, int, int, int]:
+    """About the whole product first, then without a limit of uses, then with the most left, then the newest."""
     number, held = numbered
     left = [int(one.left) for one in held.budgets if one.name == USES and one.left is not None]
-    return (1 if left else 0, -min(left, default=0), -number)
+    return (_narrowness(held.agreement), 1 if left else 0, -min(left, default=0), -number)
+
+
+def _narrowness(agreement: Agreement) -> int:
+    """In how many ways an agreement is about less than its product; one that cannot be read is refused as such later."""
+    try:
+        extent = agreement.policy.extent
+    except Invalid:
+        return 0
+    return sum(one is not None for one in (extent.rows, extent.columns, extent.shown))
 
 
 def _nearest(dropped: Sequence[Dropped]) -> Refused:

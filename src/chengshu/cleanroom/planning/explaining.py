@@ -62,6 +62,7 @@ def _terms(terms: OwnersTerms) -> Document:
         "chosen_among": terms.choices,
         "rules_passed": list(terms.passed),
         "minimum_group": terms.part.smallest_group,
+        "rows": [one.as_document() for one in terms.part.schema.rows],
         "budgets": [one.shown() for one in terms.budgets],
     }
 

@@ -105,6 +105,7 @@ def _product(one: JobInput, vetted: VettedQuery, terms: ProductTerms) -> Documen
         "group_keys": list(dict(group_keys(vetted)).get(one.alias, ())),
         "privacy_unit": terms.schema.privacy_unit,
         "minimum_group": terms.smallest_group,
+        **({"rows": [one.as_document() for one in terms.schema.rows]} if terms.schema.rows else {}),
     }
 
 

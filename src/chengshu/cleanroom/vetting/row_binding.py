@@ -3,11 +3,12 @@
 Builds only what it understands and leaves by Invalid for everything else.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from chengshu.cleanroom.conditions.cells import within
 from chengshu.cleanroom.model import ColumnType, ProductTerms
 from chengshu.cleanroom.relation.model import (
     ROW_NUMBER,
@@ -34,6 +35,7 @@ from chengshu.cleanroom.relation.model import (
 )
 from chengshu.cleanroom.relation.released import Constant
 from chengshu.cleanroom.unions.parts import parts_of
+from chengshu.cleanroom.vetting.agreed_rows import agreed_rows
 from chengshu.cleanroom.vetting.buckets import coarser, constant, takes, type_after
 from chengshu.cleanroom.vetting.labels import Labels, labels_of
 from chengshu.cleanroom.vetting.names import Found, found, table_name
@@ -98,8 +100,16 @@ class RowBinder:
             for place, (join, source) in enumerate(zip(joins, sources[1:], strict=True), start=1)
         )
         where = select.args.get("where")
-        condition = None if where is None else filter_of(where.this, unfiltered)
-        return Body(sources[0], joined, condition), units
+        written = () if where is None else (filter_of(where.this, unfiltered),)
+        return Body(sources[0], joined, within(*written, *self._agreed(sources, joined))), units
+
+    def _agreed(self, sources: Sequence[Source], joins: Sequence[Join]) -> Iterator[Condition]:
+        """What the agreements say of the rows of each product in scope."""
+        for place, source in enumerate(sources):
+            agreed = tuple(agreed_rows(self.terms[source.product].schema, f"t{place}")) if isinstance(source, Table) else ()
+            if agreed and place and joins[place - 1].kind is JoinKind.LEFT:
+                raise not_understood("a LEFT JOIN to a product of which every row is agreed")
+            yield from agreed
 
     def _source(self, item: exp.Expr, known: Mapping[str, exp.Query]) -> tuple[Source, tuple[Unit, ...]]:
         if isinstance(item, exp.Subquery):

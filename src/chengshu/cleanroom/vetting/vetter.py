@@ -126,8 +126,7 @@ def _inputs(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Input
     for name, columns in wanted.items():
         schema = terms[name].schema
         unit = None if schema.privacy_unit is None else schema.column(schema.privacy_unit)
-        if unit is not None:
-            columns[unit.name] = unit
+        columns |= {one.name: one for one in (unit, *(schema.column(each.column) for each in schema.rows)) if one is not None}
         if not columns:
             least = next((one for one in schema.columns if one.role is not Role.HIDDEN), schema.columns[0])
             columns[least.name] = least

@@ -1,6 +1,5 @@
 """Questions to a clean room: vetted SQL, or a sealed method."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -96,7 +95,7 @@ def run(
     def work(output: Output) -> Any:
         opened = open_node(node)
         inputs = [_input(opened, one) for one in product]
-        question = MethodQuestion(method, _json_object(parameters))
+        question = MethodQuestion(method, verbs.json_object(parameters))
         price = None if price_fen is None else Fen(price_fen)
         return _outcome(opened, question, output, purpose=purpose, room=room, inputs=inputs, wait=wait, price=price)
 
@@ -214,13 +213,3 @@ def _input(node: Node, text: str) -> InputChoice:
         )
     party = verbs.party_id(node, holder)
     return InputChoice(party, product, verbs.agreement_for(node, party, product))
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Invalid("job.parameters", "expected a JSON object, got something else", hint=Text("For example '{}'.", "例如 '{}'。"))
-    return value

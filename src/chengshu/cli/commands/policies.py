@@ -47,6 +47,9 @@ Party = Annotated[str, typer.Option(help="Who uses it: an id, a handle or a name
 Purpose = Annotated[str, typer.Option(help="What for.")]
 Room = Annotated[str, typer.Option(help="In whose clean room.")]
 At = Annotated[str, typer.Option(help="When (RFC 3339).", show_default="now")]
+MethodParameters = Annotated[
+    str, typer.Option("--parameters", help="A sealed method's parameters as a JSON object.", show_default="not stated")
+]
 At_place = Annotated[str, typer.Option("--place", help="Where: POINT (106.5 29.5).")]
 
 
@@ -57,6 +60,7 @@ def explain(
     purpose: Purpose = "",
     room: Room = "",
     method: Annotated[str, typer.Option(help="By which sealed method.")] = "",
+    parameters: MethodParameters = "",
     sql: Annotated[bool, typer.Option("--sql", help="By a question in vetted SQL.")] = False,
     rows: Annotated[bool, typer.Option("--rows", help="As a delivery of rows.")] = False,
     group: Annotated[int, typer.Option(help="The smallest group that the question reports about.", min=0)] = 0,
@@ -67,7 +71,18 @@ def explain(
     lang: Lang = "",
 ) -> None:
     """Say a policy in words; where a use is stated, report rule by rule whether it would be permitted, and what would pass."""
-    stated = Stated(party or None, purpose or None, room or None, method or None, group or None, at or None, place or None, sql, rows)
+    stated = Stated(
+        party or None,
+        purpose or None,
+        room or None,
+        method or None,
+        group or None,
+        at or None,
+        place or None,
+        sql,
+        rows,
+        parameters or None,
+    )
 
     def work(output: Output) -> Any:
         is_alone = Path(source).is_file() and not (node / FILE_NAME).is_file()
@@ -95,6 +110,7 @@ def attempt(
     party: Annotated[str, typer.Option(help="Only this party.", show_default="every known party")] = "",
     purpose: Annotated[str, typer.Option(help="Only this purpose.", show_default="those that the policy names")] = "",
     room: Annotated[str, typer.Option(help="Only this clean room.", show_default="every known one")] = "",
+    parameters: MethodParameters = "",
     at: At = "",
     place: At_place = "",
     node: NodeFolder = HERE,
@@ -102,7 +118,7 @@ def attempt(
     lang: Lang = "",
 ) -> None:
     """Dry run: who could use a product, for what, by what means, from when until when, if it were agreed now. Nothing is counted."""
-    stated = Stated(party or None, purpose or None, room or None, None, None, at or None, place or None)
+    stated = Stated(party or None, purpose or None, room or None, None, None, at or None, place or None, parameters=parameters or None)
     render(lambda _output: policies.attempt(open_node(node), product, stated), as_json=as_json, lang=lang)
 
 

@@ -1,5 +1,6 @@
 """Data products: publish a file, list, withdraw, check a file before publishing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from chengshu.catalog.model import Acceptance, Grade
 from chengshu.cli import publishing, transferring, verbs
 from chengshu.cli.options import HERE, AsJson, Lang, NodeFolder, examples, render
 from chengshu.cli.output import Output
+from chengshu.kernel.errors import Invalid
+from chengshu.kernel.text import Text
 from chengshu.node import Node, open_node
 
 app = typer.Typer(no_args_is_help=True, help="This node's data products.")
@@ -17,6 +20,7 @@ PUBLISH_EXAMPLES = examples(
     "chengshu product publish counts.parquet --purpose traffic-study --node road",
     "chengshu product publish counts.csv --contract counts.yaml --policy offer.json --node road",
     "chengshu product publish counts.parquet --purpose traffic-study --to 'Fleet operator' --uses 20 --group 10 --node road",
+    "chengshu product publish counts.parquet --purpose traffic-study --column road --column speed --where \"city = 'Jinan'\" --node road",
     "chengshu product publish --contract orders.yaml --purpose market-study --node shop",
     "chengshu product publish counts.parquet --rows --to 'Fleet operator' --uses 3 --node road",
 )
@@ -48,6 +52,14 @@ def publish(
     ] = None,
     uses: Annotated[int | None, typer.Option(help="How many uses one contract allows.")] = None,
     group: Annotated[int, typer.Option(help="The smallest group that an answer may be about.")] = 5,
+    column: Annotated[
+        list[str] | None, typer.Option(help="A column that may be used, others may not; may be repeated; all when left out.")
+    ] = None,
+    show: Annotated[
+        list[str] | None,
+        typer.Option(help="A column whose values answers may show, others' not; may be repeated; as the contract says when left out."),
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="Offer only rows of which this holds, such as \"city IN ('Jinan', 'Jining')\".")] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Offer the rows themselves, which leave for good, instead of answers.")] = False,
     road_map: Annotated[Path | None, typer.Option("--map", help="A Parquet file of lanes (xs, ys) to hold positions against.")] = None,
     map_proj: Annotated[str, typer.Option(help="With --map: where its local metres lie, as PROJ text.")] = "",
@@ -66,10 +78,13 @@ def publish(
         if policy:
             offer = verbs.read_json(policy)
         elif rows:
+            if column or show or where:
+                raise _all_or_nothing()
             recipients = [verbs.party_id(opened, one) for one in to or ()]
             offer = transferring.rows_offer(purposes=purpose or (), recipients=recipients, uses=uses)
         else:
-            offer = publishing.offer_of(_terms(opened, purpose, to=to, room=room, uses=uses, group=group))
+            usual = _terms(opened, purpose, to=to, room=room, uses=uses, group=group)
+            offer = publishing.offer_of(replace(usual, columns=column or (), shown=show or (), rows=where))
         acceptance = Acceptance.FLAGGED if accept_flagged else Acceptance.CLEAN
         reference = publishing.MapReference(road_map, map_proj, map_offset) if road_map else None
         return publishing.publish(opened, file, contract=contract, version=version, policy=offer, acceptance=acceptance, road_map=reference)
@@ -113,6 +128,17 @@ def withdraw(
         return publishing.products(opened)
 
     render(work, as_json=as_json, lang=lang)
+
+
+def _all_or_nothing() -> Invalid:
+    return Invalid(
+        "product.part-of-rows",
+        "expected --rows without --column, --show and --where, got one of these: rows that leave for good are handed over whole",
+        hint=Text(
+            "Offer questions instead, without --rows, or publish the part as a product.",
+            "请去掉 --rows 改为提供查询，或将该部分单独发布为产品。",
+        ),
+    )
 
 
 def _terms(

@@ -29,7 +29,8 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
         if origin is None:
             return _refused(term, "expected a column, a listed bucket of one, or labels for the values of one", "")
         if origin.column.role not in _ROLES:
-            return _refused(term, f"a column of role {origin.column.role.value} may not be grouped by", origin.column.name)
+            under = " under this agreement, which does not list it among those shown" if origin.column.narrowed else ""
+            return _refused(term, f"a column of role {origin.column.role.value} may not be grouped by{under}", origin.column.name)
     return None
 
 
