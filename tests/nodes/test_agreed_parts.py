@@ -224,3 +224,19 @@ def test_a_product_that_is_published_again_without_a_column_of_the_agreement_say
     found = parts.firm.queries.plan("SELECT COUNT(*) AS n FROM road.again", purpose=PURPOSE)
     assert isinstance(found, Refused)
     assert (found.rule, "road" in found.message) == ("row-filter", True)
+
+
+def test_holders_that_add_up_their_own_rows_add_up_the_agreed_ones(tmp_path: Path) -> None:
+    with Space(tmp_path) as space:
+        holders = [space.add(name) for name in ("north", "south", "east")]
+        firm, _ = space.add("firm"), space.add("room", clean_room=True)
+        for node in holders:
+            rows = "vehicle <> 'v000' AND road IS NOT NULL" if node is holders[0] else None
+            publish(node, "counts", policy=publishing.offer_of(publishing.Terms(node.identity.did, [PURPOSE], rows=rows)))
+            agree(firm, node, "counts")
+        union = " UNION ALL ".join(f"SELECT road, speed FROM {node.settings.node.handle}.counts" for node in holders)  # noqa: S608  # names of this test
+        asked = firm.queries.ask(f"SELECT road, COUNT(*) AS n FROM ({union}) AS d GROUP BY road ORDER BY road", purpose=PURPOSE)  # noqa: S608  # as above
+        assert isinstance(asked, Asked), asked
+        assert asked.candidate.plan.placement == "secure-aggregation"
+        assert rows_of(follow(lambda: firm.asker.standing(asked.job), timeout_s=120.0)) == [("gate", 300), ("ring", 295)]
+    hang_up(*space.nodes.values())
