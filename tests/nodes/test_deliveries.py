@@ -37,7 +37,8 @@ def test_a_finite_pull_completes_by_itself_and_both_logs_have_it(pair: Pair, tmp
     receipt = pair.consumer.moving.receptions.fetch(pid, tmp_path / "out")
     assert rows(receipt.path) == 200
     pair.settled(pid, State.COMPLETED)
-    assert kinds(pair.consumer, pid) == ["delivery.requested", "delivery.started", "delivery.received", "delivery.completed"]
+    taken = kinds(pair.consumer, pid)  # whether the provider says that it is done, or the file is whole, may come first
+    assert (taken[:2], sorted(taken[2:])) == (["delivery.requested", "delivery.started"], ["delivery.completed", "delivery.received"])
     assert kinds(pair.provider, theirs) == ["delivery.requested", "delivery.started", "delivery.completed"]
     sent = sent_of(pair, theirs)
     assert sent["data_digest"] == receipt.digest
