@@ -11,7 +11,7 @@ A use is permitted where one permission allows it, no prohibition is about it, a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -172,21 +172,19 @@ class Policy:
     alternatives: tuple[Permission, ...] = ()
     prohibitions: tuple[Prohibition, ...] = ()
     obligations: tuple[Duty, ...] = ()
+    permissions: tuple[Permission, ...] = field(init=False, repr=False, compare=False)
+    """Every permission: a use needs one of them."""
 
     def __post_init__(self) -> None:
         first = Permission(self.rules, self.duties, self.action)
         object.__setattr__(self, "rules", first.rules)
+        object.__setattr__(self, "permissions", (first, *self.alternatives))
         for name, found in (("permission", self.permissions), ("prohibition", self.prohibitions), ("obligation", self.obligations)):
             if len(set(found)) < len(found):
                 raise _invalid("policy.repeated", f"expected every {name} once, got one twice")
         for kind in _OF_ANSWERS:
             if len(self._every(kind)) > 1:
                 raise _invalid("policy.shape", f"expected one {NAMES[kind]} in a policy, got permissions with different ones")
-
-    @property
-    def permissions(self) -> tuple[Permission, ...]:
-        """Every permission: a use needs one of them."""
-        return (Permission(self.rules, self.duties, self.action), *self.alternatives)
 
     def rule(self, kind: type[NamedRule]) -> Rule | None:
         """Return the first permission's rule of this kind, if it has one."""

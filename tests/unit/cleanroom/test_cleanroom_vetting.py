@@ -1,3 +1,4 @@
+import gc
 import re
 from pathlib import Path
 
@@ -5,11 +6,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlglot import exp
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation.model import Gate, VettedQuery
-from chengshu.cleanroom.vetting.vetter import vet
+from chengshu.cleanroom.vetting.vetter import Parsed, judge, read, vet
 from chengshu.kernel.refusal import Refused
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "rules"
@@ -116,3 +118,30 @@ def test_an_agreement_with_a_larger_group_is_honoured() -> None:
     query = vet("SELECT COUNT(*) FROM carmaker.trips", terms)
     assert isinstance(query, VettedQuery)
     assert query.minimum_group == 50
+
+
+def test_a_question_that_was_judged_leaves_nothing_for_the_collector_of_cycles() -> None:
+    answered, refused = PASSING[0], "SELECT t.vehicle, t.vin FROM carmaker.trips t WHERE t.weather = 'rain'"
+    verdicts = [vet(sql, TERMS) for sql in (answered, refused)]  # whatever is made once is made here
+    gc.collect()
+    gc.disable()
+    try:
+        before = nodes_alive()
+        verdicts = [vet(sql, TERMS) for sql in (answered, refused)]
+        after = nodes_alive()
+    finally:
+        gc.enable()
+    assert [type(one) for one in verdicts] == [VettedQuery, Refused]
+    assert after == before
+
+
+def nodes_alive() -> int:
+    return sum(isinstance(one, exp.Expr) for one in gc.get_objects())
+
+
+def test_a_question_that_was_judged_is_no_question_any_more() -> None:
+    parsed = read(PASSING[0])
+    assert isinstance(parsed, Parsed)
+    assert isinstance(judge(parsed, TERMS), VettedQuery)
+    again = judge(parsed, TERMS)
+    assert isinstance(again, Refused)

@@ -12,7 +12,7 @@ from chengshu.cleanroom.planning.model import Dropped, Plan
 from chengshu.cleanroom.planning.placements import PLACEMENTS, plan_of
 from chengshu.cleanroom.planning.placements.sums import SUMS
 from chengshu.cleanroom.planning.sources import Held, Source
-from chengshu.cleanroom.planning.statement import Document, statement_of
+from chengshu.cleanroom.planning.statement import Document, statement_by
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.cleanroom.schemas import privacy_of
 from chengshu.cleanroom.secure_aggregation.fitting import misfit
@@ -136,8 +136,9 @@ def _places(question: Question) -> list[tuple[str, str]]:
 def _candidate(
     job: Job, vetted: VettedQuery, known: dict[str, ProductTerms], *, terms: tuple[OwnersTerms, ...], digests: Digests
 ) -> Candidate:
-    statement = statement_of(job, vetted, known)
-    return Candidate(replace(job, leakage=digests.of(statement)), plan_of(job, vetted), terms, statement)
+    plan = plan_of(job, vetted)
+    statement = statement_by(plan, job, vetted, known)
+    return Candidate(replace(job, leakage=digests.of(statement)), plan, terms, statement)
 
 
 def _terms_at(question: Question, place: str, *, placement: str, judge: Judge) -> tuple[OwnersTerms, ...] | Dropped:

@@ -30,7 +30,11 @@ def statement_of(job: Job, vetted: VettedQuery, terms: Mapping[str, ProductTerms
 
     ``terms`` are by product name. What is listed is sorted wherever order says nothing, so that no engine's order shows.
     """
-    plan = plan_of(job, vetted)
+    return statement_by(plan_of(job, vetted), job, vetted, terms)
+
+
+def statement_by(plan: Plan, job: Job, vetted: VettedQuery, terms: Mapping[str, ProductTerms]) -> Document:
+    """Return the statement of a job whose plan is known already; otherwise as :func:`statement_of`."""
     return {
         "format": FORMAT,
         "placement": plan.placement,

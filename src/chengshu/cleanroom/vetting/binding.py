@@ -68,11 +68,11 @@ def bind(query: exp.Select, terms: Mapping[str, ProductTerms]) -> tuple[Summary,
     groups = tuple(scalar_of(alias_or_self(query, one), body)[0] for one in (group.expressions if group else ()))
     after = _After(query, body, groups, units)
     finish = after.finish()
-    owned = tuple(after.owned.values())
-    unique = uniques(query, terms) if any(weighs(measure) for measure in after.owned) else ()
+    owned = tuple(after.owned)
+    unique = uniques(query, terms) if any(weighs(measure) for measure in after.places) else ()
     known = given(owned, body.where)
     behind = (counts(owned, units, known), singles(owned) if rows.numbered else (), unique)
-    return Summary(groups, tuple(after.owned), *behind, body, dominances(owned, terms, known)), finish
+    return Summary(groups, tuple(after.places), *behind, body, dominances(owned, terms, known)), finish
 
 
 def alias_or_self(select: exp.Select, expression: exp.Expr) -> exp.Expr:
@@ -95,7 +95,8 @@ class _After:
     body: Body
     groups: tuple[Scalar, ...]
     units: tuple[Unit, ...]
-    owned: dict[Measure, Owned] = field(default_factory=dict)
+    places: dict[Measure, int] = field(default_factory=dict)
+    owned: list[Owned] = field(default_factory=list)
     """Each measure once, in the order of their places."""
 
     def finish(self) -> Finish:
@@ -173,8 +174,10 @@ class _After:
 
     def _aggregate(self, node: exp.Expr) -> AggregateValue:
         one = _measure(node, self.body, self.units)
-        self.owned.setdefault(one.measure, one)
-        return AggregateValue(list(self.owned).index(one.measure))
+        place = self.places.setdefault(one.measure, len(self.places))
+        if place == len(self.owned):
+            self.owned.append(one)
+        return AggregateValue(place)
 
     def _condition(self, expression: exp.Expr) -> Condition:
         node = expression.unnest()
@@ -244,12 +247,14 @@ def _kind(node: exp.Expr) -> str:
 def _names(expressions: Iterable[exp.Expr]) -> list[str]:
     """Return a name for every output column, each once: the asker's, or the column's, or the aggregate's."""
     names: list[str] = []
+    taken: set[str] = set()
     for one in expressions:
         own = one.alias or (one.name if isinstance(one, exp.Column) else _kind(plain(one.unalias().unnest())))
         name, again = own, 2
-        while name.lower() in {taken.lower() for taken in names}:
+        while name.lower() in taken:
             name, again = f"{own}_{again}", again + 1
         names.append(name)
+        taken.add(name.lower())
     return names
 
 

@@ -47,6 +47,23 @@ def own_nodes(select: exp.Select) -> Iterator[exp.Expr]:
     return iter(_read(select, below=(exp.Subquery, exp.CTE))[0])
 
 
+def forget(query: exp.Expr) -> None:
+    """Have the tree walked anew when somebody asks next: nodes of it were replaced."""
+    query.meta.pop(_WALKED, None)
+
+
+def dismantle(query: exp.Expr) -> None:
+    """Take a tree apart that nobody reads again; what is left of the question is empty.
+
+    Parents and children hold one another, so that a tree that is only let go of waits for the collector of cycles, which stops the whole
+    process while it looks through everything; taken apart it is freed at once.
+    """
+    for node in _walked(query).nodes:
+        node.parent = None
+    forget(query)
+    query.args.clear()
+
+
 def _walked(query: exp.Expr) -> _Walked:
     known: _Walked | None = query.meta.get(_WALKED)
     if known is None:

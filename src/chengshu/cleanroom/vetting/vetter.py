@@ -19,7 +19,7 @@ from chengshu.cleanroom.relation.normal import asked
 from chengshu.cleanroom.vetting.binding import bind
 from chengshu.cleanroom.vetting.names import annotate, origin_of, table_name
 from chengshu.cleanroom.vetting.rules import MEANING, SHAPE
-from chengshu.cleanroom.vetting.tree import every
+from chengshu.cleanroom.vetting.tree import dismantle, every, first
 from chengshu.cleanroom.vetting.windows import lifted
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.refusal import Refused
@@ -33,19 +33,13 @@ _OPENINGS = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenTy
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One statement that parses; it is judged once, since judging writes onto its tree."""
+    """One statement that parses; it is judged once, since judging writes onto its tree and takes it apart."""
 
     tree: exp.Expr
-
-    @property
-    def unites(self) -> bool:
-        """Whether rows are put under one another somewhere in it."""
-        return self.tree.find(exp.Union) is not None
-
-    @property
-    def products(self) -> tuple[str, ...]:
-        """Every ``party.product`` that the question reads, in the order of their names."""
-        return tuple(sorted({table_name(table) for table in every(self.tree, exp.Table) if table.db}))
+    products: tuple[str, ...]
+    """Every ``party.product`` that the question reads, in the order of their names."""
+    unites: bool
+    """Whether rows are put under one another somewhere in it."""
 
 
 def vet(sql: str, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
@@ -61,7 +55,11 @@ def vet(sql: str, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
 def read(sql: str) -> Parsed | Refused:
     """Return the question as one statement, before anybody's terms are known; or why it is none."""
     query = _parse(sql)
-    return query if isinstance(query, Refused) else Parsed(lifted(query))
+    if isinstance(query, Refused):
+        return query
+    tree = lifted(query)
+    products = {table_name(table) for table in every(tree, exp.Table) if table.db}
+    return Parsed(tree, tuple(sorted(products)), first(tree, exp.Union) is not None)
 
 
 def judge(parsed: Parsed, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
@@ -70,6 +68,8 @@ def judge(parsed: Parsed, terms: Mapping[str, ProductTerms]) -> VettedQuery | Re
         return _judge(parsed.tree, terms)
     except RecursionError:
         return _too_complex()
+    finally:
+        dismantle(parsed.tree)
 
 
 def _judge(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> VettedQuery | Refused:
@@ -141,18 +141,26 @@ def _parse(sql: str) -> exp.Expr | Refused:
         tokens = dialect.tokenize(sql)
         while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
             tokens.pop()
-        if any(token.token_type is TokenType.SEMICOLON for token in tokens):
-            return _several()
-        if not tokens or tokens[0].token_type not in _OPENINGS:
-            return _not_a_select()
-        if not sql.isascii() and any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
-            return _syntax()
+        refusal = _unparsed(tokens, is_ascii=sql.isascii())
+        if refusal is not None:
+            return refusal
         parsed = dialect.parser().parse(tokens, sql)
     except RecursionError:
         return _too_complex()
     except Exception:  # noqa: BLE001  # whatever a parser stumbles over is a text that does not parse; compiled, it says so in words of its own
         return _syntax()
     return parsed[0] if len(parsed) == 1 and isinstance(parsed[0], exp.Expr) else _syntax()
+
+
+def _unparsed(tokens: list[Token], *, is_ascii: bool) -> Refused | None:
+    """Why the words of a text are not parsed at all, nothing where they are."""
+    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+        return _several()
+    if not tokens or tokens[0].token_type not in _OPENINGS:
+        return _not_a_select()
+    if not is_ascii and any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
+        return _syntax()
+    return None
 
 
 def _is_disguised(token: Token, following: Token | None) -> bool:

@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from chengshu.cleanroom.relation.released import Frame, WindowFunction
 from chengshu.cleanroom.vetting.buckets import whole_number
+from chengshu.cleanroom.vetting.tree import every, forget
 
 FUNCTIONS: Mapping[type[exp.Expr], WindowFunction] = {
     exp.RowNumber: WindowFunction.ROW_NUMBER,
@@ -39,12 +40,13 @@ def is_over(node: object) -> bool:
 
 def lifted(query: exp.Expr) -> exp.Expr:
     """Return the question with an :data:`OVER` in the place of every window function of a form that is understood; others stay."""
-    for window in list(query.find_all(exp.Window)):
+    for window in every(query, exp.Window):
         over = _over(window)
         if over is not None:
             if window is query:
                 return over
             window.replace(over)
+            forget(query)
     return query
 
 

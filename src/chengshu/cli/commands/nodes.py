@@ -18,6 +18,7 @@ from chengshu.cli.output import Output
 from chengshu.config import Cryptography
 from chengshu.flight import serving as serving_flight
 from chengshu.identity.keys.client import ClientToken
+from chengshu.kernel.cycles import settle
 from chengshu.kernel.errors import Invalid, Unavailable
 from chengshu.kernel.text import Text
 from chengshu.node import KEYS, open_node
@@ -126,6 +127,7 @@ def serve(
             if door is not None:
                 address = serving_flight.address_of(door, opened.settings.flight)
                 output.say(Text(f"Flight SQL at {address}", f"Flight SQL 地址：{address}"))
+            settle()
             uvicorn.run(app, host=serving.host, port=serving.port, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
 
     render(work, as_json=as_json, lang=lang)
