@@ -1,5 +1,6 @@
 import gc
 import re
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
 from chengshu.cleanroom.model import Aggregate, Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation.model import Gate, VettedQuery
+from chengshu.cleanroom.vetting.nesting import is_nested
 from chengshu.cleanroom.vetting.vetter import Parsed, judge, read, vet
 from chengshu.kernel.refusal import Refused
 
@@ -145,3 +148,54 @@ def test_a_question_that_was_judged_is_no_question_any_more() -> None:
     assert isinstance(judge(parsed, TERMS), VettedQuery)
     again = judge(parsed, TERMS)
     assert isinstance(again, Refused)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT COUNT(*) FROM carmaker.trips WHERE " + "(" * 9000 + "automated" + ")" * 9000,
+        "SELECT COUNT(*) FROM " + "(" * 9000 + "carmaker.trips" + ")" * 9000,
+        "SELECT COUNT(*) FROM carmaker.trips WHERE brakes = " + "[" * 9000 + "1" + "]" * 9000,
+        "SELECT " + "CASE WHEN " * 1000 + "automated" + " THEN 1 END" * 900 + " FROM carmaker.trips",
+        "SELECT " + "FROM " * 3900 + "carmaker.trips",
+        "SELECT COUNT(*) FROM carmaker.trips WHERE " + "NOT " * 4800 + "automated",
+    ],
+    ids=["condition", "source", "list", "case", "from", "not"],
+)
+def test_what_stands_in_itself_thousands_of_times_is_too_complex_even_where_the_stack_is_small(question: str) -> None:
+    verdicts: list[object] = []
+    usual = threading.stack_size(2**20)
+    try:
+        thread = threading.Thread(target=lambda: verdicts.append(vet(question, TERMS)))
+        thread.start()
+    finally:
+        threading.stack_size(usual)
+    thread.join()
+    assert [one.rule for one in verdicts if isinstance(one, Refused)] == ["too-complex"]
+
+
+@pytest.mark.parametrize(
+    ("question", "nested"),
+    [
+        ("SELECT COUNT(*) FROM a.b" + " JOIN c.d ON x = y" * 50, False),
+        ("SELECT COUNT(*) FROM a.b" + " LEFT JOIN c.d USING (x)" * 50, False),
+        ("SELECT COUNT(*) FROM a.b" + " CROSS JOIN c.d" * 50, False),
+        ("SELECT COUNT(*) FROM a.b" + " JOIN c.d" * 4, False),
+        ("SELECT COUNT(*) FROM a.b" + " JOIN c.d" * 5, True),
+        ("SELECT COUNT(*) FROM a.b" + " LEFT JOIN c.d USING SAMPLE 5" * 5, True),
+        ("SELECT COUNT(*) FROM a.b JOIN c.d JOIN c.d JOIN (SELECT DISTINCT ON (x) y FROM a.b JOIN c.d JOIN c.d", True),
+        ("SELECT COUNT(*) FROM a.b WHERE x IN (1) AND y IN (2)" + " AND (z = 3)" * 500, False),
+        (")" * 9 + "]" * 9 + "(" * 118 + "1", False),
+        (")" * 9 + "]" * 9 + "(" * 119 + "1", True),
+        ("SELECT " + "FROM " * 300 + "a.b", True),
+        ("SELECT " + "EXTRACT(day FROM x), " * 300 + "1 FROM a.b", False),
+    ],
+)
+def test_joins_that_wait_for_their_on_and_brackets_are_counted_before_they_are_parsed(question: str, nested: bool) -> None:
+    assert is_nested(Dialect.get_or_raise("duckdb").tokenize(question)) is nested
+
+
+def test_joins_without_on_which_a_parser_tries_twice_each_are_refused_at_once() -> None:
+    verdict = vet("SELECT COUNT(*) FROM carmaker.trips t" + " JOIN fleet.jobs j" * 60, TERMS)
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "too-complex"

@@ -18,6 +18,7 @@ from chengshu.cleanroom.relation.model import Finish, Gate, Input, Summary, Vett
 from chengshu.cleanroom.relation.normal import asked
 from chengshu.cleanroom.vetting.binding import bind
 from chengshu.cleanroom.vetting.names import annotate, origin_of, table_name
+from chengshu.cleanroom.vetting.nesting import is_nested
 from chengshu.cleanroom.vetting.rules import MEANING, SHAPE
 from chengshu.cleanroom.vetting.tree import dismantle, every, first
 from chengshu.cleanroom.vetting.windows import lifted
@@ -160,7 +161,7 @@ def _unparsed(tokens: list[Token], *, is_ascii: bool) -> Refused | None:
         return _not_a_select()
     if not is_ascii and any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
         return _syntax()
-    return None
+    return _too_complex() if is_nested(tokens) else None
 
 
 def _is_disguised(token: Token, following: Token | None) -> bool:
