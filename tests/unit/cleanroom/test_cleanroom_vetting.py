@@ -20,6 +20,7 @@ from chengshu.kernel.refusal import Refused
 GOLDEN = Path(__file__).parents[2] / "golden" / "rules"
 CORPUS = [re.sub(r"^-- .*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE) for path in sorted(GOLDEN.glob("*/*.sql"))]
 PASSING = [sql for sql, path in zip(CORPUS, sorted(GOLDEN.glob("*/*.sql")), strict=True) if path.parent.name == "allowed"]
+ANSWERED = "SELECT t.zone, COUNT(*) AS n FROM carmaker.trips t GROUP BY t.zone ORDER BY n DESC"
 WORDS = sorted({word for sql in CORPUS for word in re.findall(r"\w+|'[^']*'|\S", sql)})
 TRIPS = Schema(
     "carmaker.trips",
@@ -124,7 +125,7 @@ def test_an_agreement_with_a_larger_group_is_honoured() -> None:
 
 
 def test_a_question_that_was_judged_leaves_nothing_for_the_collector_of_cycles() -> None:
-    answered, refused = PASSING[0], "SELECT t.vehicle, t.vin FROM carmaker.trips t WHERE t.weather = 'rain'"
+    answered, refused = ANSWERED, "SELECT t.vehicle, t.vin FROM carmaker.trips t WHERE t.weather = 'rain'"
     verdicts = [vet(sql, TERMS) for sql in (answered, refused)]  # whatever is made once is made here
     gc.collect()
     gc.disable()
@@ -143,7 +144,7 @@ def nodes_alive() -> int:
 
 
 def test_a_question_that_was_judged_is_no_question_any_more() -> None:
-    parsed = read(PASSING[0])
+    parsed = read(ANSWERED)
     assert isinstance(parsed, Parsed)
     assert isinstance(judge(parsed, TERMS), VettedQuery)
     again = judge(parsed, TERMS)

@@ -17,6 +17,7 @@ from chengshu.cleanroom.noise.protecting import protected
 from chengshu.cleanroom.relation.model import Finish, Gate, Input, Summary, VettedQuery
 from chengshu.cleanroom.relation.normal import asked
 from chengshu.cleanroom.vetting.binding import bind
+from chengshu.cleanroom.vetting.cases import spelled_out
 from chengshu.cleanroom.vetting.names import annotate, origin_of, table_name
 from chengshu.cleanroom.vetting.nesting import is_nested
 from chengshu.cleanroom.vetting.rules import MEANING, SHAPE
@@ -58,7 +59,7 @@ def read(sql: str) -> Parsed | Refused:
     query = _parse(sql)
     if isinstance(query, Refused):
         return query
-    tree = lifted(query)
+    tree = lifted(spelled_out(query))
     products = {table_name(table) for table in every(tree, exp.Table) if table.db}
     return Parsed(tree, tuple(sorted(products)), first(tree, exp.Union) is not None)
 

@@ -1,0 +1,3 @@
+-- schema: pilot
+-- reason: conditional
+SELECT SUM(CASE zone WHEN 'airport' THEN speed WHEN 'harbour' THEN brakes END) FROM carmaker.trips
