@@ -23,6 +23,8 @@ BATCH_ROWS = 65_536
 BLOCK_BYTES = 4 << 20
 DOCUMENT_BYTES = 16 << 20
 PARQUET_MAGIC = b"PAR1"
+PLAIN_LENGTH_BYTES = 4
+"""What Parquet's plain encoding takes for the length of a text alone, before the text."""
 
 _MOVE = Text("Move the file into the node's data folder.", "请将文件移入节点的数据目录。")
 
@@ -129,6 +131,8 @@ class FileSource:
         broken = False
         try:
             with pq.ParquetFile(self.path) as file:
+                repeated = repeated_texts(file)
+            with pq.ParquetFile(self.path, read_dictionary=repeated) as file:
                 yield from file.iter_batches(batch_size=BATCH_ROWS, columns=names)
         except (pa.ArrowException, OSError):
             broken = True  # left outside the handler, so that no foreign message with cells in it hangs on ours
@@ -241,6 +245,23 @@ class FileSource:
 
     def _fault(self, code: str, *, expected: str, got: str, hint: Text, row: int | None = None, column: str | None = None) -> Invalid:
         return fault(self.name, code, expected=expected, got=got, hint=hint, row=row, column=column)
+
+
+def repeated_texts(file: pq.ParquetFile) -> list[str]:
+    """Return the columns of texts that a file has as numbers of a dictionary's entries; Arrow reads these twice as fast as dictionaries.
+
+    A file does not say where its writer gave the dictionary up halfway, and such a column is slower to read as one. But texts written out
+    take more than four bytes each, so that less than that on average tells.
+    """
+    groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+    texts = [
+        (place, field.name) for place, field in enumerate(file.schema) if field.path == field.name and field.logical_type.type == "STRING"
+    ]
+    return [name for place, name in texts if all(_is_short(group.column(place)) for group in groups)]
+
+
+def _is_short(chunk: pq.ColumnChunkMetaData) -> bool:
+    return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < PLAIN_LENGTH_BYTES * chunk.num_values)
 
 
 def _no_constant(_name: str) -> Any:
