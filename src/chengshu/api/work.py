@@ -8,7 +8,7 @@ from datetime import timedelta
 from chengshu.cleanroom.service import RUN_TASK
 from chengshu.evidence.service import Evidence
 from chengshu.kernel.errors import ChengshuError
-from chengshu.kernel.memory import give_back_now
+from chengshu.kernel.memory import give_back_now, keep_until_given_back
 from chengshu.kernel.tasks import LEASE
 from chengshu.node import Node
 from chengshu.transfer.flow.service import PUSH_TASK
@@ -136,6 +136,7 @@ class Workers:
                 self._node.trouble(error)
 
     def _give_back(self) -> None:
+        keep_until_given_back()
         while not self._stopping.wait(GIVE_BACK_S):
             give_back_now()
 

@@ -6,6 +6,8 @@ import pyarrow as pa
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 128 * 1024
+_KEPT_BYTES = 32 << 20
+"""The largest piece that glibc can be told to keep (mallopt(3), DEFAULT_MMAP_THRESHOLD_MAX)."""
 
 
 def give_back_early() -> None:
@@ -21,6 +23,18 @@ def give_back_early() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         library.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
         library.mallopt(_M_ARENA_MAX, 2)
+
+
+def keep_until_given_back() -> None:
+    """Have what was freed be kept for whoever needs as much next, until :func:`give_back_now`, which MUST be called every few seconds then.
+
+    A product on its way goes through pieces of a few megabytes by the hundred: to have each of them mapped anew, page by page, takes the
+    system longer than all that is done with them.
+    """
+    library = _c_library()
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, 2 * _KEPT_BYTES)
 
 
 def give_back_now() -> None:
