@@ -1,6 +1,7 @@
 """What nodes say to one another about jobs, products and statements; every request is signed by the node that sends it."""
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from chengshu.kernel.refusal import Refused
 from chengshu.node import Node
 from chengshu.transfer.flow.deliveries import LOOK_S
 from chengshu.transfer.model import Position
+from chengshu.transfer.sealed.frames import Form
 from chengshu.transfer.sealed.outgoing import SealedSending
 
 
@@ -122,7 +124,9 @@ class ProductResponse(StreamingResponse):
         """Send piece after piece, and the end only where it is one."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for piece in self.body_iterator:
+            began = time.perf_counter()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._sending.pace.took(len(piece), seconds=time.perf_counter() - began)
         if not self._sending.is_revoked:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -217,8 +221,8 @@ def _holder_routes(router: APIRouter, node: Node) -> None:
 
     @router.post("/data")
     def data(message: Letter = letter) -> ProductResponse:
-        token, key = message.text("token"), message.bytes("key")
-        return ProductResponse(node.transfers.deliver(token, recipient=message.sender, key=key, after=_position(message)))
+        token, key, form = message.text("token"), message.bytes("key"), Form.asked(message.text_if_any("pieces"))
+        return ProductResponse(node.transfers.deliver(token, recipient=message.sender, key=key, after=_position(message), form=form))
 
 
 def _sum_routes(router: APIRouter, node: Node) -> None:

@@ -1,6 +1,6 @@
 """What this room needs from outside."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,12 +66,20 @@ class InPlace(Deliveries, Protocol):
         ...
 
 
+class Line(Protocol):
+    """Where the bytes of a product come from."""
+
+    def readinto(self, into: memoryview, /) -> int:
+        """Fill ``into`` and return how many bytes have come for it: fewer where the line ends."""
+        ...
+
+
 class Arrival(Protocol):
     """One product of one job on its way in: encrypted to the job's key, kept where only this process can open it (the transfer room's)."""
 
     @property
-    def media_type(self) -> str:
-        """What it is called on the wire."""
+    def media_types(self) -> Collection[str]:
+        """What it may be called on the wire."""
         ...
 
     @property
@@ -80,18 +88,8 @@ class Arrival(Protocol):
         ...
 
     @property
-    def public(self) -> bytes:
-        """The key that it is to be encrypted to."""
-        ...
-
-    @property
     def pieces(self) -> int:
         """How many pieces of it came whole."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """The digest of the pieces that came."""
         ...
 
     @property
@@ -104,8 +102,12 @@ class Arrival(Protocol):
         """What came whole, under the digest of its grant, so that its holder alone can tell that this is what it sent."""
         ...
 
-    def take(self, chunks: Iterable[bytes], *, job: str, product: str, token: str) -> None:
-        """Take what comes on one connection; raise Unavailable where it ends early, and what came before stays."""
+    def asking(self) -> dict[str, Any]:
+        """Return what its holder is told beside the token: the key that it is to be encrypted to, and how much of it is here already."""
+        ...
+
+    def take(self, line: Line, *, media_type: str, job: str, product: str, token: str) -> None:
+        """Take what comes under one of ``media_types``; raise Unavailable where it ends early, and what came before stays."""
         ...
 
     def close(self) -> None:

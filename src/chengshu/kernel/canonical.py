@@ -100,7 +100,7 @@ class RunningDigest:
             self.take(piece)
             yield piece
 
-    def take(self, piece: bytes) -> None:
+    def take(self, piece: bytes | memoryview) -> None:
         """Take one more piece into the digest."""
         self._running.update(piece)
 

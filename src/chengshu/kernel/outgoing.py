@@ -91,6 +91,22 @@ class Outgoing:
             headers={"Accept": accept, "Accept-Encoding": "identity"},
         )
 
+    def connect(self, url: httpx.URL, *, timeout_s: float) -> socket.socket:
+        """Return a connection to where ``url`` is, with TLS where it says https; each step of it may take so long.
+
+        Raises Denied where an address is not allowed, and OSError or UnicodeError where there is no connection.
+        """
+        self.check(str(url))
+        failure = OSError("no address")
+        for address in self.addresses(host_of(url), _port(url)):
+            try:
+                line = socket.create_connection((address, _port(url)), timeout_s)
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a body does not wait for the word that its head came
+                return _trust(self.certificates).wrap_socket(line, server_hostname=host_of(url)) if url.scheme == "https" else line
+            except OSError as error:
+                failure = error
+        raise failure
+
     def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host, all of them allowed; raise Denied where one is not, OSError where there are none."""
         found = list(dict.fromkeys(self.resolve(host, port)))

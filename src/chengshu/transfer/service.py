@@ -18,9 +18,10 @@ from chengshu.transfer import store
 from chengshu.transfer.model import Grant, GrantState, Position, StopReason
 from chengshu.transfer.ports import Evidence, JobLeave, Products
 from chengshu.transfer.revoking import revocation
-from chengshu.transfer.sealed.frames import Binding, commitment
+from chengshu.transfer.sealed.frames import Binding, Form, commitment
 from chengshu.transfer.sealed.outgoing import SealedSending
 from chengshu.transfer.sending import Delivery, Sending
+from chengshu.transfer.streams.encodings import ARROW, PLAIN_ARROW
 
 GRANT_LIFE = timedelta(minutes=5)
 
@@ -73,8 +74,10 @@ class Transfers:
         sent = store.find_sent(tx, job=job, product=product)
         return frozenset(commitment(self._digests, grant=grant, rows=rows, digest=digest) for grant, rows, digest in sent)
 
-    def deliver(self, token: str, *, recipient: str, key: bytes, after: Position | None = None) -> SealedSending:
-        """Open the grant of ``token`` and return its product, encrypted to ``key``, which the caller MUST close.
+    def deliver(
+        self, token: str, *, recipient: str, key: bytes, after: Position | None = None, form: Form = Form.COMPRESSED
+    ) -> SealedSending:
+        """Open the grant of ``token`` and return its product in this form, encrypted to ``key``, which the caller MUST close.
 
         What the recipient has ``after`` a sending of this product that broke off is left out. Raises as :meth:`start` and as the catalogue
         does, Invalid for a key that is none, and Conflict where the stream is another than the one that broke off, before anything is sent.
@@ -82,20 +85,20 @@ class Transfers:
         opening = object()
         self._opening.add(opening)  # before the grant is judged, so that nobody takes this node for idle in between
         try:
-            return self._opened(token, recipient, key=key, after=after)
+            return self._opened(token, recipient, key=key, after=after, form=form)
         finally:
             self._opening.discard(opening)
 
-    def _opened(self, token: str, recipient: str, *, key: bytes, after: Position | None) -> SealedSending:
+    def _opened(self, token: str, recipient: str, *, key: bytes, after: Position | None, form: Form) -> SealedSending:
         grant = self.start(token, recipient=recipient, key=key, after=after)
         binding = Binding(grant.job, grant.product, self._digests.of_bytes(token.encode()))
         try:
-            sending = Sending(
-                self, grant, self._products.rows(grant.product, columns=grant.columns, only=grant.only), digests=self._digests
-            )
+            rows = self._products.rows(grant.product, columns=grant.columns, only=grant.only)
+            encoding = PLAIN_ARROW if form is Form.PLAIN else ARROW
+            sending = Sending(self, grant, rows, digests=self._digests, encoding=encoding)
             if after is not None:
                 sending.skip(after)
-            sealed = SealedSending(sending, suite=self._digests.suite, public=key, binding=binding)
+            sealed = SealedSending(sending, suite=self._digests.suite, public=key, binding=binding, form=form)
         except ChengshuError:
             self.stop(grant, delivery=Delivery(0, self._digests.of_bytes(b"")), sent_bytes=0, reason=StopReason.SENDING_FAILED)
             raise

@@ -27,6 +27,7 @@ from chengshu.kernel.crypto import (
     suite_of,
 )
 from chengshu.kernel.crypto.sm3 import PortableSm3
+from chengshu.kernel.crypto.suite import SEAL_BYTES
 from chengshu.kernel.errors import Invalid, Tampered
 
 BOTH = pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES.keys())
@@ -203,6 +204,21 @@ def test_altered_sealed_bytes_do_not_open(suite: Suite, cut: Callable[[bytes], l
     for altered in cut(suite.seal(key, b"outcome", context=b"job 1")):
         with pytest.raises(Tampered) as caught:
             suite.open(key, altered, context=b"job 1")
+        assert caught.value.code == "crypto.sealed"
+
+
+@BOTH
+@pytest.mark.parametrize("plaintext", [b"", b"outcome", b"row" * 100_000], ids=["nothing", "a word", "a piece"])
+def test_what_is_sealed_in_place_is_what_is_sealed(suite: Suite, plaintext: bytes) -> None:
+    key, place, back = suite.new_data_key(), memoryview(bytearray(len(plaintext) + SEAL_BYTES)), memoryview(bytearray(len(plaintext)))
+    suite.seal_into(key, memoryview(plaintext), place, context=b"job 1")
+    assert suite.open(key, bytes(place), context=b"job 1") == plaintext
+    suite.open_into(key, memoryview(suite.seal(key, plaintext, context=b"job 1")), back, context=b"job 1")
+    assert back == plaintext
+    place[-1] ^= 1
+    for other_key, context in ((key, b"job 1"), (key, b"job 2"), (suite.new_data_key(), b"job 1")):
+        with pytest.raises(Tampered) as caught:
+            suite.open_into(other_key, place, back, context=context)
         assert caught.value.code == "crypto.sealed"
 
 

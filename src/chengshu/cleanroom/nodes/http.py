@@ -1,8 +1,7 @@
 """Other nodes over HTTP: each request signed for exactly one receiver, path and body; answers bounded in size."""
 
-import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +15,13 @@ from chengshu.identity.service import Identity
 from chengshu.kernel.canonical import canonical
 from chengshu.kernel.connections import silence_of
 from chengshu.kernel.errors import ChengshuError, Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, Unidentified
+from chengshu.kernel.straight import posted
 from chengshu.kernel.text import Text
 
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REASON = 400
+MAX_REFUSAL_BYTES = 1_000_000
 _KINDS: dict[int, type[ChengshuError]] = {400: Invalid, 401: Unidentified, 403: Denied, 404: NotFound, 409: Conflict, 422: Tampered}
 
 
@@ -59,35 +60,35 @@ class HttpNodes:
         Raises Conflict for a holder that sends its rows unencrypted, as nodes of before did; none of them is read.
         ``patience_s`` is how long its holder may be silent, who reads the whole product where it lies before the first of it goes out.
         """
-        message: dict[str, Any] = {"token": token, "key": base64.b64encode(into.public).decode()}
-        if into.pieces:
-            message["after"] = {"pieces": into.pieces, "digest": into.digest}
-        with self._sent(party, "/room/data", message, patience_s=patience_s) as response:
-            got = response.headers.get("Content-Type", "nothing that says what it is")
-            if got != into.media_type:
-                raise _not_sealed(product, expected=into.media_type, got=got[:MAX_REASON])
-            into.take(response.iter_raw(), job=job, product=product, token=token)
+        path, (origin, name) = "/room/data", self._receiver(party)
+        body = canonical({"token": token, **into.asking()})
+        headers = self._headers(party, path, body)
+        patience_s = max(self._timeout_s, patience_s)
+        with (
+            _reached(name),
+            posted(
+                self._identity.outgoing, origin + path, body, headers=headers, timeout_s=self._timeout_s, patience_s=patience_s
+            ) as answer,
+        ):
+            if answer.status >= 300:
+                raise _refused(answer.status, answer.read(MAX_REFUSAL_BYTES), name=name)
+            if answer.media_type not in into.media_types:
+                raise _not_sealed(product, expected=into.media_types, got=answer.media_type)
+            into.take(answer, media_type=answer.media_type, job=job, product=product, token=token)
 
     @contextmanager
     def _sent(self, did: str, path: str, message: Mapping[str, Any], *, patience_s: float = 0.0) -> Iterator[httpx.Response]:
         origin, name = self._receiver(did)
         body = canonical(dict(message))
-        headers = {
-            "Authorization": self._credentials.issue(did, SignedRequest("POST", path, body)),
-            "Content-Type": "application/json",
-        }
-        try:
-            timeout = httpx.Timeout(self._timeout_s, read=max(self._timeout_s, patience_s))
-            with self._client.stream("POST", origin + path, content=body, headers=headers, timeout=timeout) as response:
-                if response.status_code >= 300:
-                    raise _refused(response, name=name)
-                yield response
-        except (httpx.TransportError, ValueError) as error:
-            raise Unavailable(
-                "peer.unreachable",
-                f"expected {name} to answer, got {silence_of(error)}",
-                hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
-            ) from error
+        headers, timeout = self._headers(did, path, body), httpx.Timeout(self._timeout_s, read=max(self._timeout_s, patience_s))
+        with _reached(name), self._client.stream("POST", origin + path, content=body, headers=headers, timeout=timeout) as response:
+            if response.status_code >= 300:
+                raise _refused(response.status_code, b"".join(_bounded(response, MAX_REFUSAL_BYTES)), name=name)
+            yield response
+
+    def _headers(self, did: str, path: str, body: bytes) -> dict[str, str]:
+        token = self._credentials.issue(did, SignedRequest("POST", path, body))
+        return {"Authorization": token, "Content-Type": "application/json"}
 
     def _receiver(self, did: str) -> tuple[str, str]:
         if did == self._identity.did:
@@ -99,10 +100,24 @@ class HttpNodes:
         return f"{parts.scheme}://{parts.netloc}", name
 
 
-def _not_sealed(product: str, *, expected: str, got: str) -> Conflict:
+@contextmanager
+def _reached(name: str) -> Iterator[None]:
+    """Say in our words what a network does."""
+    try:
+        yield
+    except (httpx.TransportError, ValueError) as error:
+        raise Unavailable(
+            "peer.unreachable",
+            f"expected {name} to answer, got {silence_of(error)}",
+            hint=Text("Check that the party's node runs and that its address is right.", "请确认对方节点正在运行且地址正确。"),
+        ) from error
+
+
+def _not_sealed(product: str, *, expected: Collection[str], got: str) -> Conflict:
+    told = (got or "nothing that says what it is")[:MAX_REASON]
     return Conflict(
         "peer.older",
-        f"{product}: expected {expected}, encrypted to this job, got {got}",
+        f"{product}: expected {' or '.join(expected)}, encrypted to this job, got {told}",
         hint=Text(
             "Ask the holder to renew its node: one of before sends rows in the clear.", "请持有方升级节点：旧版节点以未加密方式发送数据。"
         ),
@@ -118,13 +133,13 @@ def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _refused(response: httpx.Response, *, name: str) -> ChengshuError:
+def _refused(status: int, body: bytes, *, name: str) -> ChengshuError:
     try:
-        document = json.loads(b"".join(_bounded(response, 1_000_000)))
+        document = json.loads(body)
         code, reason = str(document["code"])[:MAX_REASON], str(document["message"])[:MAX_REASON]
     except (ValueError, KeyError, TypeError):
-        code, reason = "peer.refused", f"status {response.status_code} without a reason"
-    kind = _KINDS.get(response.status_code, Unavailable)
+        code, reason = "peer.refused", f"status {status} without a reason"
+    kind = _KINDS.get(status, Unavailable)
     return kind(code, f"{name}: {reason}", hint=_THEIR_WORDS)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 class RunningHash(Protocol):
     """A hash that is fed in pieces, as ``hashlib`` has them."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Take the next piece."""
         ...
 

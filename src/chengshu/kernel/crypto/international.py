@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.hpke import Suite as Hpke
 
 from chengshu.kernel.crypto.counting import counted
 from chengshu.kernel.crypto.hashing import NewHash
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
+from chengshu.kernel.crypto.suite import NONCE_BYTES, NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
 from chengshu.kernel.text import Text
 
-_NONCE_BYTES = 12
 _HPKE = Hpke(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -115,12 +114,25 @@ class International:
 
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return nonce, ciphertext and tag of AES-256-GCM with ``context`` as associated data."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + AESGCM(key).encrypt(nonce, plaintext, context)
 
     def open(self, key: bytes, sealed: bytes, *, context: bytes) -> bytes:
         """Return what :meth:`seal` sealed; raise Tampered where key, context or bytes differ."""
         try:
-            return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+            return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+        except (InvalidTag, ValueError) as error:
+            raise not_opened() from error
+
+    def seal_into(self, key: bytes, plaintext: bytes | memoryview, into: memoryview, *, context: bytes) -> None:
+        """Write what :meth:`seal` returns into ``into``."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        into[:NONCE_BYTES] = nonce
+        AESGCM(key).encrypt_into(nonce, plaintext, context, into[NONCE_BYTES:])
+
+    def open_into(self, key: bytes, sealed: memoryview, into: memoryview, *, context: bytes) -> None:
+        """Write what :meth:`open` returns into ``into``."""
+        try:
+            AESGCM(key).decrypt_into(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context, into)
         except (InvalidTag, ValueError) as error:
             raise not_opened() from error

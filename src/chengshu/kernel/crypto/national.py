@@ -12,10 +12,10 @@ from chengshu.kernel.crypto import sm2
 from chengshu.kernel.crypto.counting import counted
 from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.crypto.sm3 import new_sm3, sm3
-from chengshu.kernel.crypto.suite import NOT_CERTIFIED, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
+from chengshu.kernel.crypto.suite import NONCE_BYTES, NOT_CERTIFIED, TAG_BYTES, Algorithm, PublicKey, Signer, no_exchange_key, not_opened
 from chengshu.kernel.text import Text
 
-_KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
+_KEY_BYTES = 16
 
 
 class Sm2MemorySigner:
@@ -112,20 +112,28 @@ class National:
 
     def seal(self, key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
         """Return nonce, ciphertext and tag of SM4-GCM with ``context`` as associated data (RFC 8998 section 2.1.1 and appendix A.1)."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         encryptor = Cipher(SM4(key), GCM(nonce)).encryptor()
         encryptor.authenticate_additional_data(context)
         return nonce + encryptor.update(plaintext) + encryptor.finalize() + encryptor.tag
 
     def open(self, key: bytes, sealed: bytes, *, context: bytes) -> bytes:
         """Return what :meth:`seal` sealed; raise Tampered where key, context or bytes differ."""
-        nonce, body, tag = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:-_TAG_BYTES], sealed[-_TAG_BYTES:]
+        nonce, body, tag = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:-TAG_BYTES], sealed[-TAG_BYTES:]
         try:
             decryptor = Cipher(SM4(key), GCM(nonce, tag)).decryptor()
             decryptor.authenticate_additional_data(context)
             return decryptor.update(body) + decryptor.finalize()
         except (InvalidTag, ValueError) as error:
             raise not_opened() from error
+
+    def seal_into(self, key: bytes, plaintext: bytes | memoryview, into: memoryview, *, context: bytes) -> None:
+        """Write what :meth:`seal` returns into ``into``, a copy later: SM4 takes so long that it does not show."""
+        into[:] = self.seal(key, bytes(plaintext), context=context)
+
+    def open_into(self, key: bytes, sealed: memoryview, into: memoryview, *, context: bytes) -> None:
+        """Write what :meth:`open` returns into ``into``, a copy later."""
+        into[:] = self.open(key, bytes(sealed), context=context)
 
 
 def _nonce() -> int:

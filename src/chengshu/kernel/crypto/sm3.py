@@ -31,7 +31,7 @@ class PortableSm3:
         self._hash = Hash(SM3())
         self._hash.update(data)
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Take the next piece."""
         self._hash.update(data)
 

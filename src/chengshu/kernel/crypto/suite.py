@@ -9,6 +9,10 @@ from chengshu.kernel.crypto.hashing import NewHash
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
 
+NONCE_BYTES, TAG_BYTES = 12, 16
+SEAL_BYTES = NONCE_BYTES + TAG_BYTES
+"""What sealing adds to a text, under either profile: the nonce in front and the tag behind."""
+
 NOT_CERTIFIED = Text("software profile, not certified", "软件实现，未经认证")
 """What every showing of a profile says beside it: neither profile's program has passed a certification of cryptographic products."""
 
@@ -145,6 +149,17 @@ class Suite(Protocol):
 
     def open(self, key: bytes, sealed: bytes, *, context: bytes) -> bytes:
         """Return what :meth:`seal` sealed with the same key and context; raise Tampered where anything differs."""
+        ...
+
+    def seal_into(self, key: bytes, plaintext: bytes | memoryview, into: memoryview, *, context: bytes) -> None:
+        """Write what :meth:`seal` returns into memory of ``SEAL_BYTES`` more than ``plaintext``, without a copy of either."""
+        ...
+
+    def open_into(self, key: bytes, sealed: memoryview, into: memoryview, *, context: bytes) -> None:
+        """Write what :meth:`open` returns into memory of ``SEAL_BYTES`` less than ``sealed``; raise Tampered where anything differs.
+
+        What is written before that is known MUST NOT be used.
+        """
         ...
 
 

@@ -202,7 +202,7 @@ class Deliveries:
                     if not self.is_running(flow.id):
                         raise _Ended
                     looked = time.monotonic()
-                yield piece[start : start + CHUNK]
+                yield bytes(piece[start : start + CHUNK])
 
 
 class _Ended(Exception):  # noqa: N818  # not an error: whoever pushes is told that there is nothing more to push

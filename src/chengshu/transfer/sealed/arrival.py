@@ -1,26 +1,27 @@
 """A product on its way into a clean room, over as many connections as it takes: what came whole is not asked for again."""
 
+import base64
 import json
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from chengshu.kernel.canonical import Digests, RunningDigest
 from chengshu.kernel.crypto.exchange import ExchangeKey
+from chengshu.kernel.crypto.suite import SEAL_BYTES
 from chengshu.kernel.errors import Invalid, Tampered
 from chengshu.kernel.text import Text
-from chengshu.transfer.sealed.frames import MEDIA_TYPE, SEAL_BYTES, Binding, Kind, broken, commitment, frames, too_large, unsealed
+from chengshu.transfer.sealed.frames import Binding, Form, Kind, Line, broken, commitment, frames, too_large, unsealed
+from chengshu.transfer.sealed.packing import unpacked
 
 
 class Arrival:
     """One product of one job, written as an Arrow file of the node's disk that has no name: it is gone with this process, or at ``close``.
 
-    One piece is in memory at a time.
+    One piece is in memory at a time, as it came and as it was before it was sealed.
     """
-
-    media_type = MEDIA_TYPE
 
     def __init__(self, folder: Path, *, key: ExchangeKey, digests: Digests, limit_bytes: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed by close
@@ -33,6 +34,8 @@ class Arrival:
         self._writer: pa.RecordBatchFileWriter | None = None
         self._written = 0
         self._grant = ""
+        self._form = Form.PLAIN
+        self._opening = memoryview(bytearray())
         self.pieces = 0
         self.is_whole = False
 
@@ -47,6 +50,18 @@ class Arrival:
         return self._key.public
 
     @property
+    def media_types(self) -> list[str]:
+        """What is taken: in either form at first, in the one that the product began to come in after that."""
+        return [form.value for form in (Form if self.pieces == 0 else [self._form])]
+
+    def asking(self) -> dict[str, Any]:
+        """Return what the message to the holder says, apart from the token: the key, the form, and how much is here already."""
+        key = {"key": base64.b64encode(self.public).decode()}
+        if self.pieces == 0:
+            return {**key, **Form.PLAIN.request}
+        return {**key, **self._form.request, "after": {"pieces": self.pieces, "digest": self.digest}}
+
+    @property
     def digest(self) -> str:
         """The digest of the pieces that came."""
         return self._running.digest()
@@ -56,8 +71,8 @@ class Arrival:
         """What came whole, under the digest of the grant under which the end of it came."""
         return commitment(self._digests, grant=self._grant, rows=self._written, digest=self.digest)
 
-    def take(self, chunks: Iterable[bytes], *, job: str, product: str, token: str) -> None:
-        """Take what comes on one connection, from where the last one broke off to the end.
+    def take(self, line: Line, *, media_type: str, job: str, product: str, token: str) -> None:
+        """Take what comes on one connection, in the form that one of ``media_types`` names, from where the last one broke off to the end.
 
         Raises Unavailable for a stream that ends early: what came before stays, and is asked for no more. Raises Tampered for frames that
         were not made for this key, job, product, grant and place, or that say another end than came, Invalid for what is no table and for
@@ -65,16 +80,17 @@ class Arrival:
         """
         binding = Binding(job, product, self._digests.of_bytes(token.encode()))
         self._grant = binding.grant
+        self._form = Form(media_type)
         data_key: bytes | None = None
-        for kind, body in frames(chunks, longest=self._left + SEAL_BYTES):
+        for kind, body in frames(line, longest=self._left + SEAL_BYTES):
             if self.is_whole or (kind is Kind.KEY) == (data_key is not None):
                 raise broken()
             if data_key is None:
-                data_key = self._unwrapped(body, binding)
-            elif kind is Kind.PIECE:
-                self._keep(self._opened(data_key, body, kind, binding))
+                data_key = self._unwrapped(bytes(body), binding)
+            elif kind is Kind.END:
+                self._finish(bytes(self._opened(data_key, body, kind, binding)))
             else:
-                self._finish(self._opened(data_key, body, kind, binding))
+                self._keep(self._opened(data_key, body, kind, binding), is_packed=kind is Kind.PACKED)
         if not self.is_whole:
             raise broken()
 
@@ -88,18 +104,27 @@ class Arrival:
         except Tampered as error:
             raise unsealed() from error
 
-    def _opened(self, data_key: bytes, body: bytes, kind: Kind, binding: Binding) -> bytes:
+    def _opened(self, data_key: bytes, body: memoryview, kind: Kind, binding: Binding) -> memoryview:
+        """What is in a frame's body; its memory is that of the next one's."""
+        length = len(body) - SEAL_BYTES
+        if length < 0:
+            raise unsealed()
+        if length > len(self._opening):
+            self._opening = memoryview(bytearray(length))
+        opened = self._opening[:length]
         try:
-            return self._digests.suite.open(data_key, body, context=binding.context(kind, place=self.pieces))
+            self._digests.suite.open_into(data_key, body, opened, context=binding.context(kind, place=self.pieces))
         except Tampered as error:
             raise unsealed() from error
+        return opened
 
-    def _keep(self, piece: bytes) -> None:
-        self._left -= len(piece)
-        if self._left < 0:
-            raise too_large(self._limit)
+    def _keep(self, body: memoryview, *, is_packed: bool) -> None:
         trouble = False
         try:
+            piece = unpacked(body, longest=self._left) if is_packed else body
+            self._left -= len(piece)
+            if self._left < 0:
+                raise too_large(self._limit)
             self._write(piece)
         except (pa.ArrowException, ValueError, OSError):
             trouble = True  # left outside the handler: a foreign message may have cells in it
@@ -108,7 +133,7 @@ class Arrival:
         self._running.take(piece)
         self.pieces += 1
 
-    def _write(self, piece: bytes) -> None:
+    def _write(self, piece: memoryview) -> None:
         for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(piece)):
             match message.type:
                 case "schema" if self._schema is None:

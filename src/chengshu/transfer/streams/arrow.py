@@ -1,6 +1,6 @@
 """Rows as Arrow IPC streams on the wire, written in bounded pieces."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from io import BytesIO
 
 import pyarrow as pa
@@ -13,9 +13,11 @@ PIECE_BYTES = 8 << 20
 
 COMPRESSION = "zstd"
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+"""The end of a stream (Arrow columnar format, IPC streaming format)."""
 
 
-def to_stream(rows: Rows) -> Iterator[bytes]:
+def to_stream(rows: Rows) -> Generator[bytes]:
     """Yield rows as an Arrow IPC stream, a batch of at most ``BATCH_ROWS`` rows and about ``PIECE_BYTES`` at a time, then its end.
 
     The same rows, cut into the same batches where they lie, give the same pieces.
@@ -26,6 +28,16 @@ def to_stream(rows: Rows) -> Iterator[bytes]:
             writer.write_batch(batch)
             yield _drain(sink)
     yield _drain(sink)
+
+
+def to_plain_stream(rows: Rows) -> Generator[bytes | memoryview]:
+    """Yield rows as :meth:`to_stream` does, in the same pieces, uncompressed: whoever carries them packs them where that is worth it."""
+    begin = rows.schema.serialize().to_pybytes()
+    for batch in rows.batches:
+        piece = memoryview(batch.serialize()).cast("B")
+        yield b"".join((begin, piece)) if begin else piece
+        begin = b""
+    yield begin + _END
 
 
 def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,12 +1,12 @@
 """The forms in which a product's rows go out, and which of them a receiver asks for (RFC 9110 ``Accept``)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from chengshu.catalog.ports import Rows
 from chengshu.kernel.errors import Invalid
 from chengshu.kernel.text import Text
-from chengshu.transfer.streams.arrow import MEDIA_TYPE, to_stream
+from chengshu.transfer.streams.arrow import MEDIA_TYPE, to_plain_stream, to_stream
 from chengshu.transfer.streams.rows import CSV, JSON_LINES, to_csv, to_json_lines
 
 
@@ -16,12 +16,15 @@ class Encoding:
 
     media_type: str
     suffix: str
-    pieces: Callable[[Rows], Iterator[bytes]]
+    pieces: Callable[[Rows], Generator[bytes | memoryview]]
 
 
 ARROW = Encoding(MEDIA_TYPE, "arrows", to_stream)
 ENCODINGS = (ARROW, Encoding(CSV, "csv", to_csv), Encoding(JSON_LINES, "jsonl", to_json_lines))
 """In the order of preference, where a receiver does not mind."""
+
+PLAIN_ARROW = Encoding(MEDIA_TYPE, "arrows", to_plain_stream)
+"""Between nodes alone, which pack what goes over a slow line themselves."""
 
 _OTHER_NAMES = {"application/jsonl": JSON_LINES, "application/json-lines": JSON_LINES, "application/ndjson": JSON_LINES}
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -18,7 +18,7 @@ CSV = "text/csv"
 JSON_LINES = "application/x-ndjson"
 
 
-def to_csv(rows: Rows) -> Iterator[bytes]:
+def to_csv(rows: Rows) -> Generator[bytes]:
     """Yield rows as CSV in UTF-8 with a header line; columns of lists, structures and bytes are written as JSON texts."""
     for place, batch in enumerate(_batches(rows)):
         sink = BytesIO()
@@ -26,7 +26,7 @@ def to_csv(rows: Rows) -> Iterator[bytes]:
         yield sink.getvalue()
 
 
-def to_json_lines(rows: Rows) -> Iterator[bytes]:
+def to_json_lines(rows: Rows) -> Generator[bytes]:
     """Yield rows as one JSON object a line; times are ISO 8601, decimals texts, bytes base64, and what is no number null."""
     for batch in _batches(rows):
         yield b"".join(_line(row) for row in batch.to_pylist())
