@@ -101,10 +101,17 @@ class Outgoing:
         for address in self.addresses(host_of(url), _port(url)):
             try:
                 line = socket.create_connection((address, _port(url)), timeout_s)
-                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a body does not wait for the word that its head came
-                return _trust(self.certificates).wrap_socket(line, server_hostname=host_of(url)) if url.scheme == "https" else line
             except OSError as error:
                 failure = error
+                continue
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a body does not wait for the word that its head came
+            if url.scheme != "https":
+                return line
+            try:
+                return _trust(self.certificates).wrap_socket(line, server_hostname=host_of(url))
+            except OSError as error:
+                failure = error
+                line.close()
         raise failure
 
     def addresses(self, host: str, port: int) -> list[str]:
