@@ -100,6 +100,8 @@ PlugCredentials = Callable[[Identity, CredentialSource], CredentialSource]
 """Makes, of a node's identity and its own credentials, those that it shall use: how a plug-in brings a scheme of its own."""
 
 MAX_PRODUCT_BYTES = 4 * 1024 * 1024 * 1024
+MAX_INPUT_BYTES = 4 * MAX_PRODUCT_BYTES
+"""Of a product that comes into the clean room, whose pieces count as they are before they are packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +364,7 @@ def _wired(
         nodes=nodes,
         engines=engines,
         methods=wiring.methods_by(limits, hidden=folder),
-        new_arrival=lambda place, key: Arrival(place, key=key, digests=digests, limit_bytes=MAX_PRODUCT_BYTES),
+        new_arrival=lambda place, key: Arrival(place, key=key, digests=digests, limit_bytes=MAX_INPUT_BYTES),
         input_wait=timedelta(seconds=limits.input_wait_s),
         tasks=tasks,
         evidence=evidence,

@@ -1,13 +1,16 @@
 """Answers that are read straight from their socket: whole however they are sent, and what a network does is told as of any other."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
+from certificates import Papers, papers
 from chengshu.kernel.errors import Denied
 from chengshu.kernel.outgoing import Outgoing
 from chengshu.kernel.straight import Answer, posted
@@ -24,14 +27,17 @@ def _chunk(data: bytes) -> bytes:
 
 
 @contextmanager
-def _answering(answer: bytes, *, then_wait: bool = False) -> Iterator[tuple[str, list[bytes]]]:
-    """Listen for one request, answer it with these bytes, and hang up, or first wait until the other side has; give the address."""
+def _answering(answer: bytes, *, then_wait: bool = False, shown: Papers | None = None) -> Iterator[tuple[str, list[bytes]]]:
+    """Listen for one request, answer it with these bytes, and hang up, or first wait until the other side has; give the address.
+
+    With papers ``shown``, over TLS.
+    """
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def run() -> None:
-            line, _ = listener.accept()
-            with line:
+            near, _ = listener.accept()
+            with near, suppress(ssl.SSLError), near if shown is None else _shows(shown).wrap_socket(near, server_side=True) as line:
                 heard.append(b"")
                 while not heard[0].endswith(b"{}"):
                     heard[0] += line.recv(65_536)
@@ -41,8 +47,14 @@ def _answering(answer: bytes, *, then_wait: bool = False) -> Iterator[tuple[str,
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/room/data", heard
+        yield f"{'http' if shown is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}/room/data", heard
         thread.join(timeout=10)
+
+
+def _shows(shown: Papers) -> ssl.SSLContext:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(shown.certificate, shown.key)
+    return tls
 
 
 def _asked(url: str, use: Callable[[Answer], object], *, patience_s: float = 10.0, outgoing: Outgoing = HERE) -> object:
@@ -99,3 +111,18 @@ def test_an_address_that_this_node_does_not_call_is_not_called(url: str, code: s
     with pytest.raises(Denied) as caught:
         _asked(url, _all, outgoing=strict)
     assert caught.value.code == code
+
+
+def test_a_body_comes_whole_over_tls_from_whom_the_authority_vouches_for(tmp_path: Path) -> None:
+    shown = papers(tmp_path, host="127.0.0.1")
+    with _answering(CHUNKED + _chunk(BODY) + b"0\r\n\r\n", shown=shown) as (url, _):
+        assert _asked(url, _all, outgoing=Outgoing(development=True, certificates=shown.authority)) == BODY
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["another authority", "another name"])
+def test_nobody_else_is_told_anything(tmp_path: Path, host: str) -> None:
+    shown, others = papers(tmp_path / "own", host=host), papers(tmp_path / "other")
+    trusted = others.authority if host == "127.0.0.1" else shown.authority
+    with _answering(WHOLE, shown=shown) as (url, heard), pytest.raises(httpx.ConnectError):
+        _asked(url, _all, outgoing=Outgoing(development=True, certificates=trusted))
+    assert heard == []
