@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengshu.cleanroom.engines import proof
+from chengshu.cleanroom.engines import clipping, proof
 from chengshu.cleanroom.engines.dialects.duckdb import DUCKDB
 from chengshu.cleanroom.engines.rendering import (
     ROWS,
@@ -47,7 +47,10 @@ _FEW_ROWS = 200_000
 def computed(query: VettedQuery, tables: Mapping[str, pa.Table], *, database: duckdb.DuckDBPyConnection, ask: Ask) -> pa.Table:
     """Return the summary of ``query`` with its hidden columns, over the tables that ``database`` has under their product names."""
     summary, standing = proof.merged(query.summary, lambda product, column: tables[product].column(column).null_count == 0)
-    known = _Stages(summary, tables, database, ask, max((gate.minimum for gate in query.gates), default=1)).run(
+    weighed, relations = clipping.prepared(summary, tables)
+    for relation, clipped in relations.items():
+        _register(database, relation, clipped)
+    known = _Stages(summary, weighed, tables, database, ask, max((gate.minimum for gate in query.gates), default=1)).run(
         tuple(dict.fromkeys(standing.values()))
     )
     for place, other in standing.items():
@@ -59,6 +62,8 @@ def computed(query: VettedQuery, tables: Mapping[str, pa.Table], *, database: du
 @dataclass(frozen=True, slots=True)
 class _Stages:
     summary: Summary
+    weighed: Summary
+    """The same question, to be asked where values are weighed: it reads them clipped."""
     tables: Mapping[str, pa.Table]
     database: duckdb.DuckDBPyConnection
     ask: Ask
@@ -97,13 +102,13 @@ class _Stages:
         asked = dict.fromkeys([*self.summary.uniques, *(key for group in keys.values() for key in group)])
         unique = {one: self._is_unique(one) for one in asked}
         proved = {place for place, group in keys.items() if all(unique[key] for key in group)}
-        columns = group_columns(self.summary) + measure_columns(self.summary)
+        columns = group_columns(self.summary) + measure_columns(self.weighed)
         columns += [count_column(place, count) for place, count in enumerate(self.summary.counts) if count.of is None]
         for place, single in enumerate(self.summary.singles):
             columns.append(f"1 AS {single_name(place)}" if place in proved else single_column(place, single))
         columns += [f"{int(unique[one])} AS {unique_name(place)}" for place, one in enumerate(self.summary.uniques)]
         every = len(proved) == len(self.summary.singles)
-        return grouped_sql(self.summary, columns, body=proof.unnumbered(self.summary.body) if every else None)
+        return grouped_sql(self.weighed, columns, body=proof.unnumbered(self.weighed.body) if every else None)
 
     def _is_unique(self, unique: Unique) -> bool:
         if len(unique.keys) == 1 and _ascending(self.tables[unique.product].column(unique.keys[0])):
@@ -126,12 +131,8 @@ class _Stages:
     def _sampled(self, counted: tuple[int, ...], part: tuple[tuple[proof.Leaf, ...], float]) -> pa.Table:
         """Return the units that show in a part of some tables, group by group."""
         some, share = part
-        schema, name = proof.SAMPLE.split(".")
-        self.database.execute(f"CREATE SCHEMA {DUCKDB.identifier(schema)}")
         for number, leaf in enumerate(some):
-            self.database.register(f"__sample{number}", _blocks_of(self.tables[leaf.product], share=share))
-            view = f"{DUCKDB.identifier(schema)}.{DUCKDB.identifier(f'{name}{number}')}"
-            self.database.execute(f"CREATE VIEW {view} AS SELECT * FROM __sample{number}")  # noqa: S608  # generated names
+            _register(self.database, f"{proof.SAMPLE}{number}", _blocks_of(self.tables[leaf.product], share=share))
         columns = group_columns(self.summary) + [count_column(place, self.summary.counts[place]) for place in counted]
         return self.ask(grouped_sql(self.summary, columns, body=proof.sampled(self._counted_body(counted), some)))
 
@@ -177,6 +178,13 @@ class _Stages:
         columns += [f"COALESCE(n.{name}, {f'k.{name}' if name in held else 0}) AS {name}" for name in names]
         groups = same_groups("n", [f"k.g{one}" for one, _ in enumerate(self.summary.groups)])
         return self.ask(f"SELECT {', '.join(columns)} FROM __known AS k LEFT JOIN __found AS n ON {groups}")  # noqa: S608  # generated names
+
+
+def _register(database: duckdb.DuckDBPyConnection, product: str, rows: pa.Table | clipping.Clipped) -> None:
+    """Have the database read ``rows`` under the name of a product."""
+    database.register(product, rows)
+    database.execute(f"CREATE SCHEMA IF NOT EXISTS {DUCKDB.identifier(product.split('.', maxsplit=1)[0])}")
+    database.execute(f"CREATE VIEW {DUCKDB.product(product)} AS SELECT * FROM {DUCKDB.identifier(product)}")  # noqa: S608  # declared names, quoted
 
 
 def _ascending(values: pa.ChunkedArray) -> bool:

@@ -199,7 +199,11 @@ class Body:
 
     def source_of(self, ref: Ref) -> Source:
         """Return the source that a column in this body's scope is of."""
-        return self.at(int(ref.source.removeprefix("t")))
+        return self.at(self.place_of(ref))
+
+    def place_of(self, ref: Ref) -> int:
+        """Return the place of that source."""
+        return int(ref.source.removeprefix("t"))
 
     def put(self, place: int, source: Source) -> "Body":
         """Return the body with another source in the place of that called ``t`` and ``place``."""
