@@ -35,7 +35,11 @@ JOBS = Schema(
     K,
 )
 WEIGHED = Schema(JOBS.product, JOBS.columns, "vehicle", K, 20)
-ENGINES = (DuckDBEngine("256MB", 1, 60.0), DuckDBEngine("256MB", 1, 60.0, staged_from=0))
+ENGINES = (
+    DuckDBEngine("256MB", 1, 60.0),
+    DuckDBEngine("256MB", 1, 60.0, staged_from=0, few_rows=0),
+    DuckDBEngine("256MB", 1, 60.0, staged_from=0),
+)
 Row = dict[str, Any]
 Test = Callable[[Row], bool | None]
 CONDITIONS: dict[str, Test] = {
@@ -108,7 +112,7 @@ def form(index: int, condition: str, *, of: str) -> str:
     return [f"COUNT(*) FILTER (WHERE {condition})", f"COUNT(CASE WHEN {condition} THEN 1 END)"][index % 2]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=["at once", "in stages"])
+@pytest.mark.parametrize("engine", ENGINES, ids=["at once", "in stages", "few rows"])
 @pytest.mark.parametrize("of", ["rows", "fare"])
 @settings(max_examples=80, deadline=None)
 @given(found=rows, conditions=some_conditions, total=st.sampled_from([True, False]))
@@ -128,7 +132,7 @@ def test_every_part_that_can_be_told_apart_has_k_units_and_every_value_is_right(
         assert values == [*expected, *([value(group)] if total else [])]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=["at once", "in stages"])
+@pytest.mark.parametrize("engine", ENGINES, ids=["at once", "in stages", "few rows"])
 @settings(max_examples=60, deadline=None)
 @given(found=rows, condition=st.sampled_from(["wet", "hour = 1", "hour IN (1, 2)", "hour > 1 OR wet"]))
 def test_a_group_leaves_where_the_part_and_the_rest_are_large_and_nobody_one_and_too_few_are_alike(

@@ -26,7 +26,7 @@ from chengshu.kernel.refusal import Refused
 from databases import database_at
 
 ENGINE = DuckDBEngine("256MB", 1, 30.0)
-STAGED = DuckDBEngine("256MB", 1, 30.0, staged_from=0)
+STAGED = DuckDBEngine("256MB", 1, 30.0, staged_from=0, few_rows=0)
 """Takes every product for a large one."""
 K = 3
 TRIPS = Schema(

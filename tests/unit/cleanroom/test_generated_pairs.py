@@ -25,7 +25,7 @@ from chengshu.kernel.refusal import Refused
 from databases import database_at
 
 ENGINE = DuckDBEngine("256MB", 1, 60.0)
-STAGED = DuckDBEngine("256MB", 1, 60.0, staged_from=0)
+STAGED = DuckDBEngine("256MB", 1, 60.0, staged_from=0, few_rows=0)
 
 
 @contextmanager

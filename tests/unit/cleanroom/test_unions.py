@@ -38,7 +38,8 @@ from chengshu.kernel.refusal import Refused
 from databases import database_at
 
 ENGINE = DuckDBEngine("256MB", 1, 30.0)
-STAGED = DuckDBEngine("256MB", 1, 30.0, staged_from=0)
+STAGED = DuckDBEngine("256MB", 1, 30.0, staged_from=0, few_rows=0)
+FEW = DuckDBEngine("256MB", 1, 30.0, staged_from=0)
 K = {"north.rides": 3, "south.rides": 2, "asker.rides": 1}
 Row = tuple[str, str | None, int | None]
 
@@ -99,7 +100,7 @@ def test_a_group_leaves_where_it_would_leave_of_every_owner_alone_and_is_their_s
             both = [*ours, *theirs]
             expected.append((zone, len(both), sum(row[2] or 0 for row in both)))
     tables = {"north.rides": table(north), "south.rides": table(south)}
-    for engine in (ENGINE, STAGED):
+    for engine in (ENGINE, STAGED, FEW):
         found = answered(sql, known, tables, engine)
         wanted = sorted(expected, key=repr)
         assert found == (wanted or "group-too-small")
@@ -114,7 +115,7 @@ def test_units_of_every_part_are_proved_from_part_of_its_rows_and_none_that_is_n
     sql = f"SELECT zone, COUNT(*) AS n, SUM(fare) AS s FROM {union('north.rides', 'south.rides')} GROUP BY zone"  # noqa: S608  # of this file
     gate = ("gate", 6000, sum(place % 7 + place % 5 for place in range(3000)))
     hill = ("hill", 6000, sum(place % 7 + 1 for place in range(3000)))
-    for engine in (ENGINE, STAGED):
+    for engine in (ENGINE, STAGED, FEW):
         found = answered(sql, known, {"north.rides": table(north), "south.rides": table(south)}, engine)
         assert found == ([gate] if unit else [gate, hill])
 
@@ -130,7 +131,7 @@ def test_rows_of_ones_own_make_no_group_large() -> None:
 
 
 @pytest.mark.parametrize("unit", ["vehicle", None])
-@pytest.mark.parametrize("engine", [ENGINE, STAGED], ids=["whole", "staged"])
+@pytest.mark.parametrize("engine", [ENGINE, STAGED, FEW], ids=["whole", "staged", "few rows"])
 def test_the_rule_on_large_contributors_looks_at_the_owners_own_rows_alone(unit: str | None, engine: DuckDBEngine) -> None:
     known = terms(schema("north.rides", unit=unit, dominance=10), schema("south.rides"))
     sql = f"SELECT SUM(fare) AS s FROM {union('north.rides', 'south.rides')}"  # noqa: S608  # of this file
@@ -151,7 +152,7 @@ def test_no_decimal_of_one_owner_makes_a_question_of_both_fail() -> None:
     assert answered(sql, known, {"north.rides": long, "south.rides": fine}) == [(6, 9e26)]
 
 
-@pytest.mark.parametrize("engine", [ENGINE, STAGED], ids=["whole", "staged"])
+@pytest.mark.parametrize("engine", [ENGINE, STAGED, FEW], ids=["whole", "staged", "few rows"])
 def test_a_union_is_read_through_sub_queries_and_common_tables(engine: DuckDBEngine) -> None:
     known = terms(schema("north.rides", unit=None), schema("south.rides"))
     sql = (

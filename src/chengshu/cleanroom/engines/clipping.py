@@ -87,11 +87,14 @@ def range_of(column: Column, kind: pa.DataType) -> Range | None:
 def clip(values: pa.Array, to: Range) -> pa.Array:
     """Return ``values`` within a range; what is no number is above every number, as it is for DuckDB and Spark."""
     own = _numbers(values)
+    most = own.max(initial=own.dtype.type(0))  # where one of them is no number, so is this
+    if most <= (most if to.upper is None else to.upper) and (to.lower is None or (own >= to.lower).all()) and to.kind == values.type:
+        return values
     before = values.offset % 8 if values.null_count else 0  # bits of the first byte that says which values are missing
     buffer = pa.allocate_buffer((before + len(values)) * own.itemsize)
     clipped = np.frombuffer(buffer, own.dtype)[before:]
     np.clip(own, to.lower, to.upper, out=clipped)
-    if len(values) and pa.types.is_floating(to.kind) and to.upper is not None and np.isnan(clipped.max()):
+    if to.upper is not None and np.isnan(most):
         clipped[np.isnan(clipped)] = to.upper
     known = values.buffers()[0].slice(values.offset // 8) if values.null_count else None
     return pa.Array.from_buffers(to.kind, len(values), [known, buffer], values.null_count, before)

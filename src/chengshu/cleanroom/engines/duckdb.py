@@ -19,8 +19,10 @@ from chengshu.cleanroom.engines.staged import computed
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.kernel.errors import Invalid
 
-STAGED_FROM = 200_000
+STAGED_FROM = 20_000
 """Rows from which a question is computed in stages: below it, counting every unit takes a few milliseconds."""
+FEW_ROWS = 50_000
+"""Up to so many rows behind all groups, counting every unit along with the question costs less than another proof."""
 _BATCH = 65_536
 
 _LOCKS = (
@@ -35,16 +37,20 @@ class DuckDBEngine:
     """Runs vetted questions, each in a database of its own that lives for the call.
 
     ``memory_limit`` in DuckDB's words (``512MB``), ``threads`` of the call, ``timeout_s`` seconds from start to last row.
-    From ``staged_from`` rows on, units are proved before they are counted (:mod:`chengshu.cleanroom.engines.staged`).
+    From ``staged_from`` rows on, units are proved before they are counted, unless at most ``few_rows`` are behind all groups together
+    (:mod:`chengshu.cleanroom.engines.staged`).
     """
 
     name: EngineName = "duckdb"
 
-    def __init__(self, memory_limit: str, threads: int, timeout_s: float, *, staged_from: int = STAGED_FROM) -> None:
+    def __init__(
+        self, memory_limit: str, threads: int, timeout_s: float, *, staged_from: int = STAGED_FROM, few_rows: int = FEW_ROWS
+    ) -> None:
         self._memory_limit = memory_limit
         self._threads = threads
         self._timeout_s = timeout_s
         self._staged_from = staged_from
+        self._few_rows = few_rows
 
     def run(self, query: VettedQuery, tables: Mapping[str, pa.Table], *, spill: Spill | None = None, stopped: Stopped = never) -> pa.Table:
         """Compute as :class:`chengshu.cleanroom.engines.engine.Engine` promises.
@@ -71,7 +77,7 @@ class DuckDBEngine:
         few = sum(table.num_rows for table in tables.values()) < self._staged_from
         if few or query.instead is not None:  # only a summary has units to prove
             return _answer(database, query.sql)
-        return computed(query, tables, database=database, ask=lambda sql: _few(_answer(database, sql)))
+        return computed(query, tables, database=database, ask=lambda sql: _few(_answer(database, sql)), few_rows=self._few_rows)
 
     @contextmanager
     def _database(self, tables: Mapping[str, pa.Table], spill: Spill | None) -> Iterator[duckdb.DuckDBPyConnection]:

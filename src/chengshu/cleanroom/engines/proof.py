@@ -47,6 +47,15 @@ class Leaf:
     is_part: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of some tables that a proof is made from: which, how many rows the largest has, and how large a share of each it is."""
+
+    leaves: tuple[Leaf, ...]
+    rows: int
+    share: float
+
+
 def counted(summary: Summary) -> tuple[int, ...]:
     """Return the places of the counts that are of distinct units; the others are counts of rows, which cost nothing."""
     return tuple(place for place, count in enumerate(summary.counts) if count.of is not None)
@@ -80,13 +89,18 @@ def sampled(body: Body, some: tuple[Leaf, ...]) -> Body:
     return body
 
 
+def least_share(rows: int) -> float:
+    """Return the share of a source of so many rows that a proof begins with."""
+    return min(_LEAST, _ENOUGH_ROWS / max(rows, 1))
+
+
 def share(smallest: int, *, minimum: int, rows: int) -> float | None:
     """Return the share of the rows to make a proof from, or None where so much would be needed that counting is cheaper.
 
     ``smallest`` is the number of rows of a small group, ``minimum`` the units to be proved, ``rows`` the size of the source.
     """
     wanted = _TIMES * minimum / max(smallest, 1)
-    return None if wanted > _MOST else max(wanted, min(_LEAST, _ENOUGH_ROWS / rows))
+    return None if wanted > _MOST else max(wanted, least_share(rows))
 
 
 def unique_keys(summary: Summary) -> Mapping[int, tuple[Unique, ...]]:
@@ -119,6 +133,29 @@ def is_number(body: Body, ref: Ref) -> bool:
 def _is_unit_number(rows: Rows, ref: Ref) -> bool:
     unit = next((one for place, one in enumerate(rows.units) if ref.column == f"u{place}"), None)
     return unit is not None and is_number(rows.body, unit)
+
+
+def by_rows(summary: Summary, is_key: Callable[[str, str], bool]) -> Summary:
+    """Return ``summary`` with units counted by their rows where every unit is one record, which a group holds at most once.
+
+    ``is_key`` says of a product and its column that every record has a value there, and no two the same.
+    """
+    return replace(summary, counts=tuple(_by_rows(summary.body, count, is_key) for count in summary.counts))
+
+
+def _by_rows(body: Body, count: UnitCount, is_key: Callable[[str, str], bool]) -> UnitCount:
+    unit, present = count.of, count.present
+    if unit is None or (present is not None and present.source != unit.source):
+        return count
+    source = body.source_of(unit)
+    inner = all(join.kind is JoinKind.INNER for join in body.joins)
+    keys = _leading(body, unit)
+    if not isinstance(source, Table) or keys is None or (unit.column == ROW_NUMBER and not inner):
+        return count
+    every = [*keys, *([] if unit.column == ROW_NUMBER else [Unique(source.product, (unit.column,))])]
+    if not all(len(key.keys) == 1 and is_key(key.product, key.keys[0]) for key in every):
+        return count
+    return replace(count, of=None, present=present or (None if inner else unit))
 
 
 def merged(summary: Summary, never_missing: Callable[[str, str], bool]) -> tuple[Summary, Mapping[int, int]]:
