@@ -34,16 +34,13 @@ from chengshu.cleanroom.engines.rendering import (
     unique_sql,
     unit_column,
 )
+from chengshu.cleanroom.engines.sampling import Keys, blocks_of, followed
 from chengshu.cleanroom.relation.model import Body, Summary, Unique, VettedQuery
 
 Ask = Callable[[str], pa.Table]
 """Runs one generated SELECT and returns all of its rows."""
-_BLOCK, _MOST_BLOCKS = 64, 4000
-"""Rows that stand together in a source are often of one unit; small blocks show more of them, but many cost time to put together."""
 _FEW_ROWS = 200_000
 """Up to so many rows behind all groups, counting every unit together costs less than another run for each count."""
-_LOOKED_AT = 65_536
-"""So many rows of a key are looked at before more of them are."""
 
 
 def computed(
@@ -53,13 +50,14 @@ def computed(
 
     Up to ``few_rows`` behind all groups, units are counted right away.
     """
-    summary = proof.by_rows(query.summary, lambda product, column: _ascending(tables[product].column(column)))
+    keys = Keys(tables)
+    summary = proof.by_rows(query.summary, keys.is_ascending)
     summary, standing = proof.merged(summary, lambda product, column: tables[product].column(column).null_count == 0)
     weighed, relations = clipping.prepared(summary, tables)
     for relation, clipped in relations.items():
         _register(database, relation, clipped)
     minimum = max((gate.minimum for gate in query.gates), default=1)
-    known = _Stages(summary, weighed, tables, database, ask, minimum, few_rows).run(tuple(dict.fromkeys(standing.values())))
+    known = _Stages(summary, weighed, tables, keys, database, ask, minimum, few_rows).run(tuple(dict.fromkeys(standing.values())))
     for place, other in standing.items():
         if place != other:
             known = known.append_column(count_name(place), known.column(count_name(other)))
@@ -72,6 +70,7 @@ class _Stages:
     weighed: Summary
     """The same question, to be asked where values are weighed: it reads them clipped."""
     tables: Mapping[str, pa.Table]
+    keys: Keys
     database: duckdb.DuckDBPyConnection
     ask: Ask
     minimum: int
@@ -126,7 +125,7 @@ class _Stages:
         return grouped_sql(self.weighed, columns, body=self._counted_body(self.weighed.body, counted) if every else None)
 
     def _is_unique(self, unique: Unique) -> bool:
-        if len(unique.keys) == 1 and _ascending(self.tables[unique.product].column(unique.keys[0])):
+        if len(unique.keys) == 1 and self.keys.is_ascending(unique.product, unique.keys[0]):
             return True
         return bool(self.ask(unique_sql(unique)).column(0)[0].as_py())
 
@@ -139,9 +138,8 @@ class _Stages:
         return proof.Part(proof.together(leaf, self.summary.body), rows, proof.least_share(rows))
 
     def _larger(self, part: proof.Part, known: pa.Table, counted: tuple[int, ...]) -> proof.Part | None:
-        """Return the part that proves the small groups too, None where that is the same one, or so large that counting is cheaper."""
-        rows = known.column(ROWS).to_numpy()
-        rows = rows[rows >= self.minimum]
+        """Return the part that proves what is open yet, None where nothing is, or so large a part is needed that counting is cheaper."""
+        rows = self._open(known, counted).column(ROWS).to_numpy()
         if not len(rows):
             return None
         smallest = int(np.quantile(rows, 0.1)) // len(part.leaves)
@@ -150,9 +148,12 @@ class _Stages:
 
     def _sampled(self, counted: tuple[int, ...], part: proof.Part) -> pa.Table:
         """Return the rows and the units that show in a part of some tables, group by group."""
-        for number, leaf in enumerate(part.leaves):
-            _register(self.database, f"{proof.SAMPLE}{number}", _blocks_of(self.tables[leaf.product], share=part.share))
-        body = proof.sampled(self._counted_body(self.summary.body, counted), part.leaves)
+        body = self._counted_body(self.summary.body, counted)
+        some = {leaf: blocks_of(self.tables[leaf.product], share=part.share) for leaf in part.leaves}
+        some |= followed(body, some, self.tables, self.keys)
+        for number, rows in enumerate(some.values()):
+            _register(self.database, f"{proof.SAMPLE}{number}", rows)
+        body = proof.sampled(body, tuple(some))
         if len(counted) == 1:
             return self.ask(self._listed(counted[0], body))
         columns = [*group_columns(self.summary), f"COUNT(*) AS {ROWS}"]
@@ -237,38 +238,3 @@ def _rows(groups: pa.Table) -> int:
 
 def _none(rows: int) -> pa.Array:
     return pa.array([0] * rows, pa.int64())
-
-
-def _ascending(values: pa.ChunkedArray) -> bool:
-    """Say whether a whole column is in strictly ascending order, which is how most keys are kept: then none of them is there twice."""
-    if not (pa.types.is_integer(values.type) or pa.types.is_date(values.type)) or values.null_count:
-        return False
-    last = None
-    for chunk in values.chunks:
-        for start in range(0, len(chunk), _LOOKED_AT):
-            some = chunk.slice(start, _LOOKED_AT)
-            if not _follows(some, last):
-                return False
-            last = some[-1]
-    return True
-
-
-def _follows(some: pa.Array, last: pa.Scalar | None) -> bool:
-    if last is not None and not pc.less(last, some[0]).as_py():
-        return False
-    return len(some) == 1 or bool(pc.all(pc.less(some[:-1], some[1:])).as_py())
-
-
-def _blocks_of(table: pa.Table, *, share: float) -> pa.Table:
-    """Return small blocks of rows from all over a table, about so large a share of it."""
-    block = max(_BLOCK, round(table.num_rows * share / _MOST_BLOCKS))
-    return pa.Table.from_batches(list(_blocks(table, block, step=max(round(block / share), block))), schema=table.schema).combine_chunks()
-
-
-def _blocks(table: pa.Table, block: int, *, step: int) -> Iterator[pa.RecordBatch]:
-    before, due = 0, 0
-    for batch in table.to_batches():
-        while due < before + batch.num_rows:
-            yield batch.slice(max(due - before, 0), block)
-            due += step
-        before += batch.num_rows
