@@ -44,13 +44,15 @@ def followed(body: Body, taken: Mapping[Leaf, pa.Table], tables: Mapping[str, pa
     """
     known = {leaf.path[0]: rows for leaf, rows in taken.items() if len(leaf.path) == 1}
     found: dict[Leaf, pa.Table] = {}
+    tried: set[tuple[Ref, Ref]] = set()
     pairs = [pair for join in body.joins if join.kind is JoinKind.INNER for one in join.on for pair in (one, one[::-1])]
     for _ in body.joins:  # what was found leads on
         for here, there in pairs:
             place, rows = body.place_of(there), known.get(body.place_of(here))
             whole = None if rows is None or place in known else _whole(body, there, tables, keys)
-            if rows is None or whole is None:
+            if rows is None or whole is None or (here, there) in tried:
                 continue
+            tried.add((here, there))
             some = _matching(whole[1], there.column, rows.column(here.column))
             if some is not None:
                 found[Leaf(whole[0], (place,))] = known[place] = some
@@ -73,9 +75,10 @@ def _matching(table: pa.Table, key: str, values: pa.ChunkedArray) -> pa.Table | 
         return None
     wanted = pc.unique(values).drop_null().cast(table.schema.field(key).type, safe=False).sort().to_numpy()
     runs: list[pa.RecordBatch] = []
-    for batch in table.to_batches():
-        places = np.searchsorted(batch.column(key).to_numpy(), wanted)
-        places = np.unique(places[places < batch.num_rows])
+    for batch in (one for one in table.to_batches() if one.num_rows):
+        own = batch.column(key).to_numpy()
+        first, end = np.searchsorted(wanted, own[0]), np.searchsorted(wanted, own[-1], side="right")
+        places = np.searchsorted(own, wanted[first:end])
         ends = np.flatnonzero(np.diff(places, append=batch.num_rows + _BLOCK + 1) > _BLOCK)
         starts = np.flatnonzero(np.diff(places, prepend=-_BLOCK - 1) > _BLOCK)
         runs += [batch.slice(places[start], places[end] - places[start] + 1) for start, end in zip(starts, ends, strict=True)]
