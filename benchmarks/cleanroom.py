@@ -145,7 +145,11 @@ def memory_price(folder: Path) -> dict[str, Any]:
         for part in range(0, rows, 2**20):
             count = min(2**20, rows - part)
             numbers = np.arange(part, part + count)
-            columns = {"grp": (numbers * 7919 % 800_000).astype(np.int32), "person": numbers.astype(np.int32), "fare": numbers * 0.5}
+            columns = {
+                "grp": (numbers * 7919 % 800_000).astype(np.int32),
+                "person": (rows - numbers).astype(np.int32),
+                "fare": numbers * 0.5,
+            }
             writer.write_table(pa.table(columns))
     words = [sys.executable, "-m", "benchmarks.cleanroom", "--watch", str(file), "--out", str(folder / "memory.json")]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)

@@ -155,7 +155,7 @@ class _Stages:
             _register(self.database, f"{proof.SAMPLE}{number}", rows)
         body = proof.sampled(body, tuple(some))
         if len(counted) == 1:
-            return self.ask(self._listed(counted[0], body))
+            return self.ask(self._listed(counted[0], body, with_rows=True))
         columns = [*group_columns(self.summary), f"COUNT(*) AS {ROWS}"]
         columns += [count_column(place, self.summary.counts[place]) for place in counted]
         return self.ask(grouped_sql(self.summary, columns, body=body))
@@ -165,14 +165,16 @@ class _Stages:
         shown = [pc.min(found.column(count_name(place))).as_py() for place in counted]
         return all(least is not None and least >= self.summary.counts[place].minimum for place, least in zip(counted, shown, strict=True))
 
-    def _listed(self, place: int, body: Body, *, among: str | None = None) -> str:
-        """Return the statement of one count, and of the rows. To list each unit of a group first costs half of COUNT(DISTINCT)."""
+    def _listed(self, place: int, body: Body, *, among: str | None = None, with_rows: bool = False) -> str:
+        """Return the statement of one count, or of the rows too. To list each unit of a group once first costs half of COUNT(DISTINCT)."""
         groups = [f"g{one}" for one, _ in enumerate(self.summary.groups)]
         columns = [*group_columns(self.summary), unit_column(self.summary.counts[place])]
         rows = select_sql(self.summary, columns, body=body, among=among)
-        units = f"SELECT {', '.join([*groups, 'u'])}, COUNT(*) AS r FROM ({rows}) GROUP BY {', '.join([*groups, 'u'])}"  # noqa: S608  # generated names
-        listed = ", ".join([*groups, f"CAST(SUM(r) AS BIGINT) AS {ROWS}", f"COUNT(u) AS {count_name(place)}"])
-        return f"SELECT {listed} FROM ({units})" + (f" GROUP BY {', '.join(groups)}" if groups else "")  # noqa: S608  # generated names
+        units, listed = rows.replace("SELECT", "SELECT DISTINCT", 1), [*groups, f"COUNT(u) AS {count_name(place)}"]
+        if with_rows:  # of a part: it takes more memory
+            units = f"SELECT *, COUNT(*) AS r FROM ({rows}) GROUP BY {', '.join([*groups, 'u'])}"  # noqa: S608  # generated names
+            listed.append(f"CAST(SUM(r) AS BIGINT) AS {ROWS}")
+        return f"SELECT {', '.join(listed)} FROM ({units})" + (f" GROUP BY {', '.join(groups)}" if groups else "")  # noqa: S608  # generated names
 
     def _open(self, known: pa.Table, places: tuple[int, ...]) -> pa.Table:
         """Return the groups that could pass but for the bound of one of these counts, which does not say yet whether they do."""
