@@ -93,6 +93,14 @@ PROMISES = (
         "cleanroom", "federated answers that differ from pooled ones", lambda r: float(r["federated"]["answers_that_differ"]), 0, "exactly"
     ),
     Promise("cleanroom", "of one holder's time for four", lambda r: float(r["federated"]["federated_to_pooled"]["wall"]), 1.3, "at most"),
+    Promise("cleanroom", "of DuckDB's CPU time with a threshold on rows", lambda r: float(r["gate"]["rows"]["cpu"]), 1.1, "at most"),
+    Promise(
+        "cleanroom",
+        "of DuckDB's CPU time with clipping and a threshold on people",
+        lambda r: float(r["gate"]["clip_and_people"]["cpu"]),
+        1.3,
+        "at most",
+    ),
     Promise("secure_sum", "times fewer bytes than SPU's ABY3, whole numbers", lambda r: float(r["ratio_spu_whole"]), 5.0),
     Promise(
         "secure_sum",

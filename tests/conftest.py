@@ -1,8 +1,9 @@
 """What holds for every test: a slow machine is no defect, so no example of a property has a deadline; and which database is under it.
 
 Every file runs on SQLite. On PostgreSQL those run that can tell the two apart: documents are for readers, who begin on SQLite, the files
-of ``DATABASE_FREE`` open none, which is made sure of, and those of ``ABOUT_OTHER_THINGS`` have one beside them, as every node does, but are
-about files, processes, questions or signatures; what they keep is kept by the same code in files that do run on both.
+of ``DATABASE_FREE`` open none, which is made sure of, those of ``OWN_SERVERS`` bring PostgreSQL along in either run, and those of
+``ABOUT_OTHER_THINGS`` have a database beside them, as every node does, but are about files, processes, questions or signatures; what they
+keep is kept by the same code in files that do run on both.
 """
 
 import os
@@ -32,6 +33,7 @@ ABOUT_OTHER_THINGS = (
     "unit/evidence/test_evidence_packs*.py",
     "unit/identity/test_identity_claims.py",
 )
+OWN_SERVERS = ("nodes/test_database_away.py", "unit/kernel/test_postgresql*.py")
 DATABASE_FREE = (
     "attacks/test_masked_sums_attacks.py",
     "attacks/test_privacy_attacks.py",
@@ -43,11 +45,15 @@ DATABASE_FREE = (
     "unit/catalog/test_places_memory.py",
     "unit/cleanroom/test_cell.py",
     "unit/cleanroom/test_cleanroom_*.py",
+    "unit/cleanroom/test_clipping.py",
     "unit/cleanroom/test_conditional_aggregates.py",
+    "unit/cleanroom/test_extents.py",
     "unit/cleanroom/test_generated_questions.py",
     "unit/cleanroom/test_leakage_statements.py",
     "unit/cleanroom/test_masked_sums.py",
+    "unit/cleanroom/test_parser_compiled.py",
     "unit/cleanroom/test_planning.py",
+    "unit/cleanroom/test_sampling.py",
     "unit/cleanroom/test_use_receipt.py",
     "unit/cli/test_bad_words.py",
     "unit/cli/test_output.py",
@@ -62,6 +68,8 @@ DATABASE_FREE = (
     "unit/evidence/test_evidence_t*.py",
     "unit/kernel/test_canonical.py",
     "unit/kernel/test_crypto.py",
+    "unit/kernel/test_cycles.py",
+    "unit/kernel/test_straight.py",
     "unit/methods/*",
     "unit/policy/*",
     "unit/privacy/test_noise_audit.py",
@@ -69,8 +77,10 @@ DATABASE_FREE = (
     "unit/scenario/test_pack_manifest.py",
     "unit/scenario/test_summary.py",
     "unit/transfer/test_*_model.py",
+    "unit/transfer/test_ahead.py",
     "unit/transfer/test_arrivals.py",
     "unit/transfer/test_encodings.py",
+    "unit/transfer/test_packing.py",
     "unit/transfer/test_streams.py",
 )
 
@@ -84,7 +94,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out of PostgreSQL's run what would be the same on it."""
     if os.environ.get(CHOICE) != "postgresql" or not collection_path.name.startswith("test_"):
         return None
-    return True if _is_among(collection_path, (DOCUMENTS, *DATABASE_FREE, *ABOUT_OTHER_THINGS)) else None
+    return True if _is_among(collection_path, (DOCUMENTS, *DATABASE_FREE, *OWN_SERVERS, *ABOUT_OTHER_THINGS)) else None
 
 
 def _is_among(path: Path, patterns: Sequence[str]) -> bool:

@@ -67,6 +67,8 @@ def test_the_results_that_the_documents_quote_keep_every_promise(recorded: Resul
         (put("dsp", "ours/negotiations_failed", 1), "not concluded"),
         (put("dsp", "ratio_to_edc_tuned/negotiations_per_s", 0.99), "negotiations a second"),
         (put("dsp", "ratio_to_edc_tuned/latency_p50", 1.01), "time to an agreement"),
+        (put("cleanroom", "gate/rows/cpu", 1.11), "threshold on rows"),
+        (put("cleanroom", "gate/clip_and_people/cpu", 1.31), "threshold on people"),
         (put("dsp", "ratio_to_edc_tuned/resident_memory_after", 0.51), "resident memory"),
         (put("dsp", "ours/catalog_page_ms/100000/p95", 50.1), "page of 100,000"),
     ],
