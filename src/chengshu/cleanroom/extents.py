@@ -40,10 +40,8 @@ def under(schema: Schema, extent: Extent) -> Schema:
 
 def unfit(error: Invalid) -> Refused:
     """Return the refusal of a use under an agreement of which :func:`under` raised this: its product has another form by now."""
-    return Refused(str(error.facts.get("rule", "row-filter")), error.message, _AGAIN)
-
-
-_AGAIN = Text("A new agreement on the product as it is now.", "就产品的当前版本重新签订合约。")
+    again = Text("A new agreement on the product as it is now.", "就产品的当前版本重新签订合约。")
+    return Refused(str(error.facts.get("rule", "row-filter")), error.message, again)
 
 
 def _named(schema: Schema, names: frozenset[str] | None, rule: str) -> frozenset[str]:
