@@ -31,10 +31,12 @@ _UNBOUND = {Role.GROUP: Role.FILTER, Role.FREE: Role.FILTER}
 
 def under(schema: Schema, extent: Extent) -> Schema:
     """Return what is left of a published schema; raise Invalid ``policy.extent`` for a column or a condition that does not fit it."""
+    if extent == Extent():
+        return schema
     covered = _named(schema, extent.columns, "columns")
     shown = _named(schema, extent.shown, "shown-columns")
     columns = tuple(_left(column, is_covered=column.name in covered, is_shown=column.name in shown) for column in schema.columns)
-    rows = () if extent.rows is None else tuple(_restrictions(extent.rows, schema))
+    rows = () if extent.rows is None else tuple(_read(_parsed(extent.rows).unnest(), schema))
     return replace(schema, columns=columns, rows=rows)
 
 
@@ -65,14 +67,8 @@ def _left(column: Column, *, is_covered: bool, is_shown: bool) -> Column:
     return replace(column, role=_UNBOUND.get(column.role, column.role), aggregates=aggregates, narrowed=True)
 
 
-def _restrictions(condition: str, schema: Schema) -> Iterator[Restriction]:
-    """What a condition asks of each column; every part of it must hold."""
-    whole = _parsed(condition).unnest()
-    for part in whole.flatten() if isinstance(whole, exp.And) else (whole,):
-        yield from _read(part.unnest(), schema)
-
-
 def _read(node: exp.Expr, schema: Schema) -> Iterator[Restriction]:
+    """What a condition asks of each column; every part of it must hold."""
     match node:
         case exp.And():
             yield from (found for part in node.flatten() for found in _read(part.unnest(), schema))
@@ -81,8 +77,8 @@ def _read(node: exp.Expr, schema: Schema) -> Iterator[Restriction]:
             yield Restriction(column.name, Predicate.AT_LEAST, (_value(node.args["low"], column),))
             yield Restriction(column.name, Predicate.AT_MOST, (_value(node.args["high"], column),))
         case exp.Not():
-            (inner,) = _read(node.this.unnest(), schema) if not isinstance(node.this.unnest(), exp.And | exp.Between) else (None,)
-            if inner is None or inner.predicate not in _CONTRARY:
+            inner = _single(node.this.unnest(), schema)
+            if inner.predicate not in _CONTRARY:
                 raise _not_simple()
             yield Restriction(inner.column, _CONTRARY[inner.predicate], inner.values)
         case _:

@@ -165,8 +165,8 @@ def _own(source: Source, question: Question) -> OwnersTerms:
 def _agreed(question: Question, source: Source, *, place: str, judge: Judge) -> OwnersTerms | _Against:
     """The first agreement that allows it, those with the most left before the others; or the refusal that comes nearest to a yes."""
     refusals: list[_Against] = []
-    for held in sorted(enumerate(source.held), key=_preference):
-        verdict = _judged(question, source, held[1], place=place, judge=judge)
+    for held in _in_turn(source.held):
+        verdict = _judged(question, source, held, place=place, judge=judge)
         if isinstance(verdict, OwnersTerms):
             return verdict
         refusals.append(verdict)
@@ -191,6 +191,11 @@ def _judged(question: Question, source: Source, held: Held, *, place: str, judge
         return _Against(unfit(error), _EVERY_RULE)
     part = JobInput(left, source.holder, held.agreement.id, source.id, policy.least_group, noise)
     return OwnersTerms(part, source.holder_name, tuple(one.rule for one in report.findings), held.budgets, len(source.held))
+
+
+def _in_turn(held: Sequence[Held]) -> Sequence[Held]:
+    """The agreements in the order in which they are tried; the usual one alone is not read for it."""
+    return held if len(held) < 2 else [one for _, one in sorted(enumerate(held), key=_preference)]
 
 
 def _preference(numbered: tuple[int, Held]) -> tuple[int, int, int, int]:
