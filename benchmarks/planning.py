@@ -10,6 +10,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -116,10 +117,11 @@ def measured(firm: Node, sql: str, *, rounds: int) -> dict[str, Any]:
 
 
 def plan(firm: Node, sql: str, sources: list[Source], rooms: list[str]) -> None:
-    """Read, vet and plan a question once."""
+    """Read, vet and plan a question once, with agreements whose policies nobody has read yet."""
     parsed = read(sql)
     if not isinstance(parsed, Parsed):
         raise SystemExit(parsed.message)
+    sources = [replace(one, held=tuple(replace(held, agreement=replace(held.agreement)) for held in one.held)) for one in sources]
     question = Question(firm.identity.did, sql, parsed, PURPOSE, sources, rooms, None, system_clock())
     with firm.database.read() as tx:
 

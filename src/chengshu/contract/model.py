@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from chengshu.kernel import contents
@@ -171,7 +172,7 @@ class Negotiation:
         return str(self.offer["target"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Agreement:
     """A contract as both sides signed it; ``document`` is kept as it was sent, its digest is what the signatures are over."""
 
@@ -189,9 +190,9 @@ class Agreement:
         """Return the digest of the rules alone, equal to that of the offer they came from."""
         return digests.of(policy_content(self.document))
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
-        """The rules."""
+        """The rules, read from the document when they are first asked for."""
         return from_odrl(self.document)
 
     @property

@@ -105,6 +105,7 @@ _OFFER = select(offers.c.digest).where(offers.c.digest == bindparam("key"))
 _ADD, _ADD_OFFER = (table.insert() for table in (negotiations, offers))
 _ADD_AGREEMENT, _ADD_RECEIVED = (add_unless_there(table) for table in (agreements, received))
 _SIGN = update(agreements).where(agreements.c.id == bindparam("agreement_id"))
+_USES = select(func.count()).select_from(uses).where(uses.c.agreement == bindparam("agreement_id"))
 _SAVE = update(negotiations).where(negotiations.c.id == bindparam("own_pid"))
 
 
@@ -200,7 +201,7 @@ def add_use(tx: Connection, agreement_id: str, *, at: datetime, recipient: str, 
 
 def count_uses(tx: Connection, agreement_id: str) -> int:
     """Return how often an agreement was used."""
-    return int(tx.execute(select(func.count()).select_from(uses).where(uses.c.agreement == agreement_id)).scalar_one())
+    return int(tx.execute(_USES, {"agreement_id": agreement_id}).scalar_one())
 
 
 def _keep_offer(tx: Connection, document: Document, *, key: str) -> str:

@@ -95,16 +95,14 @@ class Permission:
     rules: tuple[Rule, ...] = ()
     duties: tuple[Duty, ...] = ()
     action: Action = Action.USE
+    conditions: tuple[Condition, ...] = field(init=False, repr=False, compare=False)
+    """The rules as comparisons, alone and joined."""
 
     def __post_init__(self) -> None:
         if len({duty.action for duty in self.duties}) < len(self.duties):
             raise _invalid("policy.repeated", "expected at most one duty of a kind, got two")
         object.__setattr__(self, "rules", normal(self.rules))
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The rules as comparisons, alone and joined."""
-        return conditions(self.rules)
+        object.__setattr__(self, "conditions", conditions(self.rules))
 
     def rule(self, kind: type[NamedRule]) -> Rule | None:
         """Return the rule of this kind, if there is one."""
@@ -132,17 +130,15 @@ class Prohibition:
 
     rules: tuple[Rule, ...] = ()
     action: Action = Action.USE
+    conditions: tuple[Condition, ...] = field(init=False, repr=False, compare=False)
+    """The rules as comparisons, alone and joined."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", normal(self.rules))
+        object.__setattr__(self, "conditions", conditions(self.rules))
         apart = next((one.operand for one in flat(self.conditions) if one.operand.is_of_answers), None)
         if apart is not None:
             raise _invalid("policy.shape", f"expected {apart.iri} in a permission, got it in a prohibition")
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The rules as comparisons, alone and joined."""
-        return conditions(self.rules)
 
 
 _OF_ANSWERS: tuple[type[NamedRule], ...] = (Privacy, Columns, Shown, RowFilter)

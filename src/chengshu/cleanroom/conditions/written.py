@@ -19,6 +19,7 @@ AGGREGATES: Mapping[type[exp.Expr], Aggregate] = {
 }
 CONDITIONAL = frozenset({Aggregate.COUNT, Aggregate.SUM, Aggregate.AVG})
 """The aggregates that may have a condition: a least or greatest value under one is the value of few."""
+_READ = "chengshu.written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,18 @@ class Written:
 
 
 def written(node: exp.Expr) -> Written | None:
-    """Return what an aggregate of the listed functions is about, nothing where it is none of the forms that are understood."""
+    """Return what an aggregate of the listed functions is about, nothing where it is none of the forms that are understood.
+
+    It is read once for everybody who asks, and nobody changes what is below an aggregate from then on.
+    """
+    known = node.meta
+    if _READ not in known:
+        known[_READ] = _written(node)
+    found: Written | None = known[_READ]
+    return found
+
+
+def _written(node: exp.Expr) -> Written | None:
     function = AGGREGATES.get(type(node))
     if function is None or node.expressions or (isinstance(node, exp.Min | exp.Max) and node.args.get("count")):
         return None

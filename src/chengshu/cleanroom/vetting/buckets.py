@@ -21,10 +21,10 @@ Coarser = tuple[BucketKind | None, str, exp.Column]
 def coarser(expression: exp.Expr) -> Coarser | None:
     """Return how an expression makes a column coarser (no kind for the plain column), nothing where it is anything else."""
     match expression:
-        case exp.Paren():
-            return coarser(expression.this)
         case exp.Column():
             return None, "", expression
+        case exp.Paren():
+            return coarser(expression.this)
         case exp.TimestampTrunc() | exp.DateTrunc():
             return _truncation(expression)
         case exp.Extract() | exp.Year() | exp.Month() | exp.Day() | exp.Hour() | exp.Minute():
@@ -70,12 +70,12 @@ def constant(expression: exp.Expr, column: ColumnType) -> Constant | None:
     """
     inner = expression.unnest()
     match inner:
+        case exp.Literal():
+            return _written(inner.name, column) if inner.is_string else _number(inner, column) if column.is_number else None
+        case exp.Neg() if column.is_number:
+            return _number(inner, column)
         case exp.Boolean() if column is ColumnType.BOOLEAN:
             return Constant(bool(inner.this), column)
-        case exp.Literal() | exp.Neg() if column.is_number:
-            return _number(inner, column)
-        case exp.Literal(is_string=True):
-            return _written(inner.name, column)
         case exp.Cast() if _is_time_literal(inner):
             return _written(inner.this.name, column)
         case _:

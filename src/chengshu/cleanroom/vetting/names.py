@@ -111,12 +111,11 @@ def _annotate(select: exp.Select, terms: Mapping[str, ProductTerms], outer: Mapp
     select.meta[_SOURCES] = scopes
     indexes = tuple(_index(scope) for scope in scopes)
     resolved: dict[tuple[bool, str, str, str], Found | None] = {}  # a name means the same wherever one SELECT writes it
-    for node in own_nodes(select):
-        if isinstance(node, exp.Column):
-            written = (bool(node.args.get("catalog")), node.db, node.table, node.name)
-            if written not in resolved:
-                resolved[written] = _resolve(node, scopes, indexes)
-            node.meta[_FOUND] = resolved[written]
+    for node in own_nodes(select, exp.Column):
+        written = (bool(node.args.get("catalog")), node.db, node.table, node.name)
+        if written not in resolved:
+            resolved[written] = _resolve(node, scopes, indexes)
+        node.meta[_FOUND] = resolved[written]
     return Scope("", tuple(_output(one) for one in select.expressions), _units(scopes))
 
 
@@ -188,7 +187,7 @@ def _resolve(column: exp.Column, scopes: tuple[Scope | None, ...], indexes: tupl
             continue
         if _names(column, scope):
             named = indexes[place].get(column.name.lower(), ())
-            hits += [Found(place, at, replace(origin, unit=origin.unit + before)) for at, origin in named]
+            hits += [Found(place, at, replace(origin, unit=origin.unit + before) if before else origin) for at, origin in named]
         before += len(scope.units)
     return hits[0] if len(hits) == 1 else None
 

@@ -6,7 +6,7 @@ which ends the node. It also reads what follows a join without ON twice, and at 
 
 from collections.abc import Iterable
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from chengshu.cleanroom.vetting.rules.too_complex import DEEPEST
 
@@ -19,12 +19,12 @@ _COMPLETE = frozenset({TokenType.CROSS, TokenType.NATURAL, TokenType.POSITIONAL,
 _TOLD = _OPENING | _CLOSING | {TokenType.ON, TokenType.FROM, TokenType.JOIN}
 
 
-def is_nested(tokens: Iterable[Token]) -> bool:
+def is_nested(kinds: Iterable[TokenType]) -> bool:
     """Whether brackets and CASE, or FROM behind FROM, are deeper than :data:`DEEPEST`, or more joins wait than :data:`MOST_WAITING`."""
     waiting = [0, 0]  # joins without their ON so far, in each open bracket; those around it count too
     chained = 0
     before = None
-    for kind in (token.token_type for token in tokens):
+    for kind in kinds:
         if kind in _TOLD:
             chained += kind is before is TokenType.FROM
             _count(kind, before, waiting)

@@ -1,23 +1,29 @@
 """The parsed question's tree, walked once for everybody who asks about its nodes: rules, lineage and binding, none of which change it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlglot import exp
 
 _WALKED = "chengshu.walked"
+_LEAVES = (exp.Identifier, exp.Literal)
+"""Nodes with no other in them where they hold a word, as about half of all do."""
 _Node = TypeVar("_Node", bound=exp.Expr)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walked:
-    """The nodes below one in reading order, the places of each class, how many levels there are, and what was asked for before."""
+    """The nodes below one in reading order, the places of each class, how many levels there are, and what was asked for before.
+
+    ``own`` are those of single SELECTs, each by its identity.
+    """
 
     nodes: list[exp.Expr]
     placed: dict[type[exp.Expr], list[int]]
     depth: int
     chosen: dict[tuple[type[exp.Expr], ...], list[exp.Expr]]
+    own: dict[int, list[exp.Expr]] = field(default_factory=dict)
 
 
 def every(query: exp.Expr, *kinds: type[_Node]) -> Iterator[_Node]:
@@ -40,11 +46,20 @@ def depth(query: exp.Expr) -> int:
     return _walked(query).depth
 
 
-def own_nodes(select: exp.Select) -> Iterator[exp.Expr]:
-    """Yield the nodes of this SELECT without those of the sub-queries and common tables in it."""
+def exactly(query: exp.Expr, kind: type[_Node]) -> Iterator[_Node]:
+    """Yield the nodes of this very class, and none of those below it, in reading order."""
+    walked = _walked(query)
+    return (walked.nodes[place] for place in walked.placed.get(kind, ()))  # type: ignore[misc]  # those of this kind, by their class
+
+
+def own_nodes(select: exp.Select, *kinds: type[_Node]) -> Iterator[_Node]:
+    """Yield the nodes of these kinds of this SELECT, without those of the sub-queries and common tables in it."""
     if select.parent is None and first(select, exp.Subquery, exp.CTE) is None:
-        return every(select, exp.Expr)
-    return iter(_read(select, below=(exp.Subquery, exp.CTE))[0])
+        return every(select, *kinds)
+    known = _walked(select.root()).own
+    if id(select) not in known:
+        known[id(select)], _ = _read(select, below=(exp.Subquery, exp.CTE))
+    return (node for node in known[id(select)] if isinstance(node, kinds))
 
 
 def forget(query: exp.Expr) -> None:
@@ -84,11 +99,11 @@ def _read(top: exp.Expr, *, below: tuple[type[exp.Expr], ...]) -> tuple[list[exp
         level, node = waiting.pop()
         nodes.append(node)
         deepest = max(deepest, level)
-        if below and isinstance(node, below):
+        if (type(node) in _LEAVES and isinstance(node.this, str)) or (below and isinstance(node, below)):
             continue
         for value in reversed(node.args.values()):  # the last first: what is put down last is taken up first
-            if isinstance(value, list):
-                waiting += [(level + 1, one) for one in reversed(value) if isinstance(one, exp.Expr)]
-            elif isinstance(value, exp.Expr):
+            if isinstance(value, exp.Expr):
                 waiting.append((level + 1, value))
+            elif isinstance(value, list):
+                waiting += [(level + 1, one) for one in reversed(value) if isinstance(one, exp.Expr)]
     return nodes, deepest

@@ -156,13 +156,14 @@ def _parse(sql: str) -> exp.Expr | Refused:
 
 def _unparsed(tokens: list[Token], *, is_ascii: bool) -> Refused | None:
     """Why the words of a text are not parsed at all, nothing where they are."""
-    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+    kinds = [token.token_type for token in tokens]
+    if TokenType.SEMICOLON in kinds:
         return _several()
-    if not tokens or tokens[0].token_type not in _OPENINGS:
+    if not kinds or kinds[0] not in _OPENINGS:
         return _not_a_select()
     if not is_ascii and any(_is_disguised(token, following) for token, following in zip(tokens, [*tokens[1:], None], strict=True)):
         return _syntax()
-    return _too_complex() if is_nested(tokens) else None
+    return _too_complex() if is_nested(kinds) else None
 
 
 def _is_disguised(token: Token, following: Token | None) -> bool:

@@ -18,9 +18,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     """Refuse aggregates, GROUP BY, HAVING, ORDER BY and LIMIT below the outermost SELECT, and aggregates of aggregates."""
     del terms
     for select in every(query, exp.Select):
-        if select is not query and (
-            any(select.args.get(one) for one in _CLAUSES) or any(isinstance(one, exp.AggFunc) for one in own_nodes(select))
-        ):
+        if select is not query and (any(map(select.args.get, _CLAUSES)) or next(own_nodes(select, exp.AggFunc), None) is not None):
             return _refused(select)
     for node in every(query, exp.AggFunc):
         if node.find_ancestor(exp.AggFunc) is not None:

@@ -15,6 +15,7 @@ from chengshu.kernel.text import Text
 RULE = "not-understood"
 _BINARY = ("this", "expression")
 _PARTS: dict[type[exp.Expr], tuple[str, ...]] = {
+    **dict.fromkeys(LISTED, _BINARY),
     exp.Select: ("with_", "expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset"),
     exp.With: ("expressions",),
     exp.CTE: ("this", "alias"),
@@ -65,8 +66,8 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     """Refuse the first node that is not on the list, or that carries a part that is not."""
     del terms
     for node in every(query, exp.Expr):
-        parts = _PARTS.get(type(node), _BINARY if type(node) in LISTED else None)
-        if parts is None or any(value for name, value in node.args.items() if name not in parts and value not in (None, False, [])):
+        parts = _PARTS.get(type(node))
+        if parts is None or [name for name, value in node.args.items() if value and name not in parts]:
             return refused(
                 RULE,
                 node,

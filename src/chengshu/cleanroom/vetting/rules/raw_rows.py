@@ -21,7 +21,7 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
         return None
     group = query.args.get("group")
     terms_of_group = [alias_or_self(query, one).unnest() for one in group.expressions] if group else []
-    if not terms_of_group and not any(isinstance(one, exp.AggFunc) for one in own_nodes(query)):
+    if not terms_of_group and next(own_nodes(query, exp.AggFunc), None) is None:
         return _refused(query, "")
     order = query.args.get("order")
     ordered = [order_target(query, key.this) for key in order.expressions] if order else []

@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from chengshu.cleanroom.model import ProductTerms
 from chengshu.cleanroom.vetting.clauses import refused
-from chengshu.cleanroom.vetting.tree import every, first, own_nodes
-from chengshu.cleanroom.vetting.windows import is_over
+from chengshu.cleanroom.vetting.tree import exactly, first, own_nodes
+from chengshu.cleanroom.vetting.windows import OVER, is_over
 from chengshu.kernel.refusal import Refused
 from chengshu.kernel.text import Text
 
@@ -29,14 +29,14 @@ def check(query: exp.Expr, terms: Mapping[str, ProductTerms]) -> Refused | None:
     node = first(query, exp.Window, exp.Qualify)
     if node is not None:
         return refused(RULE, node, why="this form of a window is not vetted", would_pass=_WOULD_PASS)
-    for over in (one for one in every(query, exp.Expr) if is_over(one)):
+    for over in filter(is_over, exactly(query, OVER)):
         if not isinstance(query, exp.Select) or not _is_grouped(query) or not _is_in_place(over, query):
             return refused(RULE, over, why="a window over rows can be drawn around one of them", would_pass=_WOULD_PASS)
     return None
 
 
 def _is_grouped(query: exp.Select) -> bool:
-    return bool(query.args.get("group")) or any(isinstance(one, exp.AggFunc) for one in own_nodes(query))
+    return bool(query.args.get("group")) or next(own_nodes(query, exp.AggFunc), None) is not None
 
 
 def _is_in_place(over: exp.Expr, query: exp.Select) -> bool:
