@@ -230,7 +230,7 @@ def kernel(name: str, *arguments: int) -> Attack:
 
 
 def files_left_open(parameters: Parameters) -> object:
-    for file in range(3, 256):
+    for file in range(3, 4096):
         with contextlib.suppress(OSError):
             if parameters["word"].encode() in os.pread(file, 4096, 0):
                 return True
