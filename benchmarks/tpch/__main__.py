@@ -6,6 +6,7 @@ Data are made by ``tpchgen-cli`` (Apache-2.0). ``official.sql`` has the 22 queri
 ``vetted.sql`` has forms of 19 of them that it allows, and ``README.md`` says what each leaves out and why three cannot be asked.
 They are not TPC results: the queries are changed. Both sides read the same Arrow tables with the same threads and memory; ours is
 everything after vetting, a locked-down database of its own included, DuckDB is given the form's SQL in a database that is open already.
+A room opens the database of its next question ahead; the time that takes is in ours' processor time.
 """
 
 import argparse

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from chengshu.cleanroom.engines import sampling
 from chengshu.cleanroom.engines.duckdb import DuckDBEngine
+from chengshu.cleanroom.engines.keys import Keys
 from chengshu.cleanroom.engines.proof import Leaf
 from chengshu.cleanroom.engines.rendering import ROWS
-from chengshu.cleanroom.engines.sampling import Keys, blocks_of, followed
+from chengshu.cleanroom.engines.sampling import blocks_of, followed
 from chengshu.cleanroom.gate.release import release
 from chengshu.cleanroom.model import Column, ColumnType, ProductTerms, Role, Schema
 from chengshu.cleanroom.relation.model import Body, Join, JoinKind, Ref, Table, VettedQuery

@@ -15,13 +15,14 @@ from chengshu.cleanroom.engines.declared import declared
 from chengshu.cleanroom.engines.dialects.duckdb import DUCKDB
 from chengshu.cleanroom.engines.ends import Ended, deadline, too_large
 from chengshu.cleanroom.engines.engine import MOST_ROWS, EngineName, Spill, Stopped, never
+from chengshu.cleanroom.engines.spare import SPARE
 from chengshu.cleanroom.engines.staged import computed
 from chengshu.cleanroom.relation.model import VettedQuery
 from chengshu.kernel.errors import Invalid
 
 STAGED_FROM = 20_000
 """Rows from which a question is computed in stages: below it, counting every unit takes a few milliseconds."""
-FEW_ROWS = 50_000
+FEW_ROWS = 400_000
 """Up to so many rows behind all groups, counting every unit along with the question costs less than another proof."""
 _BATCH = 65_536
 
@@ -81,27 +82,28 @@ class DuckDBEngine:
 
     @contextmanager
     def _database(self, tables: Mapping[str, pa.Table], spill: Spill | None) -> Iterator[duckdb.DuckDBPyConnection]:
-        # python_* keep SQL from reading the caller's variables by name
-        config: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False, "python_scan_all_frames": False}
-        with duckdb.connect(":memory:", config=config) as database:
-            database.execute("SET memory_limit = ?", [self._memory_limit])
-            database.execute("SET threads = ?", [self._threads])
-            # before the locks: without external access, where to spill can no longer be set
-            database.execute("SET temp_directory = ?", ["" if spill is None else str(spill.folder)])
-            database.execute("SET max_temp_directory_size = ?", ["0B" if spill is None else spill.limit])
-            _quiet(database)
-            for statement in _LOCKS:
-                database.execute(statement)
-            for place, (product, table) in enumerate(tables.items()):
-                party, name = product.split(".")
-                source = f"__in{place}"
-                database.register(source, table)
-                database.execute(f"CREATE SCHEMA IF NOT EXISTS {DUCKDB.identifier(party)}")
-                view = f"{DUCKDB.identifier(party)}.{DUCKDB.identifier(name)}"
-                columns = ", ".join(DUCKDB.identifier(column) for column in table.column_names)
-                database.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608  # declared names, quoted
-            database.execute("SET lock_configuration = true")
-            yield database
+        try:
+            with SPARE.take() as database:
+                database.execute("SET memory_limit = ?", [self._memory_limit])
+                database.execute("SET threads = ?", [self._threads])
+                # before the locks: without external access, where to spill can no longer be set
+                database.execute("SET temp_directory = ?", ["" if spill is None else str(spill.folder)])
+                database.execute("SET max_temp_directory_size = ?", ["0B" if spill is None else spill.limit])
+                _quiet(database)
+                for statement in _LOCKS:
+                    database.execute(statement)
+                for place, (product, table) in enumerate(tables.items()):
+                    party, name = product.split(".")
+                    source = f"__in{place}"
+                    database.register(source, table)
+                    database.execute(f"CREATE SCHEMA IF NOT EXISTS {DUCKDB.identifier(party)}")
+                    view = f"{DUCKDB.identifier(party)}.{DUCKDB.identifier(name)}"
+                    columns = ", ".join(DUCKDB.identifier(column) for column in table.column_names)
+                    database.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608  # declared names, quoted
+                database.execute("SET lock_configuration = true")
+                yield database
+        finally:
+            SPARE.prepare()
 
 
 def _few(rows: pa.Table | None) -> pa.Table:

@@ -6,29 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengshu.cleanroom.engines.keys import Keys
 from chengshu.cleanroom.engines.proof import Leaf
 from chengshu.cleanroom.relation.model import Body, JoinKind, Ref, Table
 
 _BLOCK, _MOST_BLOCKS = 64, 4000
 """Rows that stand together in a source are often of one unit; small blocks show more of them, but many cost time to put together."""
-_LOOKED_AT = 65_536
-"""So many rows of a key are looked at before more of them are."""
 _TIMES = 10
 """How many times the rows of what it is joined with a table must have, for its rows to be looked up rather than read."""
-
-
-class Keys:
-    """Which columns of a question's tables are in strictly ascending order, which is how most keys are kept; each is looked at once."""
-
-    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
-        self._tables = tables
-        self._known: dict[tuple[str, str], bool] = {}
-
-    def is_ascending(self, product: str, column: str) -> bool:
-        """Say whether a column is; then every row has a value in it, and none is there twice."""
-        if (product, column) not in self._known:
-            self._known[product, column] = _ascending(self._tables[product].column(column))
-        return self._known[product, column]
 
 
 def blocks_of(table: pa.Table, *, share: float) -> pa.Table:
@@ -86,25 +71,6 @@ def _matching(table: pa.Table, key: str, values: pa.ChunkedArray) -> pa.Table | 
             return None
     some = pa.Table.from_batches(runs, schema=table.schema)
     return some.combine_chunks() if some.num_rows * _TIMES < table.num_rows else None
-
-
-def _ascending(values: pa.ChunkedArray) -> bool:
-    if not (pa.types.is_integer(values.type) or pa.types.is_date(values.type)) or values.null_count:
-        return False
-    last = None
-    for chunk in values.chunks:
-        for start in range(0, len(chunk), _LOOKED_AT):
-            some = chunk.slice(start, _LOOKED_AT)
-            if not _follows(some, last):
-                return False
-            last = some[-1]
-    return True
-
-
-def _follows(some: pa.Array, last: pa.Scalar | None) -> bool:
-    if last is not None and not pc.less(last, some[0]).as_py():
-        return False
-    return len(some) == 1 or bool(pc.all(pc.less(some[:-1], some[1:])).as_py())
 
 
 def _blocks(table: pa.Table, block: int, *, step: int) -> Iterator[pa.RecordBatch]:

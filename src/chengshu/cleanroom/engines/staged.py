@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from chengshu.cleanroom.engines import clipping, proof
 from chengshu.cleanroom.engines.dialects.duckdb import DUCKDB
+from chengshu.cleanroom.engines.keys import Keys
 from chengshu.cleanroom.engines.rendering import (
     ROWS,
     count_column,
@@ -34,12 +35,14 @@ from chengshu.cleanroom.engines.rendering import (
     unique_sql,
     unit_column,
 )
-from chengshu.cleanroom.engines.sampling import Keys, blocks_of, followed
+from chengshu.cleanroom.engines.sampling import blocks_of, followed
 from chengshu.cleanroom.relation.model import Body, Summary, Unique, VettedQuery
 
 Ask = Callable[[str], pa.Table]
 """Runs one generated SELECT and returns all of its rows."""
-_FEW_ROWS = 200_000
+_SMALL = 50_000
+"""Up to so many rows in all tables, counting every unit along with the question costs less than a proof."""
+_TOGETHER = 200_000
 """Up to so many rows behind all groups, counting every unit together costs less than another run for each count."""
 
 
@@ -78,7 +81,7 @@ class _Stages:
 
     def run(self, counted: tuple[int, ...]) -> pa.Table:
         """Return the summary with the counts at the places ``counted``, and none of the others that are of distinct units."""
-        few = sum(table.num_rows for table in self.tables.values()) <= self.few_rows
+        few = sum(table.num_rows for table in self.tables.values()) <= _SMALL
         part = None if few or not counted else self._part()
         found = None if part is None else self._sampled(counted, part)
         if part is not None and found is not None and not self._are_proved(found, counted):
@@ -105,7 +108,7 @@ class _Stages:
 
     def _together(self, known: pa.Table, counted: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """Yield the places to count in one run: all where few rows are behind the groups, else one after the other."""
-        if counted and _rows(known) <= _FEW_ROWS:
+        if counted and _rows(known) <= _TOGETHER:
             yield counted
         else:
             yield from ((place,) for place in counted)
@@ -125,9 +128,8 @@ class _Stages:
         return grouped_sql(self.weighed, columns, body=self._counted_body(self.weighed.body, counted) if every else None)
 
     def _is_unique(self, unique: Unique) -> bool:
-        if len(unique.keys) == 1 and self.keys.is_ascending(unique.product, unique.keys[0]):
-            return True
-        return bool(self.ask(unique_sql(unique)).column(0)[0].as_py())
+        known = self.keys.is_unique(unique.product, unique.keys)
+        return bool(self.ask(unique_sql(unique)).column(0)[0].as_py()) if known is None else known
 
     def _part(self) -> proof.Part | None:
         """Return the part that a proof begins with, None where no part proves anything."""

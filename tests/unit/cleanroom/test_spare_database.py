@@ -1,0 +1,98 @@
+"""A database that is open before it is asked for: each for one call, and none that is left behind."""
+
+import threading
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from chengshu.cleanroom.engines import spare
+from chengshu.cleanroom.engines.spare import Spare
+
+NOBODY_S = 60.0
+
+
+@pytest.fixture
+def databases() -> Iterator[Spare]:
+    databases = Spare()
+    yield databases
+    databases.close()
+
+
+def _used(databases: Spare) -> None:
+    databases.take().close()
+    databases.prepare()
+    databases.settle()
+
+
+def test_nothing_is_opened_ahead_in_a_process_that_computes_once(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(databases)
+    monkeypatch.setattr(spare, "_opened", lambda: pytest.fail("expected nothing to be opened"))
+    databases.prepare()
+    databases.settle()
+
+
+def test_the_one_that_was_opened_ahead_is_taken_once(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(databases)
+    _used(databases)
+    opened: list[duckdb.DuckDBPyConnection] = []
+    monkeypatch.setattr(spare, "_opened", lambda: opened.append(duckdb.connect(":memory:")) or opened[-1])
+    ready = databases.take()
+    assert not opened
+    another = databases.take()
+    assert opened == [another]
+    ready.execute("CREATE TABLE left_behind (n INTEGER)")
+    with pytest.raises(duckdb.Error):
+        another.execute("SELECT * FROM left_behind")
+    ready.close()
+    another.close()
+
+
+def test_who_comes_while_one_is_being_opened_waits_for_it(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(databases)
+    databases.take().close()
+    begun, go_on = threading.Event(), threading.Event()
+    opened: list[duckdb.DuckDBPyConnection] = []
+
+    def open_slowly() -> duckdb.DuckDBPyConnection:
+        begun.set()
+        assert go_on.wait(NOBODY_S)
+        opened.append(duckdb.connect(":memory:"))
+        return opened[-1]
+
+    monkeypatch.setattr(spare, "_opened", open_slowly)
+    databases.prepare()
+    assert begun.wait(NOBODY_S)
+    databases.prepare()  # by another call: one is on its way
+    threading.Timer(0.05, go_on.set).start()
+    taken = databases.take()
+    assert opened == [taken]
+    taken.close()
+
+
+def test_where_none_can_be_opened_ahead_the_call_says_why(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(databases)
+    databases.take().close()
+
+    def fail() -> duckdb.DuckDBPyConnection:
+        raise MemoryError("expected memory")
+
+    monkeypatch.setattr(spare, "_opened", fail)
+    databases.prepare()
+    databases.settle()
+    with pytest.raises(MemoryError, match="expected memory"):
+        databases.take()
+
+
+def test_closing_leaves_nothing_open(databases: Spare) -> None:
+    _used(databases)
+    _used(databases)
+    ready = databases.take()
+    databases.prepare()
+    databases.close()
+    ready.execute("SELECT 1")  # its caller's
+    ready.close()
+    databases.settle()
+    taken = databases.take()
+    taken.execute("SELECT 1")
+    taken.close()
