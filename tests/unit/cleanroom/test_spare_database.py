@@ -84,6 +84,20 @@ def test_where_none_can_be_opened_ahead_the_call_says_why(databases: Spare, monk
         databases.take()
 
 
+def test_a_call_is_over_though_no_thread_can_be_started(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(databases)
+    databases.take().close()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        databases.prepare()
+    _used(databases)
+    databases.take().close()
+
+
 def test_closing_leaves_nothing_open(databases: Spare) -> None:
     _used(databases)
     _used(databases)

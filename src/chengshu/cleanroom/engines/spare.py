@@ -32,7 +32,10 @@ class Spare:
             if self._taken < 2 or self._open is not None or self._opening is not None:  # the second call shows that more come
                 return
             self._opening = threading.Thread(target=self._run, name="duckdb-spare")
-            self._opening.start()
+            try:
+                self._opening.start()
+            except RuntimeError:  # no more threads, or the process ends: the next call opens its own
+                self._opening = None
 
     def settle(self) -> None:
         """Return once no database is being opened."""
