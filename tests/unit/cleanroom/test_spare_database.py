@@ -1,6 +1,7 @@
 """A database that is open before it is asked for: each for one call, and none that is left behind."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import duckdb
@@ -68,6 +69,31 @@ def test_who_comes_while_one_is_being_opened_waits_for_it(databases: Spare, monk
     taken = databases.take()
     assert opened == [taken]
     taken.close()
+
+
+def test_who_comes_while_the_thread_is_being_started_gets_one(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    _used(databases)
+    databases.take().close()
+    come, start = threading.Event(), threading.Thread.start
+    taken: list[duckdb.DuckDBPyConnection] = []
+
+    def start_late(thread: threading.Thread) -> None:
+        if thread.name == "duckdb-spare":
+            come.set()
+            time.sleep(0.2)  # the other one is in the middle of taking by then
+        start(thread)
+
+    def take() -> None:
+        assert come.wait(NOBODY_S)
+        taken.append(databases.take())
+
+    other = threading.Thread(target=take)
+    other.start()
+    monkeypatch.setattr(threading.Thread, "start", start_late)
+    databases.prepare()
+    other.join(NOBODY_S)
+    assert len(taken) == 1
+    taken[0].close()
 
 
 def test_where_none_can_be_opened_ahead_the_call_says_why(databases: Spare, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,12 @@ class Spare:
         with self._one_at_a_time:
             if self._taken < 2 or self._open is not None or self._opening is not None:  # the second call shows that more come
                 return
-            self._opening = threading.Thread(target=self._run, name="duckdb-spare")
+            opening = threading.Thread(target=self._run, name="duckdb-spare")
             try:
-                self._opening.start()
+                opening.start()
             except RuntimeError:  # no more threads, or the process ends: the next call opens its own
-                self._opening = None
+                return
+            self._opening = opening  # started: whoever takes one may wait for it; it says that it is over after this, under the lock
 
     def settle(self) -> None:
         """Return once no database is being opened."""
